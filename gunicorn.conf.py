@@ -1,8 +1,9 @@
-"""How the web process is served. Everything that differs between machines is an environment variable."""
+"""How the web process is served; what differs between machines is an environment variable."""
 
 import os
 
-# On $PORT of every interface, or wherever BIND says (behind a proxy on the same machine: 127.0.0.1:8000).
+# On $PORT of every interface, or wherever BIND says (behind a proxy on this machine:
+# 127.0.0.1:8000).
 bind = os.environ.get("BIND", f"0.0.0.0:{os.environ.get('PORT', '8000')}")
 
 # Sync workers, measured beside threaded ones with a signature check and one commit per request:
