@@ -1,0 +1,121 @@
+"""The long-running processes beside the web: workers and the clock."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import click
+import structlog
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+from redis import Redis, RedisError
+from rq import SimpleWorker
+from rq.job import Job
+from rq.queue import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.domain import wake
+from app.extensions import current_settings, db
+
+log = structlog.get_logger(__name__)
+
+
+@click.command()
+@click.argument("queue", type=click.Choice(sorted(wake.DRAINS)))
+@with_appcontext
+def worker(queue: str) -> None:
+    """Run the drains of one QUEUE until stopped.
+
+    One queue a process: a worker that listens on several loses a job when it dies between taking
+    it and registering it.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    while not wake.stopping.is_set():
+        connection = Redis.from_url(current_settings().redis_url)
+        try:
+            name = wake.queue(queue, connection)
+            DrainWorker(
+                app, [name], connection=connection, serializer=JSONSerializer,
+                log_job_description=False,
+            ).work(logging_level="WARNING")  # fmt: skip
+            return
+        except RedisError as error:
+            log.warning("Redis is away; trying again", queue=queue, error=str(error))
+            wake.stopping.wait(1)
+
+
+class DrainWorker(SimpleWorker):
+    """Runs each drain in an application context of its own, and tells it when to stop."""
+
+    def __init__(self, app: Flask, queues: list[Queue], **options: object) -> None:
+        super().__init__(queues, **options)  # type: ignore[arg-type]
+        self._app = app
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run ``job`` so that nothing of its database session outlives it."""
+        with self._app.app_context():
+            super().execute_job(job, queue)
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Let the running drain end at its next look around."""
+        wake.stopping.set()
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something that the clock does every ``every`` seconds."""
+
+    name: str
+    every: float
+    run: Callable[[], object]
+
+
+def tasks() -> tuple[Task, ...]:
+    """Return what the clock does, most frequent first."""
+    return ()
+
+
+@click.command()
+@with_appcontext
+def clock() -> None:
+    """Wake the workers and keep house, until stopped. Two clocks at once do no harm."""
+    stop = threading.Event()
+
+    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_stop)
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    run_clock(app, tasks(), stop)
+
+
+def run_clock(app: Flask, schedule: tuple[Task, ...], stop: threading.Event) -> None:
+    """Run each task when its time has come; one that fails is logged and tried again."""
+    due = {task.name: 0.0 for task in schedule}
+    while not stop.is_set():
+        for task in schedule:
+            now = time.monotonic()
+            if now >= due[task.name] and not stop.is_set():
+                due[task.name] = now + task.every
+                run_task(app, task)
+        stop.wait(0.25)
+
+
+def run_task(app: Flask, task: Task) -> None:
+    """Run one task in a context of its own; what goes wrong is logged and does not spread."""
+    with app.app_context():
+        try:
+            task.run()
+        except (SQLAlchemyError, RedisError) as error:
+            log.warning("the clock's task has to wait", task=task.name, error=type(error).__name__)
+        except Exception:
+            log.exception("the clock's task failed", task=task.name)
+        finally:
+            db.session.remove()

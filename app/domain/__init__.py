@@ -1,0 +1,1 @@
+"""What both ways through the house share."""

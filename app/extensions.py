@@ -1,0 +1,149 @@
+"""What the whole house shares: the database, its transactions, Redis, and the settings.
+
+The database is the truth. Each transaction that writes is owned by one :func:`unit_of_work`;
+everything else only reads.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask, current_app
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from redis import Redis
+from sqlalchemy import Connection, MetaData, event
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from config import Settings
+
+SQLITE_BUSY_MS = 10_000
+POSTGRES_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "timezone": "UTC",
+        "lock_timeout": "10s",
+        "statement_timeout": "30s",
+        "idle_in_transaction_session_timeout": "60s",
+    }.items()
+)
+
+
+class Base(DeclarativeBase):
+    """The base of every table; constraint names are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(metadata=Base.metadata, session_options={"expire_on_commit": False})
+migrate = Migrate(render_as_batch=True)
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Bind the extensions to ``app``: one engine and one Redis client per process."""
+    app.extensions["settings"] = settings
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)
+    db.init_app(app)
+    migrate.init_app(app, db)
+    app.extensions["redis"] = Redis.from_url(
+        settings.redis_url, socket_connect_timeout=1, socket_timeout=2
+    )
+    if settings.is_sqlite:
+        with app.app_context():
+            _prepare_sqlite(db.engine)
+
+
+def current_settings() -> Settings:
+    """Return the settings of the current application."""
+    settings: Settings = current_app.extensions["settings"]
+    return settings
+
+
+def redis_client() -> Redis:
+    """Return the Redis client of the current application; a call may raise ``RedisError``."""
+    client: Redis = current_app.extensions["redis"]
+    return client
+
+
+@contextmanager
+def unit_of_work() -> Iterator[Session]:
+    """Own one transaction: commit at the end, roll back on any exception.
+
+    On SQLite it alone opens ``BEGIN IMMEDIATE``, before its first read, so that two writers queue
+    instead of failing; reads elsewhere stay deferred and take no write lock. Nothing inside may
+    commit, and nothing inside may wait for the network.
+
+    :raises RuntimeError: when a unit of work is already open, or when objects were changed
+        outside of one.
+    """
+    session = db.session()
+    if session.info.get(_OWNED):
+        raise RuntimeError("a unit of work is already open; pass its session on instead")
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("objects were changed outside a unit of work")
+    session.rollback()  # ends the reading transaction, if there is one
+    session.info[_OWNED] = True
+    try:
+        session.connection(execution_options={_IMMEDIATE: True})
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info.pop(_OWNED, None)
+
+
+_OWNED = "unit_of_work"
+_IMMEDIATE = "dispatch_begin_immediate"
+
+
+def _refuse_stray_writes(session: Session, _context: object, _instances: object) -> None:
+    if not session.info.get(_OWNED):
+        raise RuntimeError("write inside unit_of_work() only")
+
+
+event.listen(db.session, "before_flush", _refuse_stray_writes)
+
+
+def _engine_options(settings: Settings) -> dict[str, Any]:
+    if settings.is_sqlite:
+        return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000}}
+    return {
+        "pool_pre_ping": True,
+        "connect_args": {"connect_timeout": 3, "options": POSTGRES_OPTIONS},
+    }
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Let SQLite serve several writing processes: WAL, and transactions begun by ourselves."""
+
+    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout = {SQLITE_BUSY_MS}",
+            "journal_mode = WAL",
+            "synchronous = NORMAL",
+            "foreign_keys = ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def on_begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get(_IMMEDIATE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)

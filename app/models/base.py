@@ -1,0 +1,166 @@
+"""Column types, ids and mixins that every table shares."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from cryptography.fernet import Fernet, MultiFernet
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    String,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeDecorator
+from ulid import ULID
+
+from app.extensions import current_settings
+
+ID_LENGTH = 26
+PHONE_LENGTH = 64  # E.164, a short code, or what odd callers send ("anonymous", sip:…)
+SID_LENGTH = 34
+
+BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only plain INTEGER
+
+
+def new_id() -> str:
+    """Make an id: a ULID of 26 characters, 80 bits of it random, ordered by time of making."""
+    return str(ULID())
+
+
+def utcnow() -> datetime:
+    """Return the time now, in UTC and aware."""
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant in UTC. Naive values are refused, because SQLite would drop the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Convert an aware instant to UTC.
+
+        :raises ValueError: when the value carries no zone.
+        """
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone; use an aware datetime")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return the stored instant as an aware datetime in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Encrypted(TypeDecorator[str]):
+    """Text encrypted at rest with the newest of ``ENCRYPTION_KEYS``; never looked up by value."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """Encrypt with the newest key."""
+        return None if value is None else cipher().encrypt(value.encode())
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        """Decrypt with whichever key fits.
+
+        :raises cryptography.fernet.InvalidToken: when no key fits.
+        """
+        return None if value is None else cipher().decrypt(value).decode()
+
+
+def cipher() -> MultiFernet:
+    """Return the cipher of the current settings: encrypts with the newest key, reads with any."""
+    return _cipher_of(current_settings().encryption_keys)
+
+
+@lru_cache(maxsize=4)
+def _cipher_of(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def choice(members: type[enum.StrEnum]) -> Enum:
+    """Make the column type of a ``StrEnum``: its values as plain text, checked by SQLAlchemy."""
+    return Enum(
+        members,
+        native_enum=False,
+        create_constraint=False,
+        length=32,
+        values_callable=_values,
+        validate_strings=True,
+    )
+
+
+def _values(members: Iterable[enum.StrEnum]) -> list[str]:
+    return [member.value for member in members]
+
+
+class Identified:
+    """Gives a table its public, unguessable id."""
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True, default=new_id)
+
+
+class Owned:
+    """Gives a table its client: nobody else may see the row."""
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.id"), index=True)
+
+
+class Created:
+    """Gives a table the time at which its row was made."""
+
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+
+
+class commit_order(ColumnElement[int]):
+    """An SQL expression whose value never falls from one committed transaction to the next.
+
+    On PostgreSQL it is the transaction's id: whoever reads only rows below the oldest running
+    transaction, ordered by (commit_order, id), misses none and sees none twice, although
+    transactions overlap. SQLite has one writer at a time, so counting up does the same.
+    """
+
+    inherit_cache = True
+    type = BigInteger()
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+
+@compiles(commit_order)
+def _count_up(element: commit_order, _compiler: SQLCompiler, **_: object) -> str:
+    return f"(SELECT coalesce(max(commit_order), 0) + 1 FROM {element.table})"  # noqa: S608
+
+
+@compiles(commit_order, "postgresql")
+def _transaction_id(_element: commit_order, _compiler: SQLCompiler, **_: object) -> str:
+    return "(pg_current_xact_id()::text::bigint)"
+
+
+class Ordered:
+    """Gives a table the order in which its rows became visible, for lists read page by page."""
+
+    __tablename__: str
+
+    @declared_attr
+    def commit_order(cls) -> Mapped[int]:
+        """The place of the row in the order of commits."""
+        return mapped_column(BigInteger, default=commit_order(cls.__tablename__), index=True)

@@ -1,0 +1,67 @@
+"""Batches: one run of a communication over its members as they were at the start."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import Base
+from app.models.base import Created, Identified, Owned, UtcDateTime, choice
+
+
+class BatchState(enum.StrEnum):
+    """Where a batch stands."""
+
+    SCHEDULED = "scheduled"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETE = "complete"
+    CANCELED = "canceled"
+    REFUSED = "refused"
+
+
+BATCH_TRANSITIONS: dict[BatchState, tuple[BatchState, ...]] = {
+    BatchState.SCHEDULED: (BatchState.PREPARING, BatchState.CANCELED, BatchState.REFUSED),
+    BatchState.PREPARING: (BatchState.RUNNING, BatchState.CANCELED, BatchState.REFUSED),
+    BatchState.RUNNING: (BatchState.PAUSED, BatchState.COMPLETE, BatchState.CANCELED),
+    BatchState.PAUSED: (BatchState.RUNNING, BatchState.CANCELED),
+    BatchState.COMPLETE: (),
+    BatchState.CANCELED: (),
+    BatchState.REFUSED: (),
+}
+"""The legal moves; each is made by compare-and-set."""
+
+
+class Batch(Identified, Owned, Created, Base):
+    """One run. ``plan`` pins what is said: template versions and options, as at the start."""
+
+    __tablename__ = "batch"
+    __table_args__ = (Index(None, "state", "scheduled_at"),)
+
+    communication_id: Mapped[str] = mapped_column(ForeignKey("communication.id"), index=True)
+    state: Mapped[BatchState] = mapped_column(choice(BatchState), default=BatchState.SCHEDULED)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    """Why it was refused, paused or canceled, in a sentence."""
+    scheduled_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    plan: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    total: Mapped[int] = mapped_column(default=0)
+    prepared: Mapped[int] = mapped_column(default=0)
+    """How many members have their messages: where preparation goes on after a crash."""
+    created_by: Mapped[str] = mapped_column(String(254))
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class BatchMember(Base):
+    """One member of a batch, as at its start; deleted when its messages have been prepared."""
+
+    __tablename__ = "batch_member"
+
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    attributes: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -1,0 +1,34 @@
+"""A client: one department, to which everything else belongs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import Base
+from app.models.base import Created, Identified, UtcDateTime
+
+DEFAULT_RETENTION_DAYS = 45
+
+
+class Client(Identified, Created, Base):
+    """A department. Until support has enabled Twilio for it, it neither sends nor answers."""
+
+    __tablename__ = "client"
+
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    owner_email: Mapped[str] = mapped_column(String(254))
+    twilio_enabled: Mapped[bool] = mapped_column(default=False)
+    international: Mapped[bool] = mapped_column(default=False)
+    trial: Mapped[bool] = mapped_column(default=False)
+    allow_list: Mapped[list[str]] = mapped_column(JSON, default=list)
+    time_zone: Mapped[str] = mapped_column(String(64), default="America/Chicago")
+    quiet_from: Mapped[str | None] = mapped_column(String(5))
+    quiet_to: Mapped[str | None] = mapped_column(String(5))
+    retention_days: Mapped[int] = mapped_column(default=DEFAULT_RETENTION_DAYS)
+    alert_segments: Mapped[int | None]
+    alert_call_minutes: Mapped[int | None]
+    halted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when support has stopped all sending of this client; null when it may send."""

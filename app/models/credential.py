@@ -1,0 +1,69 @@
+"""The secrets of a client: Twilio accounts, API keys of client systems, saved log-ins."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+from sqlalchemy import Float, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import Base
+from app.models.base import SID_LENGTH, Created, Encrypted, Identified, Owned, UtcDateTime, choice
+
+
+class Credential(Identified, Owned, Created, Base):
+    """A Twilio account and the API key by which a client uses it."""
+
+    __tablename__ = "credential"
+    __table_args__ = (UniqueConstraint("client_id", "name"),)
+
+    name: Mapped[str] = mapped_column(String(100))
+    account_sid: Mapped[str] = mapped_column(String(SID_LENGTH), index=True)
+    auth_token: Mapped[str] = mapped_column(Encrypted)
+    next_auth_token: Mapped[str | None] = mapped_column(Encrypted)
+    """The token that Twilio will sign with after the rotation under way; both are accepted."""
+    api_key_sid: Mapped[str | None] = mapped_column(String(SID_LENGTH))
+    api_key_secret: Mapped[str | None] = mapped_column(Encrypted)
+    calls_per_second: Mapped[float] = mapped_column(Float, default=1.0)
+    trial: Mapped[bool] = mapped_column(default=False)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    stopped_reason: Mapped[str | None] = mapped_column(String(500))
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The auth tokens that may sign Twilio's requests, the current one first."""
+        return tuple(token for token in (self.auth_token, self.next_auth_token) if token)
+
+
+class Scope(enum.StrEnum):
+    """What an API key may do; each includes the ones before it."""
+
+    READ = "read"
+    SEND = "send"
+    ADMIN = "admin"
+
+
+class ApiKey(Identified, Owned, Created, Base):
+    """A key of a client system. Only its SHA-256 is kept; the key itself is shown once."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (UniqueConstraint("client_id", "label"),)
+
+    label: Mapped[str] = mapped_column(String(100))
+    key_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    scope: Mapped[Scope] = mapped_column(choice(Scope), default=Scope.ADMIN)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SavedCredential(Identified, Owned, Created, Base):
+    """A user name and password that callbacks to plain URLs may use (HTTP Basic)."""
+
+    __tablename__ = "saved_credential"
+    __table_args__ = (UniqueConstraint("client_id", "name"),)
+
+    name: Mapped[str] = mapped_column(String(100))
+    username: Mapped[str] = mapped_column(String(200))
+    password: Mapped[str] = mapped_column(Encrypted)

@@ -1,0 +1,157 @@
+"""Deliveries: something that one endpoint is to be told, on its way.
+
+An event has exactly one receiver, so the row of its delivery is the event itself.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import Base
+from app.models.base import (
+    BigId,
+    Created,
+    Identified,
+    Ordered,
+    Owned,
+    UtcDateTime,
+    choice,
+    new_id,
+    utcnow,
+)
+
+
+def new_event_id() -> str:
+    """Make the id of an event, its ``webhook-id``: the same on every try."""
+    return f"msg_{new_id()}"
+
+
+class EventType(enum.StrEnum):
+    """What clients are told; and the mails by which owners and support are told."""
+
+    SMS_RECEIVED = "sms.received"
+    MESSAGE_STATUS = "message.status"
+    MESSAGE_SENT = "message.sent"
+    MESSAGE_PROBLEM = "message.problem"
+    COMMUNICATION_COMPLETE = "communication.complete"
+    ENDPOINT_PING = "endpoint.ping"
+    NOTICE = "dispatch.notice"
+    """A mail of ours to an owner, to support or to a person who signs in."""
+
+
+class DeliveryState(enum.StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    IN_FLIGHT = "in_flight"
+    DELIVERED = "delivered"
+    EXHAUSTED = "exhausted"
+    HELD = "held"
+    CANCELED = "canceled"
+
+
+DELIVERY_TRANSITIONS: dict[DeliveryState, tuple[DeliveryState, ...]] = {
+    DeliveryState.PENDING: (
+        DeliveryState.IN_FLIGHT,
+        DeliveryState.EXHAUSTED,
+        DeliveryState.HELD,
+        DeliveryState.CANCELED,
+    ),
+    DeliveryState.IN_FLIGHT: (
+        DeliveryState.DELIVERED,
+        DeliveryState.PENDING,
+        DeliveryState.EXHAUSTED,
+        DeliveryState.HELD,
+    ),
+    DeliveryState.HELD: (DeliveryState.PENDING, DeliveryState.CANCELED),
+    DeliveryState.DELIVERED: (DeliveryState.PENDING,),
+    DeliveryState.EXHAUSTED: (DeliveryState.PENDING,),
+    DeliveryState.CANCELED: (DeliveryState.PENDING,),
+}
+"""The legal moves; each is made by compare-and-set. An ended one goes back when it is resent."""
+
+
+class Delivery(Identified, Owned, Created, Ordered, Base):
+    """An event and its way to its endpoint. The same ``body`` is sent at every try."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        Index(None, "endpoint_id", "state", "next_attempt_at"),
+        Index(None, "state", "next_attempt_at"),
+        Index(
+            "ix_delivery_lease_until",
+            "lease_until",
+            postgresql_where=text("state = 'in_flight'"),
+            sqlite_where=text("state = 'in_flight'"),
+        ),
+        Index(None, "client_id", "created_at"),
+    )
+
+    event_id: Mapped[str] = mapped_column(String(30), unique=True, default=new_event_id)
+    type: Mapped[EventType] = mapped_column(choice(EventType))
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey("endpoint.id"))
+    dedupe_key: Mapped[str | None] = mapped_column(String(120), unique=True)
+    """The same happening makes one event, however often we hear of it."""
+    sequence: Mapped[int]
+    """Counts per endpoint."""
+    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    body: Mapped[str] = mapped_column(Text)
+    """The exact text that is signed and sent; emptied after retention."""
+    context: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """What the body does not say but its sending needs: member attributes, mail headers."""
+    incoming_id: Mapped[str | None] = mapped_column(ForeignKey("incoming.id"), index=True)
+    message_id: Mapped[str | None] = mapped_column(ForeignKey("message.id"), index=True)
+
+    state: Mapped[DeliveryState] = mapped_column(
+        choice(DeliveryState), default=DeliveryState.PENDING
+    )
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=utcnow)
+    give_up_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    lease_token: Mapped[str | None] = mapped_column(String(26))
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_status: Mapped[int | None]
+    last_error: Mapped[str | None] = mapped_column(String(500))
+    delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AttemptTrigger(enum.StrEnum):
+    """Why a try was made."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+    PING = "ping"
+    REPLAY = "replay"
+
+
+class DeliveryAttempt(Base):
+    """One try, never changed afterwards: what was sent, what came back, and what that means."""
+
+    __tablename__ = "delivery_attempt"
+    __table_args__ = (Index(None, "delivery_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("delivery.id"))
+    number: Mapped[int]
+    trigger: Mapped[AttemptTrigger] = mapped_column(choice(AttemptTrigger))
+    requested_by: Mapped[str | None] = mapped_column(String(254))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    duration_ms: Mapped[int]
+    url: Mapped[str] = mapped_column(String(2048))
+    address: Mapped[str | None] = mapped_column(String(64))
+    """The IP address that was spoken to."""
+    request_headers: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    status: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(String(32))
+    """``blocked, dns, connect, timeout, deadline, tls, connection, http_status, smtp, lost``."""
+    detail: Mapped[str | None] = mapped_column(String(500))
+    """The error in a sentence, with what to do."""
+    response_headers: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    response_body: Mapped[str | None] = mapped_column(Text)
+    truncated: Mapped[bool] = mapped_column(default=False)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,74 @@
+"""What keeping house needs: usage, the audit log, idempotency keys, bookmarks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, Numeric, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import Base
+from app.models.base import BigId, Created, UtcDateTime, utcnow
+
+
+class Usage(Base):
+    """What a client used in one UTC month; kept when the log itself is gone."""
+
+    __tablename__ = "usage"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.id"), primary_key=True)
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    """``2026-11``."""
+    segments_in: Mapped[int] = mapped_column(default=0)
+    segments_out: Mapped[int] = mapped_column(default=0)
+    messages_in: Mapped[int] = mapped_column(default=0)
+    messages_out: Mapped[int] = mapped_column(default=0)
+    media_in: Mapped[int] = mapped_column(default=0)
+    media_out: Mapped[int] = mapped_column(default=0)
+    call_minutes: Mapped[int] = mapped_column(default=0)
+    price: Mapped[float] = mapped_column(Numeric(14, 5, asdecimal=False), default=0)
+    """As Twilio reported it, with an estimate where it has not yet."""
+    currency: Mapped[str] = mapped_column(String(3), default="USD")
+    numbers_monthly_cost: Mapped[float] = mapped_column(Numeric(12, 2, asdecimal=False), default=0)
+    segments_alerted: Mapped[int] = mapped_column(default=0)
+    """The highest share of the threshold, in percent, that was mailed about."""
+    minutes_alerted: Mapped[int] = mapped_column(default=0)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow)
+
+
+class AuditEntry(Base):
+    """Who changed what, and when."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (Index(None, "client_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    client_id: Mapped[str | None] = mapped_column(ForeignKey("client.id"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    actor: Mapped[str] = mapped_column(String(254))
+    action: Mapped[str] = mapped_column(String(64))
+    target: Mapped[str] = mapped_column(String(200))
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+class IdempotencyKey(Created, Base):
+    """The answer that a client's request got: its repeats get the same for a day."""
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (Index(None, "created_at"),)
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    body: Mapped[str] = mapped_column(Text)
+
+
+class Bookmark(Base):
+    """How far a regular job has got, such as the look back into Twilio's log."""
+
+    __tablename__ = "bookmark"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,0 +1,95 @@
+"""The log of what came in: texts and calls, with what was done about each."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import Base
+from app.models.base import (
+    PHONE_LENGTH,
+    SID_LENGTH,
+    Identified,
+    Ordered,
+    Owned,
+    UtcDateTime,
+    choice,
+    utcnow,
+)
+from app.models.route import Channel, Handler
+
+
+class OptOut(enum.StrEnum):
+    """What a keyword text asked for, in Twilio's words."""
+
+    STOP = "STOP"
+    START = "START"
+    HELP = "HELP"
+
+
+class Outcome(enum.StrEnum):
+    """What was done about an incoming text or call."""
+
+    REPLIED = "replied"
+    FORWARDED = "forwarded"
+    REDIRECTED = "redirected"
+    PLAYED = "played"
+    KEYWORD = "keyword"
+    """Answered by Twilio, or by us on a short code."""
+    NOT_ENABLED = "not_enabled"
+    NO_ROUTE = "no_route"
+    LOOP_STOPPED = "loop_stopped"
+    NOT_REPLIED = "not_replied"
+    """An own number, a short code or an alphanumeric sender: nobody to reply to."""
+    TOO_LATE = "too_late"
+    """Recovered from Twilio's log after the time in which a reply makes sense."""
+    FAILED = "failed"
+    """The handler could not answer; the reason is in ``error``."""
+
+
+class Incoming(Identified, Owned, Ordered, Base):
+    """One text or call to one of our numbers, unique by Twilio's SID."""
+
+    __tablename__ = "incoming"
+    __table_args__ = (
+        Index(None, "client_id", "from", "received_at"),
+        Index(None, "client_id", "received_at"),
+        Index(None, "sender_id", "received_at"),
+    )
+
+    destination: Mapped[Channel] = mapped_column(choice(Channel))
+    sid: Mapped[str] = mapped_column(String(SID_LENGTH), unique=True)
+    sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"))
+    """The number that was texted or called."""
+    from_: Mapped[str] = mapped_column("from", String(PHONE_LENGTH))
+    to: Mapped[str] = mapped_column(String(PHONE_LENGTH))
+    body: Mapped[str | None] = mapped_column(Text)
+    media: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list)
+    """``{"url": Twilio's, "contentType", "code": of our /media}`` of each picture and the like."""
+    segments: Mapped[int] = mapped_column(default=0)
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """What Twilio said besides: where the number is from, its idempotency token, and so on."""
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    recovered: Mapped[bool] = mapped_column(default=False)
+    """Taken from Twilio's log after down-time rather than from its webhook."""
+
+    handler: Mapped[Handler | None] = mapped_column(choice(Handler))
+    opt_out: Mapped[OptOut | None] = mapped_column(choice(OptOut))
+    flagged: Mapped[bool] = mapped_column(default=False)
+    """Staff should read it: words such as "please stop", which change nothing by themselves."""
+    outcome: Mapped[Outcome] = mapped_column(choice(Outcome))
+    error: Mapped[str | None] = mapped_column(String(500))
+    answer: Mapped[str] = mapped_column(Text, default="")
+    """The TwiML given; a repeat of the request gets the same."""
+    reply_id: Mapped[str | None] = mapped_column(ForeignKey("message.id"), index=True)
+
+    call_status: Mapped[str | None] = mapped_column(String(32))
+    call_duration: Mapped[int | None]
+    """Seconds."""
+    dial_status: Mapped[str | None] = mapped_column(String(32))
+    """How the call that we forwarded to ended."""
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

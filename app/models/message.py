@@ -1,0 +1,188 @@
+"""Messages: the texts and calls that we send, replies by TwiML included."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Float, ForeignKey, Index, Numeric, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import Base
+from app.models.base import (
+    PHONE_LENGTH,
+    SID_LENGTH,
+    BigId,
+    Created,
+    Identified,
+    Ordered,
+    Owned,
+    UtcDateTime,
+    choice,
+    utcnow,
+)
+from app.models.route import Channel
+
+
+class Direction(enum.StrEnum):
+    """Twilio's names for who began: we through the API, or we in answer to a text."""
+
+    API = "outbound-api"
+    REPLY = "outbound-reply"
+
+
+class MessageState(enum.StrEnum):
+    """Our own word on a message: is it still ours to send, and if not, how did that end?"""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    SUPPRESSED = "suppressed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+MESSAGE_TRANSITIONS: dict[MessageState, tuple[MessageState, ...]] = {
+    MessageState.WAITING: (
+        MessageState.CLAIMED,
+        MessageState.REFUSED,
+        MessageState.SUPPRESSED,
+        MessageState.FAILED,
+        MessageState.CANCELED,
+    ),
+    MessageState.CLAIMED: (
+        MessageState.WAITING,
+        MessageState.ACCEPTED,
+        MessageState.UNKNOWN,
+        MessageState.REFUSED,
+        MessageState.SUPPRESSED,
+        MessageState.FAILED,
+    ),
+    MessageState.UNKNOWN: (MessageState.ACCEPTED, MessageState.SUPPRESSED, MessageState.FAILED),
+    MessageState.ACCEPTED: (MessageState.SUPPRESSED,),
+    MessageState.REFUSED: (),
+    MessageState.SUPPRESSED: (),
+    MessageState.FAILED: (MessageState.ACCEPTED,),
+    MessageState.CANCELED: (),
+}
+"""The legal moves; each is made by compare-and-set.
+
+``accepted → suppressed`` is Twilio's late word that the phone has opted out (21610); ``failed →
+accepted`` is a late callback that proves a message we had given up on.
+"""
+
+
+class Message(Identified, Owned, Created, Ordered, Base):
+    """One text or call to one person.
+
+    ``state`` is ours, ``status`` is Twilio's last word (null before there is one). ``member`` is a
+    snapshot of the person's attributes; ``body`` the text as sent, or the TwiML of a call.
+    """
+
+    __tablename__ = "message"
+    __table_args__ = (
+        UniqueConstraint("batch_id", "position", "step"),
+        Index(None, "lane_key", "state", "batch_id", "due_at"),
+        Index(None, "state", "check_at"),
+        Index(None, "client_id", "to", "created_at"),
+        Index(None, "client_id", "created_at"),
+        Index(None, "batch_id", "state", "status"),
+    )
+
+    destination: Mapped[Channel] = mapped_column(choice(Channel))
+    direction: Mapped[Direction] = mapped_column(choice(Direction), default=Direction.API)
+    sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"), index=True)
+    credential_id: Mapped[str] = mapped_column(ForeignKey("credential.id"))
+    to: Mapped[str] = mapped_column(String(PHONE_LENGTH))
+    from_: Mapped[str] = mapped_column("from", String(PHONE_LENGTH))
+    """The sender's address; with a messaging service, the number that it chose, once known."""
+    body: Mapped[str | None] = mapped_column(Text)
+    media: Mapped[list[str]] = mapped_column(JSON, default=list)
+    member: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    segments: Mapped[int] = mapped_column(default=0)
+
+    communication_id: Mapped[str | None] = mapped_column(ForeignKey("communication.id"), index=True)
+    batch_id: Mapped[str | None] = mapped_column(ForeignKey("batch.id"))
+    position: Mapped[int | None]
+    step: Mapped[int] = mapped_column(default=0)
+    step_after: Mapped[int | None]
+    """Seconds to wait after the step before has been accepted; null for step 0."""
+    template_version_id: Mapped[str | None] = mapped_column(
+        ForeignKey("template_version.id"), index=True
+    )
+    suppression_list_id: Mapped[str | None] = mapped_column(ForeignKey("suppression_list.id"))
+    options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """What Twilio is told besides: validityPeriod, sendAsMms, machineDetection, …"""
+
+    state: Mapped[MessageState] = mapped_column(choice(MessageState), default=MessageState.WAITING)
+    lane_key: Mapped[str | None] = mapped_column(String(64))
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Not to be sent before this; null while a step waits for the one before it."""
+    claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    claim_token: Mapped[str | None] = mapped_column(String(26))
+    tries: Mapped[int] = mapped_column(default=0)
+    check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the next look at Twilio's log is due: for ``unknown``, and for a missing status."""
+    checks: Mapped[int] = mapped_column(default=0)
+
+    sid: Mapped[str | None] = mapped_column(String(SID_LENGTH), unique=True)
+    status: Mapped[str | None] = mapped_column(String(32))
+    status_sequence: Mapped[int] = mapped_column(default=-1)
+    """The highest rank (texts) or SequenceNumber (calls) heard so far."""
+    error_code: Mapped[int | None]
+    error_message: Mapped[str | None] = mapped_column(String(500))
+    reason: Mapped[str | None] = mapped_column(String(32))
+    """Why it did not go out, as ``message.problem`` names it."""
+    price: Mapped[float | None] = mapped_column(Numeric(12, 5, asdecimal=False))
+    price_unit: Mapped[str | None] = mapped_column(String(3))
+    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow)
+
+    answered_by: Mapped[str | None] = mapped_column(String(32))
+    """Twilio's raw word on who answered a call."""
+    answer_twiml: Mapped[str | None] = mapped_column(Text)
+    """What the answered call was told; a repeat of the request gets the same."""
+    call_duration: Mapped[int | None]
+    """Seconds."""
+    recording_url: Mapped[str | None] = mapped_column(String(2048))
+    digits: Mapped[str | None] = mapped_column(String(200))
+
+
+class MessageReport(Base):
+    """One thing we were told about a message; every report is kept, in the order it came."""
+
+    __tablename__ = "message_report"
+    __table_args__ = (Index(None, "message_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    message_id: Mapped[str] = mapped_column(ForeignKey("message.id"))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    status: Mapped[str] = mapped_column(String(32))
+    source: Mapped[str] = mapped_column(String(16))
+    """``callback``, ``response``, ``lookup`` (Twilio's words) or ``dispatch`` (ours)."""
+    error_code: Mapped[int | None]
+    details: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """The report's parameters without the text: sequence number, duration, and so on."""
+
+
+class Lane(Base):
+    """The queue of one sender (texts) or of one Twilio account (calls), and its pace."""
+
+    __tablename__ = "lane"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """``sms:<sender id>`` or ``voice:<AccountSid>``."""
+    rate: Mapped[float] = mapped_column(Float)
+    """Segments, or calls, per second."""
+    next_slot_us: Mapped[int] = mapped_column(BigId, default=0)
+    """When the next slot is free: microseconds since 1970 by the database's clock."""
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Nothing is sent before this: Twilio asked us to slow down."""
+    lease_token: Mapped[str | None] = mapped_column(String(26))
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_batch_id: Mapped[str | None] = mapped_column(String(26))
+    """The batch served last, so that batches share in turn."""

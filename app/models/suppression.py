@@ -1,0 +1,54 @@
+"""Suppression lists: phones that must not be texted, from which sender, and why."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import Base
+from app.models.base import PHONE_LENGTH, Created, Identified, Owned, UtcDateTime, choice
+
+SCOPE_ALL = "all"
+
+
+class SuppressionSource(enum.StrEnum):
+    """Who put an entry on the list. START lifts the first two kinds, never the others."""
+
+    KEYWORD = "keyword"
+    TWILIO = "twilio"
+    MANUAL = "manual"
+    IMPORT = "import"
+
+
+LIFTED_BY_START = (SuppressionSource.KEYWORD, SuppressionSource.TWILIO)
+
+
+class SuppressionList(Identified, Owned, Created, Base):
+    """A named list of a client; senders and communications choose one."""
+
+    __tablename__ = "suppression_list"
+    __table_args__ = (UniqueConstraint("client_id", "name"),)
+
+    name: Mapped[str] = mapped_column(String(100))
+
+
+class SuppressionEntry(Identified, Base):
+    """One phone on a list, for one scope, from one source.
+
+    It counts while ``lifted_at`` is null and its scope is the sender, the sender's messaging
+    service, or all.
+    """
+
+    __tablename__ = "suppression_entry"
+    __table_args__ = (UniqueConstraint("list_id", "phone", "scope", "source"),)
+
+    list_id: Mapped[str] = mapped_column(ForeignKey("suppression_list.id"))
+    phone: Mapped[str] = mapped_column(String(PHONE_LENGTH))
+    scope: Mapped[str] = mapped_column(String(26), default=SCOPE_ALL)
+    """The id of a sender (a number or a messaging service), or ``all``."""
+    source: Mapped[SuppressionSource] = mapped_column(choice(SuppressionSource))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    lifted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,244 @@
+"""Settings: read from the environment once, typed, and checked before anything starts.
+
+Every setting has its one home here. :func:`load` raises :class:`SettingsError` with one sentence
+that names the setting at fault, so that a process which cannot work does not start at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+INSTANCE = Path(__file__).parent / "instance"
+
+
+class SettingsError(ValueError):
+    """A setting is missing or malformed; the message is one sentence that names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one process of Dispatch needs to know. Secrets are kept out of ``repr``."""
+
+    environment: str
+    secret_key: str = field(repr=False)
+    secret_key_fallbacks: tuple[str, ...] = field(repr=False)
+    encryption_keys: tuple[str, ...] = field(repr=False)
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    port: int
+    public_base_url: str
+    short_link_base_url: str
+    twilio_api_base_url: str | None
+    smtp_url: str | None = field(repr=False)
+    mail_from: str
+    support_email: str
+    webhook_allowed_networks: tuple[Network, ...]
+    trusted_proxy_hops: int
+    metrics_token: str | None = field(repr=False)
+    log_level: str
+
+    @property
+    def is_development(self) -> bool:
+        """Whether this is a developer's machine rather than a service that people rely on."""
+        return self.environment == "development"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is an SQLite file."""
+        return self.database_url.startswith("sqlite")
+
+
+def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> Settings:
+    """Read and check all settings.
+
+    :param environ: the environment to read; empty values count as not set.
+    :param instance: the folder in which development keeps its secrets and its database.
+    :raises SettingsError: at the first setting that is missing or malformed.
+    """
+    reader = _Reader({name: value.strip() for name, value in environ.items()})
+    environment = reader.choice("ENVIRONMENT", ("production", "development"), "production")
+    development = environment == "development"
+    if development:
+        instance.mkdir(parents=True, exist_ok=True)
+    port = reader.integer("PORT", 8000, 1, 65535)
+    public = reader.url("PUBLIC_BASE_URL", f"http://127.0.0.1:{port}" if development else None)
+    twilio = reader.url("TWILIO_API_BASE_URL", "") or None
+    if not development:
+        _require_https("PUBLIC_BASE_URL", public)
+        if twilio:
+            _require_https("TWILIO_API_BASE_URL", twilio)
+    return Settings(
+        environment=environment,
+        secret_key=reader.secret(
+            "SECRET_KEY", instance if development else None, lambda: secrets.token_urlsafe(48)
+        ),
+        secret_key_fallbacks=reader.items("SECRET_KEY_FALLBACKS"),
+        encryption_keys=_fernet_keys(
+            reader.secret(
+                "ENCRYPTION_KEYS",
+                instance if development else None,
+                lambda: Fernet.generate_key().decode(),
+            )
+        ),
+        database_url=_database_url(
+            reader.text(
+                "DATABASE_URL", f"sqlite:///{instance / 'dispatch.db'}" if development else None
+            )
+        ),
+        redis_url=reader.scheme("REDIS_URL", "redis://127.0.0.1:6379/0", _REDIS_SCHEMES),
+        port=port,
+        public_base_url=public,
+        short_link_base_url=reader.url("SHORT_LINK_BASE_URL", public),
+        twilio_api_base_url=twilio,
+        smtp_url=reader.scheme("SMTP_URL", "", ("smtp", "smtps")) or None,
+        mail_from=reader.email("MAIL_FROM", "dispatch@localhost" if development else None),
+        support_email=reader.email("SUPPORT_EMAIL", "support@localhost" if development else None),
+        webhook_allowed_networks=_networks(reader.items("WEBHOOK_ALLOWED_NETWORKS")),
+        trusted_proxy_hops=reader.integer("TRUSTED_PROXY_HOPS", 0, 0, 10),
+        metrics_token=reader.text("METRICS_TOKEN", "") or None,
+        log_level=reader.choice("LOG_LEVEL", LOG_LEVELS, "INFO"),
+    )
+
+
+class _Reader:
+    """Typed reads from the environment; every failure names its setting."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str, default: str | None) -> str:
+        value = self._environ.get(name) or default
+        if value is None:
+            raise SettingsError(f"{name} is not set; it is required in production.")
+        return value
+
+    def secret(self, name: str, kept_in: Path | None, make: Callable[[], str]) -> str:
+        value = self._environ.get(name)
+        if not value and kept_in is not None:
+            value = _kept_secret(kept_in / name.lower(), make)
+        if not value:
+            raise SettingsError(f"{name} is not set; it is required in production.")
+        if len(value) < 32:
+            raise SettingsError(f"{name} is too short; use 32 random characters or more.")
+        return value
+
+    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        value = self.text(name, default)
+        if value not in allowed:
+            raise SettingsError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}.")
+        return value
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        value = self.text(name, str(default))
+        if not (value.isascii() and value.isdigit()) or not low <= int(value) <= high:
+            raise SettingsError(
+                f"{name} is {value!r}; it must be a whole number from {low} to {high}."
+            )
+        return int(value)
+
+    def items(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.text(name, "").split(",") if part.strip())
+
+    def scheme(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value and urlsplit(value).scheme not in allowed:
+            raise SettingsError(f"{name} must begin with {' or '.join(f'{s}://' for s in allowed)}")
+        return value
+
+    def url(self, name: str, default: str | None) -> str:
+        value = self.text(name, default).rstrip("/")
+        if not value:
+            return value
+        parts = urlsplit(value)
+        try:
+            well_formed = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            well_formed = False
+        if not well_formed or parts.query or parts.fragment or parts.username:
+            raise SettingsError(
+                f"{name} is {value!r}; it must be http:// or https:// with a host, and without"
+                " user, query or fragment."
+            )
+        return value
+
+    def email(self, name: str, default: str | None) -> str:
+        value = self.text(name, default)
+        local, at, domain = value.rpartition("@")
+        if not at or not local or not domain or any(c.isspace() or c in "<>," for c in value):
+            raise SettingsError(f"{name} is {value!r}; it must be one e-mail address.")
+        return value
+
+
+def _kept_secret(path: Path, make: Callable[[], str]) -> str:
+    """Read a development secret, made at the first start; two first starts agree on one."""
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(make())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)  # atomic, and never over what another start has just made
+        draft.unlink()
+    return path.read_text()
+
+
+def _require_https(name: str, url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "https" or _is_loopback(parts.hostname or ""):
+        return
+    raise SettingsError(
+        f"{name} is {url!r}; in production it must begin with https:// unless the host is a"
+        " loopback address."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _fernet_keys(text: str) -> tuple[str, ...]:
+    keys = tuple(part.strip() for part in text.split(",") if part.strip())
+    for key in keys:
+        try:
+            Fernet(key)
+        except ValueError as error:
+            raise SettingsError(
+                "ENCRYPTION_KEYS holds something that is no Fernet key; each must be 32 random"
+                " bytes in URL-safe base64, newest first."
+            ) from error
+    return keys
+
+
+def _database_url(url: str) -> str:
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    if url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        return url
+    raise SettingsError("DATABASE_URL must begin with postgresql:// or sqlite:///")
+
+
+def _networks(items: tuple[str, ...]) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(item) for item in items)
+    except ValueError as error:
+        raise SettingsError(
+            f"WEBHOOK_ALLOWED_NETWORKS must hold networks such as 10.1.0.0/16: {error}."
+        ) from error
