@@ -1,0 +1,1 @@
+"""TwiML: data in, XML out. Knows no request, no database and no network."""

@@ -1,0 +1,114 @@
+"""TwiML answers to a call."""
+
+from twilio.twiml.voice_response import VoiceResponse
+
+from app.twiml.text import clean, split
+
+MAX_DOCUMENT = 64_000
+"""Largest document Twilio fetches, in bytes (error 11750 at 64 kB)."""
+SAY_LIMIT = 4096
+"""Longest text of one <Say> with a basic voice, in characters (error 13521)."""
+SAY_LIMIT_NEURAL = 3000
+"""The same for the Polly and Google voices."""
+SAY_LIMIT_ENCODED = 4500
+"""The same in bytes, URL-encoded."""
+DIAL_TIMEOUTS = range(5, 601)
+"""Seconds a forwarded call may ring; Twilio rings 600 at most."""
+
+APOLOGY = (
+    "We are sorry. Something went wrong on our side, and we cannot take your call just now. "
+    "Please try again in a few minutes. Goodbye."
+)
+NEUTRAL = "Thank you for calling. This number does not take calls. Goodbye."
+_BASIC_VOICES = frozenset({"man", "woman", "alice"})
+
+
+def say(text: str, voice: str | None = None, language: str | None = None, loop: int = 1) -> str:
+    """Return the document that speaks `text` and hangs up.
+
+    `voice` and `language` are Twilio's names (``Polly.Joanna``, ``en-US``). `loop` is how often
+    it is said; 0 repeats until the caller hangs up. A text longer than one <Say> may be becomes
+    several, and then the whole sequence is repeated, as often as one document can hold.
+    """
+    response = VoiceResponse()
+    _speak(response, text, voice, language, loop)
+    response.hangup()
+    return str(response)
+
+
+def play(url: str, loop: int = 1) -> str:
+    """Return the document that plays the audio file at `url` and hangs up.
+
+    `loop` is how often it is played; 0 repeats until the caller hangs up.
+    """
+    response = VoiceResponse()
+    response.play(clean(url), loop=loop)
+    response.hangup()
+    return str(response)
+
+
+def dial(number: str, caller_id: str | None, timeout: int, action: str) -> str:
+    """Return the document that forwards the call to `number`.
+
+    `caller_id` is the number shown there (the caller's own when None), `timeout` the seconds it
+    rings, `action` the URL that Twilio asks afterwards with DialCallStatus. The caller's leg is
+    answered only when the other side answers, so nobody pays for ringing.
+
+    Raises ValueError for a time-out outside `DIAL_TIMEOUTS`.
+    """
+    if timeout not in DIAL_TIMEOUTS:
+        raise ValueError(
+            f"The phone may ring {DIAL_TIMEOUTS[0]} to {DIAL_TIMEOUTS[-1]} seconds, not {timeout}."
+        )
+    response = VoiceResponse()
+    forward = response.dial(
+        action=action, method="POST", timeout=timeout, caller_id=caller_id, answer_on_bridge=True
+    )
+    forward.number(number)
+    return str(response)
+
+
+def apology() -> str:
+    """Return the document a caller hears when something of ours failed."""
+    return say(APOLOGY)
+
+
+def neutral() -> str:
+    """Return the document a caller hears on a number that does nothing with calls."""
+    return say(NEUTRAL)
+
+
+def hangup() -> str:
+    """Return the document that ends the call."""
+    response = VoiceResponse()
+    response.hangup()
+    return str(response)
+
+
+def redirect(url: str) -> str:
+    """Return the document that makes Twilio ask `url`, by POST, for the answer instead."""
+    response = VoiceResponse()
+    response.redirect(clean(url), method="POST")
+    return str(response)
+
+
+def _speak(
+    response: VoiceResponse, text: str, voice: str | None, language: str | None, loop: int
+) -> None:
+    basic = voice is None or voice in _BASIC_VOICES
+    limit = SAY_LIMIT if basic else SAY_LIMIT_NEURAL
+    pieces = split(clean(text), limit, SAY_LIMIT_ENCODED)
+    if len(pieces) == 1:
+        response.say(pieces[0], voice=voice, language=language, loop=None if loop == 1 else loop)
+        return
+    size = sum(_room(piece) for piece in pieces) or 1
+    fitting = max(MAX_DOCUMENT // size, 1)
+    for _ in range(fitting if loop == 0 else min(loop, fitting)):
+        for piece in pieces:
+            response.say(piece, voice=voice, language=language)
+
+
+def _room(piece: str) -> int:
+    """Return an upper bound of the bytes that one <Say> of `piece` takes in the document."""
+    escapes = sum(piece.count(sign) for sign in "&<>") * 4
+    return len(piece.encode()) + escapes + 100
