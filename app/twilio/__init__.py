@@ -1,0 +1,1 @@
+"""The seam to Twilio: signature check, segments, statuses, error codes and the REST client."""

@@ -1,0 +1,81 @@
+"""Statuses move forward only: Twilio's order, whatever the order of arrival."""
+
+from itertools import permutations
+
+import pytest
+
+from app.twilio import statuses
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "moves"),
+    [
+        (None, "queued", True),
+        (None, "delivered", True),
+        ("accepted", "queued", True),
+        ("scheduled", "queued", True),
+        ("accepted", "scheduled", False),
+        ("queued", "sending", True),
+        ("sending", "sent", True),
+        ("sent", "delivered", True),
+        ("sent", "undelivered", True),
+        ("queued", "failed", True),
+        ("scheduled", "canceled", True),
+        ("delivered", "sent", False),
+        ("delivered", "undelivered", False),
+        ("failed", "delivered", False),
+        ("sent", "sent", False),
+        ("sent", "queued", False),
+        ("sent", "nonsense", False),
+        (None, "nonsense", False),
+    ],
+)
+def test_a_message_moves_forward_only(current: str | None, new: str, moves: bool) -> None:
+    assert statuses.message_may_become(current, new) is moves
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "moves"),
+    [
+        (None, "queued", True),
+        ("queued", "initiated", True),
+        ("initiated", "ringing", True),
+        ("ringing", "in-progress", True),
+        ("in-progress", "completed", True),
+        ("ringing", "no-answer", True),
+        ("completed", "in-progress", False),
+        ("completed", "busy", False),
+        ("ringing", "initiated", False),
+    ],
+)
+def test_a_call_moves_forward_only(current: str | None, new: str, moves: bool) -> None:
+    assert statuses.call_may_become(current, new) is moves
+
+
+def test_a_report_with_an_older_sequence_number_changes_nothing() -> None:
+    assert not statuses.call_may_become("ringing", "completed", current_sequence=2, sequence=1)
+    assert statuses.call_may_become("ringing", "completed", current_sequence=1, sequence=3)
+
+
+def test_any_order_of_arrival_ends_the_same() -> None:
+    for order in permutations(["queued", "sending", "sent", "delivered"]):
+        current: str | None = None
+        for word in order:
+            current = word if statuses.message_may_become(current, word) else current
+        assert current == "delivered"
+
+
+def test_terminal_words_stick() -> None:
+    for ranks, terminal in (
+        (statuses.MESSAGE_RANKS, statuses.MESSAGE_TERMINAL),
+        (statuses.CALL_RANKS, statuses.CALL_TERMINAL),
+    ):
+        for word in terminal:
+            assert all(word not in statuses.below(ranks, other) for other in ranks)
+
+
+def test_what_a_word_may_replace() -> None:
+    assert set(statuses.below(statuses.MESSAGE_RANKS, "sent")) == {
+        "accepted", "scheduled", "queued", "sending",
+    }  # fmt: skip
+    assert statuses.below(statuses.MESSAGE_RANKS, "nonsense") == ()
