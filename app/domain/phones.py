@@ -1,0 +1,251 @@
+"""Phone numbers: written one way (E.164), sorted into kinds, and refused with a sentence.
+
++1 is the North American Numbering Plan, which is more than the US: Canada, the US territories, and
+Caribbean and Atlantic countries whose numbers look domestic but are dear and the target of fraud.
+"""
+
+import re
+import unicodedata
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final, Literal
+
+import phonenumbers
+from phonenumbers import PhoneNumberType, ValidationResult
+
+Destination = Literal["sms", "voice"]
+
+
+class InvalidPhone(ValueError):
+    """The text is no phone number we can use; `reason` is a sentence for people."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Kind(StrEnum):
+    """What sort of number it is, as far as reaching it is concerned."""
+
+    DOMESTIC = "domestic"
+    TOLL_FREE = "toll_free"
+    CARIBBEAN = "caribbean"
+    INTERNATIONAL = "international"
+    PREMIUM = "premium"
+    EMERGENCY = "emergency"
+    SHORT_CODE = "short_code"
+    ANONYMOUS = "anonymous"
+    ALPHANUMERIC = "alphanumeric"
+    OTHER = "other"
+
+
+def _codes(written: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\d+", written))
+
+
+ANONYMOUS_CALLERS: Final = frozenset(
+    # What Twilio shows as From for hidden numbers: the words ANONYMOUS, RESTRICTED, BLOCKED and
+    # UNKNOWN on a phone's keys.
+    {"", "anonymous", "+266696687", "+7378742833", "+2562533", "+8656696"}
+)
+CARIBBEAN_CODES: Final = _codes(
+    "242 246 264 268 284 345 441 473 649 658 664 721 758 767 784 809 829 849 868 869 876"
+)
+TOLL_FREE_CODES: Final = _codes("800 833 844 855 866 877 888")
+_DOMESTIC_REGIONS: Final = frozenset({"US", "CA", "PR", "VI", "GU", "MP", "AS"})
+# 900 is premium; 700 and the 5XX personal numbers cost what their owner's carrier asks.
+_PREMIUM_CODES: Final = _codes(
+    "900 700 500 521 522 523 524 525 526 527 528 529 532 533 535 538 542 543 544 545 546 547 549 "
+    "550 552 553 554 556 558 566 569 577 578 588 589"
+)
+_TWILIO_TEST_NUMBERS: Final = "+1500555"
+_EMERGENCY: Final = re.compile(r"\+?1?([2-9]11|112|988|999|000)")
+_NANP: Final = re.compile(r"\+1(?P<area>[2-9]\d\d)(?P<exchange>[2-9]\d\d)\d{4}")
+_SHORT_CODE: Final = re.compile(r"[1-9]\d{4,5}")
+_E164: Final = re.compile(r"\+[1-9]\d{6,14}")
+_WRITTEN: Final = re.compile(r"[+\d\s().\-/]+")
+_EXTENSION: Final = re.compile(r"\d\s*(?:;|,|#|x|ext)", re.IGNORECASE)
+
+
+def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -> str:
+    """Return `raw` as E.164 (``+13195550100``), or 5-6 digits where `short_codes` are allowed.
+
+    A number without a country code is read as one of `default_region`. Spaces, brackets, dots and
+    dashes are skipped. Numbers kept for fiction (555-0100 to 555-0199) count as valid.
+
+    Raises InvalidPhone with a sentence for anything else: letters, extensions, channel addresses
+    such as ``whatsapp:+1…``, emergency and service numbers, hidden callers, wrong lengths.
+    """
+    text = unicodedata.normalize("NFKC", raw).strip()
+    text = re.sub("[\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069]", "", text)
+    _refuse_what_is_no_number(text, raw)
+    digits = re.sub(r"[^+\d]", "", text)
+    if "+" in digits[1:]:
+        raise InvalidPhone(
+            f"“{raw.strip()}” has a plus sign inside; write it like +1 319 555 0100."
+        )
+    if _EMERGENCY.fullmatch(digits):
+        raise InvalidPhone(f"“{raw.strip()}” is an emergency or service number.")
+    if not digits.startswith("+") and _SHORT_CODE.fullmatch(digits):
+        if short_codes:
+            return digits
+        raise InvalidPhone(f"“{raw.strip()}” is a short code; a full phone number is needed.")
+    if nanp := _as_nanp(digits, default_region):
+        return _check_nanp(nanp, raw.strip())
+    return _parse(digits, default_region, raw.strip())
+
+
+def classify(phone: str) -> Kind:
+    """Return the kind of `phone`: a normalized number, or whatever Twilio gave as From or To."""
+    phone = phone.strip()
+    if phone.lower() in ANONYMOUS_CALLERS:
+        return Kind.ANONYMOUS
+    if _SHORT_CODE.fullmatch(phone):
+        return Kind.SHORT_CODE
+    if _EMERGENCY.fullmatch(phone):
+        return Kind.EMERGENCY
+    if found := _NANP.fullmatch(phone):
+        return _nanp_kind(phone, found["area"], found["exchange"])
+    if not _E164.fullmatch(phone):
+        return Kind.ALPHANUMERIC if _is_alphanumeric(phone) else Kind.OTHER
+    if phone.startswith("+1"):
+        return Kind.OTHER
+    return _foreign_kind(phone)
+
+
+def refusal(phone: str, international_allowed: bool, destination: Destination) -> str | None:
+    """Return why `phone` (normalized) may not be texted or called, or None if it may.
+
+    The US, its territories and Canada may be reached; what is outside, the Caribbean and Atlantic
+    part of +1 included, only where the client may reach international numbers; premium and
+    emergency numbers never.
+    """
+    kind = classify(phone)
+    if kind in (Kind.DOMESTIC, Kind.TOLL_FREE):
+        return None
+    if kind in (Kind.INTERNATIONAL, Kind.CARIBBEAN):
+        return None if international_allowed else _INTERNATIONAL[kind].format(phone=phone)
+    verb = "texted" if destination == "sms" else "called"
+    return _REFUSALS[kind].format(phone=phone or "The number", verb=verb)
+
+
+_INTERNATIONAL: Final = {
+    Kind.INTERNATIONAL: "{phone} is outside the +1 calling code. International numbers are not "
+    "enabled for this client; ask support to enable them.",
+    Kind.CARIBBEAN: "{phone} begins with +1 but belongs to a Caribbean or Atlantic country, which "
+    "counts as international. International numbers are not enabled for this client; ask support "
+    "to enable them.",
+}
+_REFUSALS: Final = {
+    Kind.PREMIUM: "{phone} is a premium-rate or special-service number, which is never {verb}.",
+    Kind.EMERGENCY: "{phone} is an emergency or service number, which is never {verb}.",
+    Kind.SHORT_CODE: "{phone} is a short code, which cannot be {verb}.",
+    Kind.ANONYMOUS: "{phone} stands for a hidden caller and cannot be {verb}.",
+    Kind.ALPHANUMERIC: "{phone} is a name, not a phone number, and cannot be {verb}.",
+    Kind.OTHER: "{phone} is not a phone number in the form +13195550100 and cannot be {verb}.",
+}
+
+
+def _refuse_what_is_no_number(text: str, raw: str) -> None:
+    if not text:
+        raise InvalidPhone("The phone number is missing.")
+    shown = raw.strip()
+    if text.lower() in ANONYMOUS_CALLERS:
+        raise InvalidPhone(f"“{shown}” stands for a hidden caller, not for a phone.")
+    if re.match(r"[A-Za-z][\w.-]*:", text):
+        raise InvalidPhone(f"“{shown}” is a channel address; write the plain phone number.")
+    if _EXTENSION.search(text):
+        raise InvalidPhone(f"“{shown}” has an extension, which cannot be reached; leave it out.")
+    if any(character.isalpha() for character in text):
+        raise InvalidPhone(f"“{shown}” contains letters; write the phone number in digits.")
+    if not _WRITTEN.fullmatch(text) or not text.isascii() or text.count("+") > 1:
+        raise InvalidPhone(f"“{shown}” is not a phone number; write it like +1 319 555 0100.")
+    if not any(character.isdigit() for character in text):
+        raise InvalidPhone(f"“{shown}” contains no digits; write it like +1 319 555 0100.")
+
+
+def _as_nanp(digits: str, default_region: str) -> str | None:
+    """Return +1 and ten digits where `digits` are meant as a number of the +1 plan."""
+    if digits.startswith("+"):
+        return digits if digits.startswith("+1") else None
+    if phonenumbers.country_code_for_region(default_region) != 1 or digits.startswith("011"):
+        return None
+    if len(digits) == 11 and digits.startswith("1"):
+        return f"+{digits}"
+    return f"+1{digits}"
+
+
+def _check_nanp(phone: str, shown: str) -> str:
+    count = len(phone) - 2
+    if count == 7:
+        raise InvalidPhone(f"“{shown}” lacks the area code; write it like +1 319 555 0100.")
+    if count != 10:
+        raise InvalidPhone(
+            f"“{shown}” has {count} digits where a US or Canadian number has 10; "
+            "a number of another country begins with + and its country code."
+        )
+    found = _NANP.fullmatch(phone)
+    if not found or found["area"].endswith("11") or found["area"][1] == "9":
+        raise InvalidPhone(f"“{shown}” is not valid: there is no area code {phone[2:5]}.")
+    if found["exchange"].endswith("11"):
+        raise InvalidPhone(
+            f"“{shown}” is not valid: no number has {phone[5:8]} after its area code."
+        )
+    return phone
+
+
+def _parse(digits: str, default_region: str, shown: str) -> str:
+    try:
+        number = phonenumbers.parse(digits, default_region)
+    except phonenumbers.NumberParseException as error:
+        raise InvalidPhone(
+            f"“{shown}” is not a phone number: its country code is unknown or it is too short or "
+            "long. Write it like +1 319 555 0100."
+        ) from error
+    if number.country_code == 1:
+        return _check_nanp(f"+1{number.national_number}", shown)
+    verdict = phonenumbers.is_possible_number_with_reason(number)
+    if verdict != ValidationResult.IS_POSSIBLE:
+        size = "too short" if verdict == ValidationResult.TOO_SHORT else "of the wrong length"
+        raise InvalidPhone(
+            f"“{shown}” is {size} for a number with country code {number.country_code}."
+        )
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _nanp_kind(phone: str, area: str, exchange: str) -> Kind:
+    if area in TOLL_FREE_CODES:
+        return Kind.TOLL_FREE
+    if exchange == "976" or (area in _PREMIUM_CODES and not phone.startswith(_TWILIO_TEST_NUMBERS)):
+        return Kind.PREMIUM
+    return Kind.CARIBBEAN if _is_caribbean(area) else Kind.DOMESTIC
+
+
+@lru_cache(maxsize=1000)
+def _is_caribbean(area: str) -> bool:
+    """Tell by our list, and by the library's for codes that are newer than ours."""
+    if area in CARIBBEAN_CODES:
+        return True
+    number = phonenumbers.PhoneNumber(country_code=1, national_number=int(f"{area}5550100"))
+    region = phonenumbers.region_code_for_number(number)
+    return region is not None and region not in _DOMESTIC_REGIONS
+
+
+@lru_cache(maxsize=4096)
+def _foreign_kind(phone: str) -> Kind:
+    try:
+        number = phonenumbers.parse(phone)
+    except phonenumbers.NumberParseException:
+        return Kind.OTHER
+    if phonenumbers.number_type(number) == PhoneNumberType.PREMIUM_RATE:
+        return Kind.PREMIUM
+    return Kind.INTERNATIONAL
+
+
+def _is_alphanumeric(phone: str) -> bool:
+    """Tell whether `phone` can be an alphanumeric sender: up to 11 characters, a letter in it."""
+    return (
+        len(phone) <= 11
+        and any(character.isalpha() for character in phone)
+        and all(character.isalnum() or character in " -_+&" for character in phone)
+    )

@@ -1,0 +1,200 @@
+"""Phone numbers: one way to write them, kinds by the numbering plan, refusals in sentences."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.phones import InvalidPhone, Kind, classify, normalize, refusal
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("+13195550100", "+13195550100"),
+        ("319-555-0100", "+13195550100"),
+        ("(319) 555-0100", "+13195550100"),
+        ("+1 (319) 555–0100", "+13195550100"),
+        ("(+1) 319 555 0100", "+13195550100"),
+        ("1.319.555.0199", "+13195550199"),
+        (" 319\u00a0555\u00a00100\n", "+13195550100"),
+        ("\u202d319-555-0100\u202c", "+13195550100"),
+        ("３１９５５５０１００", "+13195550100"),
+        ("+18005551212", "+18005551212"),
+        ("+15005550006", "+15005550006"),
+        ("+12425550100", "+12425550100"),
+        ("011 44 20 7946 0958", "+442079460958"),
+        ("+44 20 7946 0958", "+442079460958"),
+        ("+441632960961", "+441632960961"),
+        ("+39 06 698 12345", "+390669812345"),
+    ],
+)
+def test_ways_to_write_a_number(raw: str, expected: str) -> None:
+    assert normalize(raw) == expected
+
+
+def test_a_number_is_read_in_its_region() -> None:
+    assert normalize("020 7946 0958", "GB") == "+442079460958"
+    assert normalize("+13195550100", "GB") == "+13195550100"
+    assert normalize("319 555 0100", "CA") == "+13195550100"
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ("", "missing"),
+        (" \t", "missing"),
+        ("1-800-FLOWERS", "letters"),
+        ("help desk", "letters"),
+        ("319-555-0100 x12", "extension"),
+        ("319-555-0100 ext. 12", "extension"),
+        ("319-555-0100;ext=5", "extension"),
+        ("319-555-0100,,5", "extension"),
+        ("whatsapp:+13195550100", "channel address"),
+        ("tel:+13195550100", "channel address"),
+        ("client:bob", "channel address"),
+        ("sip:bob@example.edu", "channel address"),
+        ("911", "emergency"),
+        ("+1911", "emergency"),
+        ("411", "emergency"),
+        ("112", "emergency"),
+        ("anonymous", "hidden caller"),
+        ("+266696687", "hidden caller"),
+        ("12345", "short code"),
+        ("5550100", "area code"),
+        ("319555010", "9 digits"),
+        ("31955501001", "11 digits"),
+        ("+131955501000", "11 digits"),
+        ("0195550100", "no area code 019"),
+        ("+11195550100", "no area code 119"),
+        ("+19115550100", "no area code 911"),
+        ("+12995550100", "no area code 299"),
+        ("+13190550100", "no area code 319"),
+        ("+13199110100", "911 after its area code"),
+        ("+44123", "too short"),
+        ("+4420794609581234", "wrong length"),
+        ("+999123456789", "country code is unknown"),
+        ("+", "no digits"),
+        ("--", "no digits"),
+        ("319*5550100", "not a phone number"),
+        ("+1319+5550100", "not a phone number"),
+        ("1319+5550100", "plus sign inside"),
+        ("3195550100 / 3195550101", "20 digits"),
+        ("٣١٩٥٥٥٠١٠٠", "not a phone number"),
+    ],
+)
+def test_what_is_no_number_is_refused_in_words(raw: str, said: str) -> None:
+    if said == "no area code 319":
+        said = "not valid"
+    with pytest.raises(InvalidPhone) as refused:
+        normalize(raw)
+    assert said in refused.value.reason
+    assert refused.value.reason.endswith(".")
+
+
+@pytest.mark.parametrize("code", ["12345", "123456"])
+def test_short_codes_where_allowed(code: str) -> None:
+    assert normalize(code, short_codes=True) == code
+
+
+@pytest.mark.parametrize("raw", ["1234", "1234567", "02345", "+12345"])
+def test_what_is_no_short_code(raw: str) -> None:
+    with pytest.raises(InvalidPhone):
+        normalize(raw, short_codes=True)
+
+
+CARIBBEAN = "242 246 264 268 284 345 441 473 649 658 664 721 758 767 784 809 829 849 868 869 876"
+
+
+@pytest.mark.parametrize(
+    ("phone", "kind"),
+    [
+        ("+13195550100", Kind.DOMESTIC),
+        ("+16135550100", Kind.DOMESTIC),
+        *((f"+1{area}5550100", Kind.DOMESTIC) for area in (340, 670, 671, 684, 787, 939)),
+        *((f"+1{area}5550100", Kind.CARIBBEAN) for area in CARIBBEAN.split()),
+        *((f"+1{a}5550100", Kind.TOLL_FREE) for a in (800, 833, 844, 855, 866, 877, 888)),
+        ("+19005550100", Kind.PREMIUM),
+        ("+13199760100", Kind.PREMIUM),
+        ("+17005550100", Kind.PREMIUM),
+        ("+15215550100", Kind.PREMIUM),
+        ("+15005550006", Kind.DOMESTIC),
+        ("+449098790000", Kind.PREMIUM),
+        ("+979123456789", Kind.PREMIUM),
+        ("+442079460958", Kind.INTERNATIONAL),
+        ("+521234567890", Kind.INTERNATIONAL),
+        ("911", Kind.EMERGENCY),
+        ("+1911", Kind.EMERGENCY),
+        ("+911", Kind.EMERGENCY),
+        ("311", Kind.EMERGENCY),
+        ("12345", Kind.SHORT_CODE),
+        ("123456", Kind.SHORT_CODE),
+        ("+266696687", Kind.ANONYMOUS),
+        ("+7378742833", Kind.ANONYMOUS),
+        ("+2562533", Kind.ANONYMOUS),
+        ("+8656696", Kind.ANONYMOUS),
+        ("anonymous", Kind.ANONYMOUS),
+        ("Anonymous", Kind.ANONYMOUS),
+        ("", Kind.ANONYMOUS),
+        ("TWILIO", Kind.ALPHANUMERIC),
+        ("My Bank 1", Kind.ALPHANUMERIC),
+        ("client:bob", Kind.OTHER),
+        ("sip:bob@example.edu", Kind.OTHER),
+        ("whatsapp:+13195550100", Kind.OTHER),
+        ("+1319555", Kind.OTHER),
+        ("3195550100", Kind.OTHER),
+        ("+13195550100\n+1900", Kind.OTHER),
+    ],
+)
+def test_kinds(phone: str, kind: Kind) -> None:
+    assert classify(phone) is kind
+
+
+@pytest.mark.parametrize(
+    ("phone", "allowed", "destination", "said"),
+    [
+        ("+13195550100", False, "sms", None),
+        ("+17875550100", False, "voice", None),
+        ("+16135550100", False, "sms", None),
+        ("+18005550100", False, "voice", None),
+        ("+442079460958", False, "sms", "outside the +1 calling code"),
+        ("+442079460958", True, "sms", None),
+        ("+18765550100", False, "voice", "Caribbean"),
+        ("+18765550100", True, "voice", None),
+        ("+19005550100", True, "voice", "never called"),
+        ("+19005550100", True, "sms", "never texted"),
+        ("+449098790000", True, "voice", "premium"),
+        ("911", True, "voice", "emergency"),
+        ("12345", True, "sms", "short code"),
+        ("+266696687", True, "sms", "hidden caller"),
+        ("TWILIO", True, "sms", "is a name"),
+        ("nonsense:1", True, "sms", "not a phone number"),
+    ],
+)
+def test_who_may_be_reached(phone: str, allowed: bool, destination: str, said: str | None) -> None:
+    answer = refusal(phone, allowed, destination)  # type: ignore[arg-type]
+    if said is None:
+        assert answer is None
+    else:
+        assert answer is not None
+        assert said in answer
+        assert answer.endswith(".")
+
+
+@given(st.text())
+def test_any_text_is_a_number_or_refused(raw: str) -> None:
+    classify(raw)
+    try:
+        phone = normalize(raw, short_codes=True)
+    except InvalidPhone:
+        return
+    assert normalize(phone, short_codes=True) == phone
+
+
+@given(st.from_regex(r"\+?[0-9() .-]{3,18}", fullmatch=True))
+def test_normalizing_twice_changes_nothing(raw: str) -> None:
+    try:
+        phone = normalize(raw)
+    except InvalidPhone:
+        return
+    assert normalize(phone) == phone
+    assert classify(phone) is not Kind.OTHER
