@@ -210,7 +210,11 @@ def _parse(digits: str, default_region: str, shown: str) -> str:
         raise InvalidPhone(
             f"“{shown}” is {size} for a number with country code {number.country_code}."
         )
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    phone = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if not _E164.fullmatch(phone) or phonenumbers.parse(phone) != number:
+        # Of a possible length, but with zeros that no number of that country begins with.
+        raise InvalidPhone(f"“{shown}” is not a number of country code {number.country_code}.")
+    return phone
 
 
 def _nanp_kind(phone: str, area: str, exchange: str) -> Kind:

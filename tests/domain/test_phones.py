@@ -1,7 +1,7 @@
 """Phone numbers: one way to write them, kinds by the numbering plan, refusals in sentences."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.phones import InvalidPhone, Kind, classify, normalize, refusal
@@ -72,6 +72,7 @@ def test_a_number_is_read_in_its_region() -> None:
         ("+13199110100", "911 after its area code"),
         ("+44123", "too short"),
         ("+4420794609581234", "wrong length"),
+        ("+310000000", "not a number of country code 31"),
         ("+999123456789", "country code is unknown"),
         ("+", "no digits"),
         ("--", "no digits"),
@@ -190,6 +191,7 @@ def test_any_text_is_a_number_or_refused(raw: str) -> None:
     assert normalize(phone, short_codes=True) == phone
 
 
+@settings(max_examples=1000)
 @given(st.from_regex(r"\+?[0-9() .-]{3,18}", fullmatch=True))
 def test_normalizing_twice_changes_nothing(raw: str) -> None:
     try:
