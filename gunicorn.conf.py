@@ -25,5 +25,8 @@ max_requests_jitter = 4_000
 # Heartbeats in memory: on a slow disk they would block the worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - a heartbeat only
 
+# Signals do what we need; the socket would be one per user, shared by all that this user runs.
+control_socket_disable = True
+
 # The proxy is trusted by TRUSTED_PROXY_HOPS inside the application, in one place, not here.
 forwarded_allow_ips = ""

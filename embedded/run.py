@@ -107,6 +107,8 @@ def _run_services(
         supervisor.add(name, command)
     base = f"http://127.0.0.1:{env['PORT']}"
     _wait_for(supervisor, [f"{base}/healthz", f"{base}/readyz"], stopping)
+    settled = time.monotonic() + 1.0  # the first lines of every process come before the welcome
+    supervisor.run(until=lambda: stopping() or time.monotonic() > settled)
     if not stopping():
         _print_welcome(env)
     supervisor.run(until=stopping)
