@@ -6,7 +6,7 @@ everything that can grow, so that no template takes long or makes a large text.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Final, NoReturn
@@ -74,6 +74,22 @@ class Budget:
         """Raise SecurityError when the rendering has taken too long."""
         if time.monotonic() > self._deadline:
             raise SecurityError(f"it takes more than {MAX_SECONDS:g} second to render")
+
+
+class Turns:
+    """What a loop goes over; the time is looked at before each turn."""
+
+    def __init__(self, items: list[Any], budget: Budget) -> None:
+        self._items = items
+        self._budget = budget
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self._items:
+            self._budget.check_time()
+            yield item
 
 
 class Missing(StrictUndefined):
@@ -145,7 +161,7 @@ def _round(value: Any, precision: int = 0) -> float:
 
 
 @pass_context
-def _each(context: Context, value: Any) -> list[Any]:
+def _each(context: Context, value: Any) -> "Turns":
     """Return what a loop goes over, its turns charged to the budget."""
     if isinstance(value, Undefined):
         items: list[Any] = list(value)
@@ -153,8 +169,9 @@ def _each(context: Context, value: Any) -> list[Any]:
         items = list(value)
     else:
         raise SecurityError("a loop goes over a list")
-    context.parent[BUDGET].charge(len(items))
-    return items
+    budget: Budget = context.parent[BUDGET]
+    budget.charge(len(items))
+    return Turns(items, budget)
 
 
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
