@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 import config
-from app import cli, extensions, health, inbound, logging, problems
+from app import cli, extensions, health, inbound, logging, problems, staff
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
@@ -23,5 +23,6 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     problems.init_app(app)
     for blueprint in (health.blueprint, *inbound.blueprints):
         app.register_blueprint(blueprint)
+    staff.init_app(app)
     cli.init_app(app)
     return app

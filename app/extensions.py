@@ -18,6 +18,7 @@ from redis import Redis
 from sqlalchemy import Connection, MetaData, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import DeclarativeBase, Session
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
 
@@ -54,6 +55,10 @@ migrate = Migrate(render_as_batch=True)
 def init_app(app: Flask, settings: Settings) -> None:
     """Bind the extensions to ``app``: one engine and one Redis client per process."""
     app.extensions["settings"] = settings
+    if settings.trusted_proxy_hops:  # only the caller's address: our own is PUBLIC_BASE_URL
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.trusted_proxy_hops, x_proto=0, x_host=0
+        )
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)
     db.init_app(app)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
+from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
-from app.models.base import Created, Identified, choice
+from app.models.base import BigId, Created, Identified, UtcDateTime, choice, utcnow
 
 
 class Role(enum.StrEnum):
@@ -38,3 +39,15 @@ class Membership(Base):
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id"), primary_key=True)
     client_id: Mapped[str] = mapped_column(ForeignKey("client.id"), primary_key=True, index=True)
     role: Mapped[Role] = mapped_column(choice(Role), default=Role.STAFF)
+
+
+class LoginFailure(Base):
+    """A sign-in that failed, kept for a quarter of an hour to limit guessing."""
+
+    __tablename__ = "login_failure"
+    __table_args__ = (Index(None, "account", "at"), Index(None, "address", "at"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    account: Mapped[str] = mapped_column(String(254))
+    address: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, index=True)

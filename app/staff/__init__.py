@@ -1,0 +1,11 @@
+"""The web forms of staff: server-rendered pages, usable without JavaScript.
+
+``blueprint`` holds what belongs to a person (sign-in, account), ``client_blueprint`` what belongs
+to one client; its routes get that client from the URL, as ``g.client``, after the person's
+membership has been checked. See :mod:`app.staff.access`.
+"""
+
+from app.staff import home, sign_in  # noqa: F401 - their routes join the blueprints
+from app.staff.access import blueprint, client_blueprint, init_app
+
+__all__ = ["blueprint", "client_blueprint", "init_app"]

@@ -1,0 +1,212 @@
+"""Who may see what: every page needs a signed-in person, and every client's page a member."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    flash,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask_login import LoginManager, UserMixin, current_user, login_user
+from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
+from markupsafe import Markup
+from sqlalchemy import select
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from app.extensions import current_settings, db
+from app.models.client import Client
+from app.models.user import Membership, Role, User
+from app.staff.sections import sections
+
+SESSION_HOURS = 12
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " media-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none';"
+    " base-uri 'none'"
+)
+
+blueprint = Blueprint(
+    "staff", __name__, url_prefix="/staff", template_folder="templates", static_folder="static"
+)
+client_blueprint = Blueprint("client", __name__, url_prefix="/staff/clients/<client>")
+csrf = CSRFProtect()
+login = LoginManager()
+
+OPEN_TO_ALL = {"staff.sign_in", "staff.static", "staff.accept_invitation"}
+"""Pages that need no sign-in."""
+
+
+class Person(UserMixin):  # type: ignore[misc]
+    """The signed-in person. The session names a version, so that all sessions can be ended."""
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+        self.id = f"{user.id}:{user.session_version}"
+        self.email = user.email
+        self.is_support = user.is_support
+
+
+def init_app(app: Flask) -> None:
+    """Prepare ``app`` for signed-in people: cookies, CSRF, and the two blueprints."""
+    secure = app.extensions["settings"].public_base_url.startswith("https://")
+    app.config.update(
+        SESSION_COOKIE_NAME="dispatch_session",
+        SESSION_COOKIE_SECURE=secure,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=SESSION_HOURS * 3600,
+        WTF_CSRF_CHECK_DEFAULT=False,  # Twilio and the API have no forms; staff pages check below
+        WTF_CSRF_TIME_LIMIT=None,  # a token lasts as long as its session
+        WTF_CSRF_SSL_STRICT=False,  # behind a proxy the scheme is the proxy's
+    )
+    csrf.init_app(app)
+    login.init_app(app)
+    login.user_loader(_load_person)
+    app.register_blueprint(blueprint)
+    app.register_blueprint(client_blueprint)
+
+
+def _load_person(cookie_id: str) -> Person | None:
+    user_id, _, version = cookie_id.partition(":")
+    user = db.session.get(User, user_id)
+    return Person(user) if user is not None and str(user.session_version) == version else None
+
+
+def clients_of(user: User) -> list[Client]:
+    """Return the clients that a person may see, by name: all of them for support."""
+    query = select(Client).order_by(Client.name)
+    if not user.is_support:
+        query = query.join(Membership, Membership.client_id == Client.id).where(
+            Membership.user_id == user.id
+        )
+    return list(db.session.scalars(query))
+
+
+def role_in(user: User, client: Client) -> Role | None:
+    """Return what a person may do for a client; support may do what owners may."""
+    if user.is_support:
+        return Role.OWNER
+    membership = db.session.get(Membership, (user.id, client.id))
+    return membership.role if membership else None
+
+
+def require_owner() -> None:
+    """Stop with 403 unless the person is an owner of ``g.client``, or support."""
+    if g.role is not Role.OWNER:
+        abort(403, "Only an owner of this client may do that. Ask one of them.")
+
+
+def require_support() -> None:
+    """Stop with 403 unless the person is support."""
+    if not current_user.is_support:
+        abort(403, "Only Dispatch support may do that.")
+
+
+@blueprint.before_request
+@client_blueprint.before_request
+def _sign_in_first() -> BaseResponse | None:
+    csrf.protect()
+    if request.endpoint in OPEN_TO_ALL or current_user.is_authenticated:
+        return None
+    if request.headers.get("HX-Request"):
+        return Response("", 401, {"HX-Redirect": url_for("staff.sign_in")})
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("staff.sign_in", next=wanted))
+
+
+@client_blueprint.url_value_preprocessor
+def _take_client(_endpoint: str | None, values: dict[str, Any] | None) -> None:
+    g.client_name = (values or {}).pop("client", None)
+
+
+@client_blueprint.before_request
+def _members_only() -> None:
+    client = db.session.scalar(select(Client).where(Client.name == g.client_name))
+    role = role_in(current_user.user, client) if client else None
+    if client is None or role is None:
+        abort(404, "There is no such page, or it is not yours to see.")
+    g.client, g.role = client, role
+
+
+@client_blueprint.url_defaults
+def _keep_client(_endpoint: str, values: dict[str, Any]) -> None:
+    if "client" not in values and "client" in g:
+        values["client"] = g.client.name
+
+
+@blueprint.after_request
+@client_blueprint.after_request
+def _secure(response: Response) -> Response:
+    response.headers.setdefault("Content-Security-Policy", CSP)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    if current_settings().public_base_url.startswith("https://"):
+        response.headers["Strict-Transport-Security"] = "max-age=31536000"
+    if request.endpoint != "staff.static":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.errorhandler(CSRFError)
+@client_blueprint.errorhandler(CSRFError)
+def _stale_form(_error: CSRFError) -> tuple[str, int]:
+    return render_template(
+        "staff/error.html",
+        title="This form is out of date",
+        text="You were signed out, or the page was open for too long. Go back, reload the page,"
+        " and send it again.",
+    ), 400
+
+
+@blueprint.errorhandler(HTTPException)
+@client_blueprint.errorhandler(HTTPException)
+def _error_page(error: HTTPException) -> tuple[str, int]:
+    titles = {403: "Not for you", 404: "Not found", 429: "Too many tries"}
+    return render_template(
+        "staff/error.html",
+        title=titles.get(error.code or 500, error.name),
+        text=error.description or "",
+    ), error.code or 500
+
+
+@blueprint.app_context_processor
+def _helpers() -> dict[str, object]:
+    return {"csrf_field": csrf_field, "sections": sections}
+
+
+def csrf_field() -> Markup:
+    """Return the hidden field that every form of ours carries."""
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(generate_csrf())
+
+
+def own_path(url: str | None) -> str | None:
+    """Return ``url`` if it leads to a page of ours, so that sign-in redirects nowhere else."""
+    if not url or not url.startswith("/staff/") or "\\" in url:
+        return None
+    parts = urlsplit(url)
+    return url if not parts.scheme and not parts.netloc else None
+
+
+def say(text: str, category: str = "good") -> None:
+    """Show a sentence on the next page; ``category`` is ``good``, ``warn`` or ``bad``."""
+    flash(text, category)
+
+
+def begin_session(user: User) -> None:
+    """Sign a person in with a fresh session, so that no session id is ever handed on."""
+    session.clear()
+    session.permanent = True
+    login_user(Person(user))

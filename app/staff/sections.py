@@ -1,0 +1,55 @@
+"""The sections of a client's pages, in the order in which they are listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import current_app, request
+
+
+@dataclass(frozen=True)
+class Section:
+    """One entry of the list; without an endpoint it is the heading of the ones after it."""
+
+    label: str
+    endpoint: str | None = None
+    module: str = ""
+
+    @property
+    def current(self) -> bool:
+        """Whether the page being shown belongs to this section."""
+        shown = request.endpoint or ""
+        return shown == self.endpoint or (bool(self.module) and shown.startswith(self.module))
+
+
+SECTIONS = (
+    Section("Home", "client.home"),
+    Section("Incoming"),
+    Section("Inbox", "client.inbox", "client.inbox"),
+    Section("Canned replies", "client.replies", "client.reply"),
+    Section("Numbers", "client.numbers", "client.number"),
+    Section("Recordings", "client.recordings", "client.recording"),
+    Section("Outgoing"),
+    Section("Communications", "client.communications", "client.communication"),
+    Section("Templates", "client.templates", "client.template"),
+    Section("Populations", "client.populations", "client.population"),
+    Section("Suppression lists", "client.suppression_lists", "client.suppression"),
+    Section("Systems"),
+    Section("Endpoints", "client.endpoints", "client.endpoint"),
+    Section("Deliveries", "client.deliveries", "client.deliver"),
+    Section("Office"),
+    Section("Usage", "client.usage", "client.usage"),
+    Section("Settings", "client.settings", "client.setting"),
+    Section("History", "client.history", "client.history"),
+)
+
+
+def sections() -> list[Section]:
+    """Return the sections that exist; a heading without any is left out."""
+    known = current_app.view_functions
+    found = [s for s in SECTIONS if s.endpoint is None or s.endpoint in known]
+    return [
+        section
+        for section, following in zip(found, [*found[1:], Section("")], strict=True)
+        if section.endpoint or following.endpoint
+    ]

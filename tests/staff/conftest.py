@@ -1,0 +1,66 @@
+"""People and clients for the tests of the staff pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.domain import passwords
+from app.models.client import Client
+from app.models.user import Membership, Role, User
+from tests.support.rows import Rows
+
+PASSWORD = "four plain words here"
+
+
+class Staff:
+    """A person at a browser: signs in, opens pages, sends forms with their token."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.http = client
+
+    def token(self, path: str) -> str:
+        """Return the CSRF token of the page at `path`."""
+        page = self.http.get(path).get_data(as_text=True)
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+        assert found, f"no form at {path}: {page[:300]}"
+        return found[1]
+
+    def send(self, path: str, seen_at: str | None = None, **fields: str):
+        """Send a form as the browser would, after having seen the page that shows it."""
+        data = {"csrf_token": self.token(seen_at or path), **fields}
+        return self.http.post(path, data=data)
+
+    def sign_in(self, email: str, password: str = PASSWORD):
+        """Sign in through the form."""
+        return self.send("/staff/login", email=email, password=password)
+
+
+@pytest.fixture
+def registrar(rows: Rows) -> Client:
+    registrar = Client(name="registrar", owner_email="registrar@example.edu", twilio_enabled=True)
+    rows.add(registrar)
+    return registrar
+
+
+@pytest.fixture
+def add_person(rows: Rows) -> Callable[..., User]:
+    """Adds a person who knows PASSWORD, as a member of clients."""
+
+    def add(email: str, *clients: Client, role: Role = Role.OWNER, support: bool = False) -> User:
+        user = User(
+            email=email, password_hash=passwords.hash_password(PASSWORD), is_support=support
+        )
+        rows.add(user)
+        rows.add(*[Membership(user_id=user.id, client_id=c.id, role=role) for c in clients])
+        return user
+
+    return add
+
+
+@pytest.fixture
+def staff(client: FlaskClient) -> Staff:
+    return Staff(client)
