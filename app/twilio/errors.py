@@ -1,0 +1,108 @@
+"""Twilio's error codes: what each means for people, and what to do about the message.
+
+Written down from Twilio's error dictionary (https://www.twilio.com/docs/api/errors). Twilio says
+of its message texts that they may change, so only codes decide; a code that is not in the table
+fails the message and says so.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from app.twilio.error_table import ROWS
+
+_CARRIER_DAY: Final = ZoneInfo("America/Los_Angeles")
+_AFTER_MIDNIGHT: Final = timedelta(minutes=5)
+
+
+class Action(StrEnum):
+    """What is done about a message that ended with an error code."""
+
+    RETRY = "retry"
+    """Send it again after the rule's delay; when its delays are used up, it has failed."""
+    FAIL = "fail"
+    """This message cannot be sent; others may be."""
+    SUPPRESS = "suppress"
+    """It failed, and the phone goes on the suppression list: further texts are refused as well."""
+    STOP_SENDER = "stop_sender"
+    """It failed, and so would every other text of this sender: stop it and tell its owner."""
+    STOP_CREDENTIAL = "stop_credential"
+    """It failed, and so would everything of this Twilio account: stop it and tell its owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one code means and what follows.
+
+    `delays` are the seconds to wait before each further try (empty unless the action is RETRY).
+    `next_day` waits for the carriers' new day instead, midnight in California, as often as there
+    are delays. `alert` asks for a word to the owner although nothing is stopped. `opted_out` tells
+    a person's wish (which START undoes) from a phone that cannot be reached.
+    """
+
+    code: int | None
+    meaning: str
+    action: Action
+    delays: tuple[int, ...] = ()
+    next_day: bool = False
+    alert: bool = False
+    opted_out: bool = False
+
+    @property
+    def max_tries(self) -> int:
+        """How often the message may be tried in all, the first time included."""
+        return 1 + len(self.delays)
+
+    def retry_at(self, tries: int, now: datetime) -> datetime | None:
+        """Return when to try again after `tries` tries have failed, or None: it has failed.
+
+        `now` is aware; so is the answer, in UTC.
+        """
+        if self.action is not Action.RETRY or not 1 <= tries <= len(self.delays):
+            return None
+        if not self.next_day:
+            return now.astimezone(UTC) + timedelta(seconds=self.delays[tries - 1])
+        tomorrow = now.astimezone(_CARRIER_DAY).date() + timedelta(days=1)
+        midnight = datetime.combine(tomorrow, time(), _CARRIER_DAY)
+        return (midnight + _AFTER_MIDNIGHT).astimezone(UTC)
+
+
+RULES: Final[dict[int, Rule]] = {
+    code: Rule(
+        code=code,
+        meaning=meaning,
+        action=Action(action),
+        delays=delays,
+        next_day="next_day" in marks,
+        alert="alert" in marks,
+        opted_out="opted_out" in marks,
+    )
+    for codes, action, delays, marks, meaning in ROWS
+    for code in codes
+}
+"""The table, by code."""
+
+
+def rule(code: int | None) -> Rule:
+    """Return what to do about `code`; an unknown one, or none at all, fails the message."""
+    if code is None:
+        return Rule(None, "Twilio gave no reason for the failure.", Action.FAIL)
+    if code in RULES:
+        return RULES[code]
+    return Rule(
+        code,
+        f"Twilio reports error {code}, which Dispatch does not know; see {docs_url(code)}.",
+        Action.FAIL,
+    )
+
+
+def explain(code: int | None) -> str:
+    """Return the sentence for people about `code`."""
+    return rule(code).meaning
+
+
+def docs_url(code: int) -> str:
+    """Return the address of Twilio's page about `code`."""
+    return f"https://www.twilio.com/docs/api/errors/{code}"
