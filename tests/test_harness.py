@@ -81,6 +81,7 @@ def test_web_workers_and_clock_run_for_real_and_end_cleanly(processes: Processes
     with redis.Redis.from_url(processes.env["REDIS_URL"]) as client:
         wait_until(lambda: client.scard("rq:workers") == 1, "the worker registers")
     for process in (*others, web):
+        process.wait_until_stoppable()
         assert process.stop() == 0, process.output()
 
 

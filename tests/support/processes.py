@@ -49,6 +49,14 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal (Linux)."""
+    fields = dict(
+        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+    )
+    return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
+
+
 @dataclass
 class Running:
     """One process under test and its log."""
@@ -67,6 +75,10 @@ class Running:
     def wait_for_output(self, text: str, seconds: float = 20.0) -> None:
         """Wait until the process has written `text`."""
         wait_until(lambda: text in self.output(), f"{self.name} writes {text!r}", seconds)
+
+    def wait_until_stoppable(self, seconds: float = 20.0) -> None:
+        """Wait until it is far enough to end cleanly when asked: while starting, it just dies."""
+        wait_until(lambda: catches(self.pid, signal.SIGTERM), f"{self.name} is up", seconds)
 
     def kill(self) -> None:
         """kill -9 of the process and all its children, as when a machine loses power."""
