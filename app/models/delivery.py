@@ -18,11 +18,9 @@ from app.models.base import (
     Created,
     Identified,
     Ordered,
-    Owned,
     UtcDateTime,
     choice,
     new_id,
-    utcnow,
 )
 
 
@@ -76,7 +74,20 @@ DELIVERY_TRANSITIONS: dict[DeliveryState, tuple[DeliveryState, ...]] = {
 """The legal moves; each is made by compare-and-set. An ended one goes back when it is resent."""
 
 
-class Delivery(Identified, Owned, Created, Ordered, Base):
+class AttemptTrigger(enum.StrEnum):
+    """Why a try is made."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+    PING = "ping"
+    REPLAY = "replay"
+
+
+BY_HAND = (AttemptTrigger.MANUAL, AttemptTrigger.PING)
+"""Tries that a person waits for: they wait for no breaker and no pause, and count for neither."""
+
+
+class Delivery(Identified, Created, Ordered, Base):
     """An event and its way to its endpoint. The same ``body`` is sent at every try."""
 
     __tablename__ = "delivery"
@@ -89,9 +100,17 @@ class Delivery(Identified, Owned, Created, Ordered, Base):
             postgresql_where=text("state = 'in_flight'"),
             sqlite_where=text("state = 'in_flight'"),
         ),
+        Index(
+            "ix_delivery_by_hand",
+            "next_attempt_at",
+            postgresql_where=text("state = 'pending' AND trigger IN ('manual', 'ping')"),
+            sqlite_where=text("state = 'pending' AND trigger IN ('manual', 'ping')"),
+        ),
         Index(None, "client_id", "created_at"),
     )
 
+    client_id: Mapped[str | None] = mapped_column(ForeignKey("client.id"), index=True)
+    """Null for a mail of our own: no client sees it."""
     event_id: Mapped[str] = mapped_column(String(30), unique=True, default=new_event_id)
     type: Mapped[EventType] = mapped_column(choice(EventType))
     endpoint_id: Mapped[str] = mapped_column(ForeignKey("endpoint.id"))
@@ -111,22 +130,23 @@ class Delivery(Identified, Owned, Created, Ordered, Base):
         choice(DeliveryState), default=DeliveryState.PENDING
     )
     attempts: Mapped[int] = mapped_column(default=0)
-    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=utcnow)
+    failures: Mapped[int] = mapped_column(default=0)
+    """How many tries failed since it was made, or since it was sent again: the place in the
+    schedule of retries."""
+    trigger: Mapped[AttemptTrigger] = mapped_column(
+        choice(AttemptTrigger), default=AttemptTrigger.AUTO
+    )
+    """Why the next try is made."""
+    requested_by: Mapped[str | None] = mapped_column(String(254))
+    """Who asked for the next try, where a person did."""
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Null once it has ended, and while it is in flight or held."""
     give_up_at: Mapped[datetime] = mapped_column(UtcDateTime)
     lease_token: Mapped[str | None] = mapped_column(String(26))
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_status: Mapped[int | None]
     last_error: Mapped[str | None] = mapped_column(String(500))
     delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-
-class AttemptTrigger(enum.StrEnum):
-    """Why a try was made."""
-
-    AUTO = "auto"
-    MANUAL = "manual"
-    PING = "ping"
-    REPLAY = "replay"
 
 
 class DeliveryAttempt(Base):

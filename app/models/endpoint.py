@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Base
-from app.models.base import Created, Encrypted, Identified, Owned, UtcDateTime, choice
+from app.models.base import Created, Encrypted, Identified, UtcDateTime, choice
 
 MAX_IN_FLIGHT = 2
 
@@ -38,15 +38,17 @@ class DisabledReason(enum.StrEnum):
     STAFF = "staff"
 
 
-class Endpoint(Identified, Owned, Created, Base):
+class Endpoint(Identified, Created, Base):
     """A receiver of events, with its health and its place in the queue."""
 
     __tablename__ = "endpoint"
     __table_args__ = (
-        Index(None, "client_id", "kind", "name", unique=True),
+        Index(None, "client_id", "kind", "name", unique=True, postgresql_nulls_not_distinct=True),
         Index(None, "state", "last_claim_at"),
     )
 
+    client_id: Mapped[str | None] = mapped_column(ForeignKey("client.id"), index=True)
+    """Null for an address to which we send mails of our own: no client sees those."""
     kind: Mapped[EndpointKind] = mapped_column(choice(EndpointKind))
     name: Mapped[str] = mapped_column(String(300))
     """Chosen by the client; of a plain URL or an e-mail address, a digest of what it is."""

@@ -1,0 +1,62 @@
+"""Who was written to last: remembered when Twilio takes a text, read when that phone writes back.
+
+One row per client, phone and sender, so that the look-up costs the same however long the history.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import case, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.models.last_contact import LastContact
+from app.models.message import Message
+from app.models.sender import Sender
+
+
+def remember(session: Session, message: Message, at: datetime) -> None:
+    """Remember ``message`` as the last text to its phone from its sender; the newest wins.
+
+    To be called for texts that Twilio has accepted, not for replies or calls.
+
+    :param at: when Twilio took it; an older one than what is remembered changes nothing.
+    """
+    values = {
+        "member": message.member,
+        "message_id": message.id,
+        "sid": message.sid,
+        "communication_id": message.communication_id,
+        "batch_id": message.batch_id,
+        "body": message.body,
+        "sent_at": at,
+    }
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(LastContact).values(
+        client_id=message.client_id, phone=message.to, sender_id=message.sender_id, **values
+    )
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["client_id", "phone", "sender_id"],
+            set_={name: statement.excluded[name] for name in values},
+            where=LastContact.sent_at <= statement.excluded.sent_at,
+        )
+    )
+
+
+def find(session: Session, client_id: str, phone: str, sender: Sender) -> LastContact | None:
+    """Return the last contact with ``phone``, or None if it was never written to.
+
+    What was sent from the number itself or from its messaging service comes first, the newer of
+    the two; else the newest from any sender of the client.
+    """
+    same = (sender.id, sender.service_id) if sender.service_id else (sender.id,)
+    return session.scalars(
+        select(LastContact)
+        .where(LastContact.client_id == client_id, LastContact.phone == phone)
+        .order_by(case((LastContact.sender_id.in_(same), 0), else_=1), LastContact.sent_at.desc())
+        .limit(1)
+        .execution_options(populate_existing=True)
+    ).one_or_none()

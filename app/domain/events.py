@@ -1,0 +1,140 @@
+"""Events: what one endpoint is to be told, written in the transaction in which it happened.
+
+The database is the truth: an event that was committed is delivered, whatever happens to Redis or
+to a process. After the commit the caller may ``wake("relay")`` so that it goes out at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.models.base import utcnow
+from app.models.delivery import Delivery, DeliveryState, EventType
+from app.models.endpoint import Endpoint, EndpointState
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+GIVE_UP_AFTER = timedelta(hours=96)
+"""Longer than the schedule of retries with all its jitter (90.7 h), so that an open breaker does
+not cost a delivery its last tries."""
+
+
+class EventTooLargeError(ValueError):
+    """The event's JSON would be larger than 64 KiB, more than receivers can be asked to read."""
+
+
+def record(
+    session: Session,
+    endpoint_id: str,
+    type: EventType,
+    data: Mapping[str, Any],
+    *,
+    client_id: str | None,
+    occurred_at: datetime,
+    dedupe_key: str | None = None,
+    incoming_id: str | None = None,
+    message_id: str | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> Delivery | None:
+    """Record an event for one endpoint, within the caller's transaction.
+
+    The endpoint's row is locked until the transaction ends, because ``data.sequence`` counts per
+    endpoint; who records for several endpoints does so in the order of their ids.
+
+    :param data: what the receiver gets as ``data``; ``sequence`` is added.
+    :param client_id: whose event it is; None for mails of our own, which no client sees.
+    :param occurred_at: when it happened, aware; the body's ``timestamp``.
+    :param dedupe_key: names the happening: told again, it makes no second event for the same
+        endpoint.
+    :param context: what the sending needs beyond the body, such as the member's attributes.
+    :returns: the delivery on its way, or None if the happening was recorded before. One to a
+        disabled endpoint is ``held`` until the endpoint is enabled.
+    :raises LookupError: when there is no such endpoint.
+    :raises EventTooLargeError: when the body would exceed 64 KiB.
+    """
+    sequence, state = _next_sequence(session, endpoint_id)
+    key = _key(endpoint_id, dedupe_key)
+    if key and session.scalar(select(Delivery.id).where(Delivery.dedupe_key == key)):
+        _give_back(session, endpoint_id)
+        return None
+    held = state is EndpointState.DISABLED
+    delivery = Delivery(
+        client_id=client_id,
+        type=type,
+        endpoint_id=endpoint_id,
+        dedupe_key=key,
+        sequence=sequence,
+        occurred_at=occurred_at,
+        body=_body(type, occurred_at, {**data, "sequence": sequence}),
+        context=dict(context or {}),
+        incoming_id=incoming_id,
+        message_id=message_id,
+        state=DeliveryState.HELD if held else DeliveryState.PENDING,
+        next_attempt_at=None if held else utcnow(),
+        give_up_at=utcnow() + GIVE_UP_AFTER,
+    )
+    session.add(delivery)
+    session.flush()
+    return delivery
+
+
+def instant(at: datetime) -> str:
+    """Write an instant as clients read it: ISO 8601 in UTC, to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _next_sequence(session: Session, endpoint_id: str) -> tuple[int, EndpointState]:
+    row = session.execute(
+        update(Endpoint)
+        .where(Endpoint.id == endpoint_id)
+        .values(next_sequence=Endpoint.next_sequence + 1)
+        .returning(Endpoint.next_sequence - 1, Endpoint.state)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if row is None:
+        raise LookupError(f"there is no endpoint {endpoint_id}")
+    return row[0], row[1]
+
+
+def _give_back(session: Session, endpoint_id: str) -> None:
+    """Return an unused number: a gap would look to the receiver like something lost."""
+    session.execute(
+        update(Endpoint)
+        .where(Endpoint.id == endpoint_id)
+        .values(next_sequence=Endpoint.next_sequence - 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _key(endpoint_id: str, dedupe_key: str | None) -> str | None:
+    if dedupe_key is None:
+        return None
+    key = f"{endpoint_id}:{dedupe_key}"
+    limit = 120
+    if len(key) <= limit:
+        return key
+    return f"{endpoint_id}:{hashlib.sha256(dedupe_key.encode()).hexdigest()}"
+
+
+def _body(type: EventType, occurred_at: datetime, data: Mapping[str, Any]) -> str:
+    """Write the JSON once: the same bytes are signed and sent at every try."""
+    body = json.dumps(
+        {"type": type.value, "timestamp": instant(occurred_at), "data": data},
+        ensure_ascii=False,  # emoji as themselves: a third of the size of \u escapes
+        separators=(",", ":"),
+    ).encode("utf-8", "replace")  # half a surrogate pair is no character
+    if len(body) > MAX_BODY_BYTES:
+        raise EventTooLargeError(
+            f"the {type.value} event has {len(body)} bytes, more than {MAX_BODY_BYTES}; give the"
+            " member fewer or shorter attributes"
+        )
+    return body.decode()
