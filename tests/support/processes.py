@@ -94,8 +94,10 @@ class Running:
 class Processes:
     """Starts the commands of the Procfile, or any other, with one environment."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str], cwd: Path = ROOT) -> None:
+        """`folder` takes the logs; the commands run in `cwd`."""
         self._folder = folder
+        self._cwd = cwd
         self.env = dict(env)
         self._running: list[Running] = []
 
@@ -105,14 +107,14 @@ class Processes:
         return f"http://127.0.0.1:{self.env['PORT']}"
 
     def start(self, name: str, argv: Sequence[str], **env: str) -> Running:
-        """Start a command in the project's folder."""
+        """Start a command in the folder of the project."""
         log = self._folder / f"{len(self._running)}-{name}.log"
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with log.open("wb") as output:
             process = spawn(
                 argv,
                 output=output,
-                cwd=ROOT,
+                cwd=self._cwd,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", "PATH": path, **self.env, **env},
             )
         running = Running(name, process, log)
@@ -134,7 +136,7 @@ class Processes:
         """Run an operator's command to its end; its output is returned, not checked."""
         return subprocess.run(
             [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
-            cwd=ROOT,
+            cwd=self._cwd,
             env={**os.environ, **self.env, **env},
             capture_output=True,
             text=True,
