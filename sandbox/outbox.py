@@ -1,0 +1,372 @@
+"""Texts on their way to people: checks, the sender's queue, statuses and their callbacks.
+
+By Twilio's documentation 'Messages resource', 'Understanding Twilio rate limits and message
+queues' and the error dictionary.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from . import segments
+from .clock import utcnow
+from .core import API_VERSION, Sandbox
+from .errors import DELIVERY, RestError
+from .records import Account, Message, Number, Service, new_sid
+
+QUEUE_SECONDS = 36000.0
+PRICE_PER_SEGMENT = 0.0079
+PRICE_PER_MMS = 0.02
+TRIAL_PREFIX = "Sent from your Twilio trial account - "
+_PHONE = re.compile(r"\+[1-9]\d{7,14}")
+_MAGIC_FROM = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
+_MAGIC_TO = {
+    "+15005550001": 21211,
+    "+15005550002": 21612,
+    "+15005550003": 21408,
+    "+15005550004": 21610,
+    "+15005550009": 21614,
+}
+
+
+@dataclass
+class Order:
+    """The parameters of a create, as they came."""
+
+    to: str = ""
+    from_: str = ""
+    service_sid: str = ""
+    body: str = ""
+    media_urls: list[str] = field(default_factory=list)
+    status_callback: str | None = None
+    validity_period: int = 36000
+    send_at: datetime | None = None
+
+
+def create(
+    box: Sandbox, account: Account, order: Order, direction: str = "outbound-api"
+) -> Message:
+    """Take a text for sending; raises RestError where Twilio would refuse it."""
+    if account.test:
+        return _test_message(account, order)
+    _check_content(order)
+    service = _service(box, account, order)
+    sender = _sender(box, account, order)
+    _check_recipient(box, account, order, sender, service)
+    body = TRIAL_PREFIX + order.body if account.trial else order.body
+    message = _record(account, order, body, sender, service, direction)
+    with box.store.lock:
+        overflow = None if order.send_at else _book(box, message, sender, service)
+        if overflow and service is None:
+            raise RestError(21611)
+        box.store.add_message(message)
+    box.store.arrivals.append(_arrival(message))
+    box.store.touch()
+    _plan(box, message, bool(overflow))
+    return message
+
+
+def _check_content(order: Order) -> None:
+    if not order.to:
+        raise RestError(21604)
+    if not order.from_ and not order.service_sid:
+        raise RestError(21603)
+    if not order.body and not order.media_urls:
+        raise RestError(21602)
+    if len(order.body.encode("utf-16-le")) // 2 > 1600:
+        raise RestError(21617)
+    if len(order.media_urls) > 10:
+        raise RestError(21623)
+    if any(not u.startswith(("http://", "https://")) for u in order.media_urls):
+        raise RestError(21620)
+    if order.status_callback and not _good_url(order.status_callback):
+        raise RestError(21609, url=order.status_callback)
+    if not 1 <= order.validity_period <= 36000:
+        raise RestError(21624)
+    if order.send_at is not None:
+        _check_schedule(order.send_at, bool(order.service_sid))
+
+
+def _check_schedule(send_at: datetime, has_service: bool) -> None:
+    if not has_service:
+        raise RestError(35118)
+    wait = send_at - datetime.now(UTC)
+    if wait <= timedelta(seconds=300):
+        raise RestError(35114)
+    if wait > timedelta(days=35):
+        raise RestError(35115)
+
+
+def _good_url(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "_" not in parts.netloc
+
+
+def _service(box: Sandbox, account: Account, order: Order) -> Service | None:
+    if not order.service_sid:
+        return None
+    service = box.store.services.get(order.service_sid)
+    if service is None or service.account_sid != account.sid:
+        raise RestError(21701)
+    return service
+
+
+def _sender(box: Sandbox, account: Account, order: Order) -> Number | None:
+    if order.from_:
+        number = box.store.numbers.get(order.from_)
+        if number is None:
+            valid = _PHONE.fullmatch(order.from_) or re.fullmatch(r"\d{5,6}", order.from_)
+            raise RestError(21606 if valid else 21212, from_=order.from_)
+        if number.account_sid != account.sid:
+            raise RestError(21660, from_=order.from_, account=account.sid)
+        return number
+    pool = box.store.numbers_of(order.service_sid)
+    if not pool:
+        raise RestError(21704)
+    return min(pool, key=lambda n: (n.next_slot_at, n.phone))
+
+
+def _check_recipient(
+    box: Sandbox, account: Account, order: Order, sender: Number | None, service: Service | None
+) -> None:
+    if re.fullmatch(r"\d{3,6}", order.to):
+        raise RestError(21265, to=order.to)
+    if not _PHONE.fullmatch(order.to):
+        raise RestError(21211, to=order.to)
+    if sender and sender.phone == order.to:
+        raise RestError(21266, to=order.to)
+    if account.trial and order.to not in _verified(box, account):
+        raise RestError(21608, to=order.to)
+    scope = service.sid if service else None
+    number = sender.phone if sender and not service else None
+    if box.store.is_opted_out(order.to, number or order.from_ or None, scope):
+        raise RestError(21610)
+    plan = box.store.phones.get(order.to)
+    if plan and plan.create_error and _plan_counts(box, order.to):
+        raise RestError(plan.create_error, to=order.to, from_=order.from_)
+
+
+def _verified(box: Sandbox, account: Account) -> set[str]:
+    ids = list(box.store.caller_ids.values())
+    return {c.phone for c in ids if c.account_sid == account.sid}
+
+
+def _plan_counts(box: Sandbox, phone: str) -> bool:
+    plan = box.store.phone(phone)
+    with box.store.lock:
+        if plan.times is None:
+            return True
+        if plan.times <= 0:
+            return False
+        plan.times -= 1
+        return True
+
+
+def _record(
+    account: Account,
+    order: Order,
+    body: str,
+    sender: Number | None,
+    service: Service | None,
+    direction: str,
+) -> Message:
+    status = "queued"
+    if service is not None:
+        status = "scheduled" if order.send_at else "accepted"
+    return Message(
+        account_sid=account.sid,
+        to=order.to,
+        from_=order.from_ or (None if service else sender.phone if sender else None),
+        body=body,
+        direction=direction,
+        status=status,
+        sid=new_sid("MM" if order.media_urls else "SM"),
+        num_segments=1 if order.media_urls else segments.count(body),
+        media_urls=list(order.media_urls),
+        service_sid=service.sid if service else None,
+        status_callback=order.status_callback or (service.status_callback if service else None),
+        validity_period=order.validity_period,
+        send_at=order.send_at,
+        history=[status],
+    )
+
+
+def _test_message(account: Account, order: Order) -> Message:
+    """Magic numbers of test credentials; nothing is sent and no callback follows."""
+    if order.from_ != "+15005550006" or order.from_ in _MAGIC_FROM:
+        raise RestError(_MAGIC_FROM.get(order.from_, 21606), from_=order.from_)
+    if order.to in _MAGIC_TO:
+        raise RestError(_MAGIC_TO[order.to], to=order.to)
+    _check_content(order)
+    if not _PHONE.fullmatch(order.to):
+        raise RestError(21211, to=order.to)
+    return _record(account, order, order.body, None, None, "outbound-api")
+
+
+def _book(box: Sandbox, message: Message, sender: Number | None, service: Service | None) -> bool:
+    """Take the next slot of the sender's queue; True if ten hours are waiting already."""
+    if sender is None:
+        return False
+    if service is not None and message.from_ is None:
+        pool = box.store.numbers_of(service.sid)
+        sender = min(pool, key=lambda n: (n.next_slot_at, n.phone)) if pool else sender
+    now = box.clock.now()
+    start = max(now, sender.next_slot_at)
+    if start - now > QUEUE_SECONDS:
+        return True
+    sender.next_slot_at = start + message.num_segments / sender.segments_per_second
+    message.slot_at = start
+    message.sender = sender.phone
+    return False
+
+
+def _arrival(message: Message) -> dict[str, object]:
+    return {
+        "sid": message.sid,
+        "to": message.to,
+        "from": message.from_,
+        "service": message.service_sid,
+        "segments": message.num_segments,
+        "body": message.body,
+        "at": time.time(),
+    }
+
+
+def _plan(box: Sandbox, message: Message, overflow: bool) -> None:
+    """Arrange everything that will happen to a text that was taken."""
+    if message.status == "scheduled" and message.send_at is not None:
+        wait = (message.send_at - datetime.now(UTC)).total_seconds()
+        box.scheduler.after(wait, lambda: _release(box, message))
+        return
+    if overflow:
+        box.scheduler.after(box.delays.sent, lambda: finish(box, message, "failed", 30001))
+        return
+    if box.faults.chance(box.faults.webhooks.early_callbacks):
+        _sent(box, message, wait=True)
+        return
+    if message.service_sid:
+        box.scheduler.after(0, lambda: _advance(box, message, "queued"))
+    wait = message.slot_at - box.clock.now()
+    if wait > message.validity_period:
+        box.scheduler.after(message.validity_period, lambda: finish(box, message, "failed", 30001))
+        return
+    box.scheduler.after(wait + box.delays.sent, lambda: _sent(box, message))
+
+
+def _release(box: Sandbox, message: Message) -> None:
+    if message.status != "scheduled":
+        return
+    service = box.store.services.get(message.service_sid or "")
+    pool = box.store.numbers_of(service.sid) if service else []
+    if not pool:
+        finish(box, message, "failed", 30008)
+        return
+    _advance(box, message, "accepted")
+    with box.store.lock:
+        overflow = _book(box, message, pool[0], service)
+    _plan(box, message, overflow)
+
+
+def _sent(box: Sandbox, message: Message, wait: bool = False) -> None:
+    if message.status in ("canceled", "failed"):
+        return
+    if message.sender:
+        box.store.assign_sender(message, message.sender)
+    plan = box.store.phone(message.to)
+    outcome, code = "delivered", None
+    if plan.outcome != "delivered" and _plan_counts(box, message.to):
+        outcome, code = plan.outcome, plan.error_code
+    if outcome == "failed":
+        finish(box, message, "failed", code or 30008)
+        return
+    message.date_sent = utcnow()
+    shuffle = box.faults.chance(box.faults.webhooks.shuffle_callbacks)
+    later = box.delays.delivered
+    hold = later + box.faults.uniform(0.2, 1.0) if shuffle else 0.0
+    _advance(box, message, "sent", hold, wait)
+    if outcome != "sent":
+        box.scheduler.after(later, lambda: finish(box, message, outcome, code))
+    box.scheduler.after(later + box.delays.price, lambda: _price(message))
+
+
+def finish(box: Sandbox, message: Message, status: str, code: int | None = None) -> None:
+    """Give a text its last status, with Twilio's error code where there is one."""
+    if message.status == "canceled":
+        return
+    if status != "delivered":
+        message.error_code = code
+        message.error_message = DELIVERY.get(code or 0, "Unknown error") if code else None
+    _advance(box, message, status)
+
+
+def _price(message: Message) -> None:
+    if message.price is None:
+        each = PRICE_PER_MMS if message.media_urls else PRICE_PER_SEGMENT
+        message.price = f"-{each * message.num_segments:.5f}"
+
+
+def _advance(
+    box: Sandbox, message: Message, status: str, hold: float = 0.0, wait: bool = False
+) -> None:
+    message.status = status
+    message.history.append(status)
+    message.date_updated = utcnow()
+    box.store.touch()
+    if not message.status_callback or status == "accepted":
+        return
+    params = callback_params(message, status)
+    account = box.account(message.account_sid)
+    url = message.status_callback
+
+    def post() -> None:
+        box.notify(account, url, "POST", params, "message status", message.sid)
+
+    if wait:
+        post()
+    elif hold:
+        box.later(hold, post)
+    else:
+        box.submit(post)
+
+
+def callback_params(message: Message, status: str) -> list[tuple[str, str]]:
+    """The form of a status callback; ErrorCode only for failed and undelivered."""
+    params = [
+        ("SmsSid", message.sid),
+        ("SmsStatus", status),
+        ("MessageStatus", status),
+        ("To", message.to),
+        ("MessageSid", message.sid),
+        ("AccountSid", message.account_sid),
+        ("From", message.from_ or ""),
+        ("ApiVersion", API_VERSION),
+    ]
+    if message.service_sid:
+        params.append(("MessagingServiceSid", message.service_sid))
+    if status in ("failed", "undelivered") and message.error_code:
+        params.append(("ErrorCode", str(message.error_code)))
+    if status in ("delivered", "undelivered"):
+        params.append(("RawDlrDoneDate", utcnow().strftime("%y%m%d%H%M")))
+    return params
+
+
+def change(box: Sandbox, message: Message, form: Mapping[str, str]) -> None:
+    """Redact (`Body=`) or cancel (`Status=canceled`) a text; raises RestError."""
+    cancel = form.get("Status") == "canceled"
+    redact = "Body" in form
+    if cancel and redact:
+        raise RestError(30400)
+    if cancel:
+        with box.store.lock:
+            if message.status != "scheduled":
+                raise RestError(30409, status=409)
+            message.status = "canceled"
+        _advance(box, message, "canceled")
+    elif redact:
+        message.body = form["Body"]
+        message.date_updated = utcnow()

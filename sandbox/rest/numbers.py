@@ -1,0 +1,322 @@
+"""Numbers: what can be bought, what is rented, and caller IDs that were verified."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask, Response, request
+
+from ..clock import rfc2822, utcnow
+from ..core import API_VERSION, Sandbox
+from ..errors import RestError
+from ..records import Account, CallerId, Number, new_sid
+from .base import page_2010, reply, signed_in
+
+ACCOUNT = f"/{API_VERSION}/Accounts/<account_sid>"
+_FIELDS = {
+    "FriendlyName": "friendly_name",
+    "SmsUrl": "sms_url",
+    "SmsMethod": "sms_method",
+    "SmsFallbackUrl": "sms_fallback_url",
+    "SmsFallbackMethod": "sms_fallback_method",
+    "VoiceUrl": "voice_url",
+    "VoiceMethod": "voice_method",
+    "VoiceFallbackUrl": "voice_fallback_url",
+    "VoiceFallbackMethod": "voice_fallback_method",
+    "StatusCallback": "status_callback",
+    "StatusCallbackMethod": "status_callback_method",
+    "SmsApplicationSid": "sms_application_sid",
+    "VoiceApplicationSid": "voice_application_sid",
+}
+_TOLL_FREE = ("800", "833", "844", "855", "866", "877", "888")
+_LOCALITY = {"319": ("Iowa City", "IA", "52240"), "515": ("Des Moines", "IA", "50309")}
+_MAGIC_BUY = {"+15005550000": 21422, "+15005550001": 21421}
+
+
+def pretty(phone: str) -> str:
+    """`(319) 555-0100`, Twilio's default friendly name of a US number."""
+    if phone.startswith("+1") and len(phone) == 12:
+        return f"({phone[2:5]}) {phone[5:8]}-{phone[8:]}"
+    return phone
+
+
+def kind_of(phone: str) -> str:
+    """long_code, toll_free or short_code, from the digits."""
+    if not phone.startswith("+"):
+        return "short_code"
+    return "toll_free" if phone[2:5] in _TOLL_FREE and phone[1] == "1" else "long_code"
+
+
+def shown(number: Number) -> dict[str, Any]:
+    """A rented number as Twilio's JSON."""
+    data = {column: getattr(number, column) for column in _FIELDS.values()}
+    return data | {
+        "sid": number.sid,
+        "account_sid": number.account_sid,
+        "friendly_name": number.friendly_name or pretty(number.phone),
+        "phone_number": number.phone,
+        "api_version": API_VERSION,
+        "voice_caller_id_lookup": False,
+        "voice_receive_mode": "voice",
+        "date_created": rfc2822(number.date_created),
+        "date_updated": rfc2822(number.date_updated),
+        "capabilities": {"voice": True, "sms": True, "mms": True, "fax": False},
+        "address_requirements": "none",
+        "address_sid": None,
+        "bundle_sid": None,
+        "identity_sid": None,
+        "beta": False,
+        "origin": "twilio",
+        "trunk_sid": None,
+        "status": "in-use",
+        "emergency_status": "Inactive",
+        "emergency_address_sid": None,
+        "emergency_address_status": "unregistered",
+        "type": "toll-free" if number.kind == "toll_free" else "local",
+        "uri": f"/{API_VERSION}/Accounts/{number.account_sid}/IncomingPhoneNumbers/"
+        f"{number.sid}.json",
+        "subresource_uris": {},
+    }
+
+
+def apply_fields(number: Number) -> None:
+    """Take the webhook settings of a form; raises 21402 for what is no URL."""
+    for name, column in _FIELDS.items():
+        if name not in request.form:
+            continue
+        value = request.form[name]
+        address = name.endswith(("Url", "StatusCallback")) and value
+        if address and not re.match(r"https?://[^/\s]+", value):
+            raise RestError(21402, url=value)
+        setattr(number, column, value)
+    number.date_updated = utcnow()
+
+
+def register(app: Flask, box: Sandbox) -> None:
+    """Search, buy, list, fetch, update, release; verified caller IDs."""
+
+    def find(account: Account, sid: str) -> Number:
+        number = box.store.number_by_sid(sid)
+        if number is None or number.account_sid != account.sid or number.kind == "short_code":
+            raise RestError(20404, path=request.path)
+        return number
+
+    @app.get(f"{ACCOUNT}/AvailablePhoneNumbers/<country>/<kind>.json", endpoint="numbers.search")
+    @signed_in(box)
+    def search(account: Account, country: str, kind: str) -> Response:
+        if country != "US" or kind not in ("Local", "TollFree", "Mobile"):
+            raise RestError(20404, path=request.path)
+        if account.test:
+            raise RestError(20008)
+        rows = [_offer(phone) for phone in _offers(box, kind)]
+        return reply({"available_phone_numbers": rows, "uri": request.path})
+
+    @app.get(f"{ACCOUNT}/IncomingPhoneNumbers.json", endpoint="numbers.list")
+    @signed_in(box)
+    def listing(account: Account) -> Response:
+        rows = _owned(box, account)
+        return page_2010("incoming_phone_numbers", rows, lambda n: n.sid, shown)
+
+    @app.post(f"{ACCOUNT}/IncomingPhoneNumbers.json", endpoint="numbers.buy")
+    @app.post(f"{ACCOUNT}/IncomingPhoneNumbers/Local.json", endpoint="numbers.buy_local")
+    @app.post(f"{ACCOUNT}/IncomingPhoneNumbers/TollFree.json", endpoint="numbers.buy_toll_free")
+    @signed_in(box, test_allowed=True)
+    def buy(account: Account) -> Response:
+        phone = _wanted(box, account)
+        number = Number(phone=phone, account_sid=account.sid, kind=kind_of(phone))
+        number.friendly_name = pretty(phone)
+        apply_fields(number)
+        if not account.test:
+            box.store.numbers[phone] = number
+            box.store.touch()
+        return reply(shown(number), 201)
+
+    @app.get(f"{ACCOUNT}/IncomingPhoneNumbers/<sid>.json", endpoint="numbers.fetch")
+    @signed_in(box)
+    def fetch(account: Account, sid: str) -> Response:
+        return reply(shown(find(account, sid)))
+
+    @app.post(f"{ACCOUNT}/IncomingPhoneNumbers/<sid>.json", endpoint="numbers.update")
+    @signed_in(box)
+    def update(account: Account, sid: str) -> Response:
+        number = find(account, sid)
+        apply_fields(number)
+        box.store.touch()
+        return reply(shown(number))
+
+    @app.delete(f"{ACCOUNT}/IncomingPhoneNumbers/<sid>.json", endpoint="numbers.release")
+    @signed_in(box)
+    def release(account: Account, sid: str) -> Response:
+        del box.store.numbers[find(account, sid).phone]
+        box.store.touch()
+        return Response(status=204)
+
+    _register_caller_ids(app, box)
+
+
+def _owned(box: Sandbox, account: Account) -> Iterator[Number]:
+    phone, name = request.args.get("PhoneNumber", ""), request.args.get("FriendlyName")
+    pattern = re.escape(phone).replace(r"\*", ".")
+    for number in sorted(box.store.numbers.values(), key=lambda n: n.date_created):
+        if number.account_sid != account.sid or number.kind == "short_code":
+            continue
+        if phone and not re.search(pattern, number.phone):
+            continue
+        if name is None or (number.friendly_name or pretty(number.phone)) == name:
+            yield number
+
+
+def _offers(box: Sandbox, kind: str) -> Iterator[str]:
+    """Numbers on sale: the 2xx exchanges of the area code that nobody has bought yet."""
+    area = request.args.get("AreaCode", "")
+    if kind == "TollFree":
+        areas = [area] if area else ["833", "844", "855"]
+    else:
+        areas = [area] if area else ["319", "515", "563"]
+    pattern = _contains(request.args.get("Contains", ""))
+    text = request.args.get("PageSize", "30")
+    left = min(50, int(text)) if text.isdigit() else 30
+    for code in areas:
+        if not re.fullmatch(r"[2-9]\d\d", code) or code == "533":
+            continue
+        for line in range(100):
+            phone = f"+1{code}2{line // 10:02d}{(line * 37 + 1000) % 10000:04d}"
+            if phone in box.store.numbers or not re.search(pattern, phone):
+                continue
+            if left <= 0:
+                return
+            left -= 1
+            yield phone
+
+
+def _contains(text: str) -> str:
+    return re.escape(text).replace(r"\*", r"\d").replace("%", r"\d").replace(r"\$", "$")
+
+
+def _offer(phone: str) -> dict[str, Any]:
+    locality, region, postal = _LOCALITY.get(phone[2:5], ("", "", ""))
+    return {
+        "friendly_name": pretty(phone),
+        "phone_number": phone,
+        "lata": "635",
+        "rate_center": locality.upper().replace(" ", "")[:8] or None,
+        "locality": locality or None,
+        "region": region or None,
+        "postal_code": postal or None,
+        "latitude": "41.661100",
+        "longitude": "-91.530200",
+        "iso_country": "US",
+        "address_requirements": "none",
+        "beta": False,
+        "capabilities": {"voice": True, "SMS": True, "MMS": True},
+    }
+
+
+def _wanted(box: Sandbox, account: Account) -> str:
+    phone, area = request.form.get("PhoneNumber", ""), request.form.get("AreaCode", "")
+    if account.test:
+        if phone == "+15005550006" or area == "500":
+            return "+15005550006"
+        raise RestError(_MAGIC_BUY.get(phone, 21421) if phone else 21452, to=phone)
+    if phone:
+        if not re.fullmatch(r"\+1[2-9]\d{9}", phone):
+            raise RestError(21421, to=phone)
+        if phone in box.store.numbers:
+            raise RestError(21422, to=phone)
+        return phone
+    if not re.fullmatch(r"[2-9]\d\d", area):
+        raise RestError(21451)
+    for line in range(100, 10000):
+        phone = f"+1{area}200{line:04d}"
+        if phone not in box.store.numbers and area != "533":
+            return phone
+    raise RestError(21452)
+
+
+def _register_caller_ids(app: Flask, box: Sandbox) -> None:
+    from .. import verification
+
+    def shown_id(caller: CallerId) -> dict[str, Any]:
+        return {
+            "sid": caller.sid,
+            "account_sid": caller.account_sid,
+            "phone_number": caller.phone,
+            "friendly_name": caller.friendly_name,
+            "date_created": rfc2822(caller.date_created),
+            "date_updated": rfc2822(caller.date_created),
+            "uri": f"/{API_VERSION}/Accounts/{caller.account_sid}/OutgoingCallerIds/"
+            f"{caller.sid}.json",
+        }
+
+    def find(account: Account, sid: str) -> CallerId:
+        caller = box.store.caller_ids.get(sid)
+        if caller is None or caller.account_sid != account.sid:
+            raise RestError(20404, path=request.path)
+        return caller
+
+    @app.get(f"{ACCOUNT}/OutgoingCallerIds.json", endpoint="caller_ids.list")
+    @signed_in(box)
+    def listing(account: Account) -> Response:
+        phone, name = request.args.get("PhoneNumber"), request.args.get("FriendlyName")
+        rows = [
+            c
+            for c in list(box.store.caller_ids.values())
+            if c.account_sid == account.sid
+            and (not phone or c.phone == phone)
+            and (not name or c.friendly_name == name)
+        ]
+        return page_2010("outgoing_caller_ids", rows, lambda c: c.sid, shown_id)
+
+    @app.post(f"{ACCOUNT}/OutgoingCallerIds.json", endpoint="caller_ids.verify")
+    @signed_in(box)
+    def verify(account: Account) -> Response:
+        phone = request.form.get("PhoneNumber", "")
+        if not re.fullmatch(r"\+[1-9]\d{7,14}", phone):
+            raise RestError(21217, to=phone)
+        if any(
+            c.phone == phone and c.account_sid == account.sid
+            for c in list(box.store.caller_ids.values())
+        ):
+            raise RestError(21450, to=phone)
+        code = f"{secrets.randbelow(10**6):06d}"
+        plan = verification.Plan(
+            account=account,
+            phone=phone,
+            friendly_name=request.form.get("FriendlyName", "") or pretty(phone),
+            code=code,
+            delay=float(request.form.get("CallDelay", "0") or 0),
+            callback=request.form.get("StatusCallback") or None,
+            method=request.form.get("StatusCallbackMethod", "POST"),
+            call_sid=new_sid("CA"),
+        )
+        verification.begin(box, plan)
+        return reply(
+            {
+                "account_sid": account.sid,
+                "call_sid": plan.call_sid,
+                "friendly_name": plan.friendly_name,
+                "phone_number": phone,
+                "validation_code": code,
+            }
+        )
+
+    @app.get(f"{ACCOUNT}/OutgoingCallerIds/<sid>.json", endpoint="caller_ids.fetch")
+    @signed_in(box)
+    def fetch(account: Account, sid: str) -> Response:
+        return reply(shown_id(find(account, sid)))
+
+    @app.post(f"{ACCOUNT}/OutgoingCallerIds/<sid>.json", endpoint="caller_ids.update")
+    @signed_in(box)
+    def update(account: Account, sid: str) -> Response:
+        caller = find(account, sid)
+        caller.friendly_name = request.form.get("FriendlyName", caller.friendly_name)
+        return reply(shown_id(caller))
+
+    @app.delete(f"{ACCOUNT}/OutgoingCallerIds/<sid>.json", endpoint="caller_ids.delete")
+    @signed_in(box)
+    def delete(account: Account, sid: str) -> Response:
+        del box.store.caller_ids[find(account, sid).sid]
+        return Response(status=204)

@@ -1,0 +1,1 @@
+"""Calls, in and out: a small state machine per call, in a thread of its own."""
