@@ -28,6 +28,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from app.extensions import current_settings, db
 from app.models.client import Client
 from app.models.user import Membership, Role, User
+from app.staff import words
 from app.staff.sections import sections
 
 SESSION_HOURS = 12
@@ -74,6 +75,7 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     login.init_app(app)
     login.user_loader(_load_person)
+    words.init_app(app)
     app.register_blueprint(blueprint)
     app.register_blueprint(client_blueprint)
 

@@ -1,0 +1,171 @@
+"""The inbox: what came in, what was done about it, and whole conversations by phone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import abort, g, redirect, render_template, request, url_for
+from flask_login import current_user
+from sqlalchemy import ColumnElement, Select, or_, select, tuple_
+from werkzeug.wrappers import Response
+
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.client import Client
+from app.models.delivery import Delivery
+from app.models.endpoint import Endpoint
+from app.models.incoming import Incoming
+from app.models.message import Message
+from app.models.route import Channel
+from app.models.sender import Sender
+from app.staff.access import blueprint, client_blueprint, role_in
+
+PAGE = 50
+CONVERSATION = 100
+SEARCH_LENGTH = 100
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One text or call of a conversation: theirs (``incoming``) or ours (``message``)."""
+
+    at: datetime
+    incoming: Incoming | None = None
+    message: Message | None = None
+
+
+@client_blueprint.get("/inbox")
+def inbox() -> str:
+    """List what came in, newest first; filtered by kind, number, words or phone."""
+    wanted = request.args.get("q", "").strip()[:SEARCH_LENGTH]
+    kind = request.args.get("kind", "")
+    query = select(Incoming).where(*_filters(wanted, kind))
+    items, older = _page(query)
+    return render_template(
+        "staff/inbox.html", items=items, older=older, q=wanted, kind=kind, kinds=KINDS
+    )
+
+
+KINDS = {
+    "": "Everything",
+    "sms": "Texts",
+    "voice": "Calls",
+    "flagged": "To read",
+    "opt_out": "Opt-outs",
+    "failed": "Not answered",
+}
+NOT_ANSWERED = ("failed", "no_route", "not_enabled", "loop_stopped", "too_late")
+
+
+def _filters(wanted: str, kind: str) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [
+        Incoming.client_id == g.client.id,
+        Incoming.received_at >= _retention_start(),
+    ]
+    if kind in set(Channel):
+        found.append(Incoming.destination == Channel(kind))
+    elif kind == "flagged":
+        found.append(Incoming.flagged.is_(True))
+    elif kind == "opt_out":
+        found.append(Incoming.opt_out.is_not(None))
+    elif kind == "failed":
+        found.append(Incoming.outcome.in_(NOT_ANSWERED))
+    if wanted:
+        matches: list[ColumnElement[bool]] = [Incoming.body.icontains(wanted, autoescape=True)]
+        digits = "".join(character for character in wanted if character.isdigit())
+        if len(digits) >= 3:  # fewer are words such as "2 pm"
+            matches.append(Incoming.from_.contains(digits, autoescape=True))
+        found.append(or_(*matches))
+    return found
+
+
+def _retention_start() -> datetime:
+    """Return when the log begins: what is older may be gone at any moment and is not shown."""
+    return utcnow() - timedelta(days=g.client.retention_days)
+
+
+def _page(query: Select[Incoming]) -> tuple[list[Incoming], str | None]:
+    """Return one page, and the place where the next one begins."""
+    before = request.args.get("before", "")
+    if before:
+        last = db.session.get(Incoming, before)
+        if last is None or last.client_id != g.client.id:
+            abort(404, "That page is gone. Begin again at the top of the inbox.")
+        query = query.where(
+            tuple_(Incoming.received_at, Incoming.id) < tuple_(last.received_at, last.id)
+        )
+    ordered = query.order_by(Incoming.received_at.desc(), Incoming.id.desc()).limit(PAGE + 1)
+    items = list(db.session.scalars(ordered))
+    return items[:PAGE], items[PAGE - 1].id if len(items) > PAGE else None
+
+
+@client_blueprint.get("/inbox/phone/<path:phone>")
+def inbox_conversation(phone: str) -> str:
+    """Show both sides of the conversation with one phone, the newest at the end."""
+    turns = sorted(_theirs(phone) + _ours(phone), key=lambda turn: turn.at)[-CONVERSATION:]
+    if not turns:
+        abort(404, "There is nothing from or to this phone, or it is older than you keep.")
+    return render_template("staff/conversation.html", phone=phone, turns=turns)
+
+
+def _theirs(phone: str) -> list[Turn]:
+    query = (
+        select(Incoming)
+        .where(
+            Incoming.client_id == g.client.id,
+            Incoming.from_ == phone,
+            Incoming.received_at >= _retention_start(),
+        )
+        .order_by(Incoming.received_at.desc())
+        .limit(CONVERSATION)
+    )
+    return [Turn(one.received_at, incoming=one) for one in db.session.scalars(query)]
+
+
+def _ours(phone: str) -> list[Turn]:
+    query = (
+        select(Message)
+        .where(
+            Message.client_id == g.client.id,
+            Message.to == phone,
+            Message.created_at >= _retention_start(),
+        )
+        .order_by(Message.created_at.desc())
+        .limit(CONVERSATION)
+    )
+    return [
+        Turn(one.sent_at or one.accepted_at or one.created_at, message=one)
+        for one in db.session.scalars(query)
+    ]
+
+
+@client_blueprint.get("/inbox/<incoming_id>")
+def inbox_item(incoming_id: str) -> str:
+    """Show one text or call: what was done about it, and what became of its deliveries."""
+    incoming = db.session.get(Incoming, incoming_id)
+    if incoming is None or incoming.client_id != g.client.id:
+        abort(404, "It is not there; it may be older than you keep.")
+    deliveries = db.session.execute(
+        select(Delivery, Endpoint)
+        .join(Endpoint, Endpoint.id == Delivery.endpoint_id)
+        .where(Delivery.incoming_id == incoming.id)
+        .order_by(Delivery.id)
+    ).all()
+    return render_template(
+        "staff/inbox_item.html",
+        incoming=incoming,
+        number=db.session.get(Sender, incoming.sender_id),
+        reply=db.session.get(Message, incoming.reply_id) if incoming.reply_id else None,
+        deliveries=deliveries,
+    )
+
+
+@blueprint.get("/inbox/<incoming_id>")
+def find_incoming(incoming_id: str) -> Response:
+    """Lead from the link in an e-mail to the page of the right client."""
+    incoming = db.session.get(Incoming, incoming_id)
+    client = db.session.get(Client, incoming.client_id) if incoming else None
+    if client is None or role_in(current_user.user, client) is None:
+        abort(404, "It is not there, or it is not yours to see.")
+    return redirect(url_for("client.inbox_item", client=client.name, incoming_id=incoming_id))

@@ -1,0 +1,105 @@
+"""How things are said to people: times in the client's zone, phones as they are written, states."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from flask import Flask, g
+
+from app.models.base import utcnow
+from app.models.incoming import Incoming, OptOut, Outcome
+from app.models.message import Message
+
+OUTCOMES: dict[Outcome, tuple[str, str]] = {
+    Outcome.REPLIED: ("Answered", "good"),
+    Outcome.FORWARDED: ("Forwarded", "good"),
+    Outcome.REDIRECTED: ("Handled by your own system", ""),
+    Outcome.PLAYED: ("Message played", "good"),
+    Outcome.KEYWORD: ("Keyword, answered", ""),
+    Outcome.NOT_ENABLED: ("Not answered: Twilio is not enabled for you", "warn"),
+    Outcome.NO_ROUTE: ("Not answered: nothing is set up for this", "warn"),
+    Outcome.LOOP_STOPPED: ("Not answered: too many replies to this phone within an hour", "warn"),
+    Outcome.NOT_REPLIED: ("Not answered: this sender cannot be replied to", ""),
+    Outcome.TOO_LATE: ("Not answered: it came in while Dispatch was down", "warn"),
+    Outcome.FAILED: ("Failed", "bad"),
+}
+OPT_OUTS: dict[OptOut, tuple[str, str]] = {
+    OptOut.STOP: ("Opted out", "warn"),
+    OptOut.START: ("Opted in again", "good"),
+    OptOut.HELP: ("Asked for help", ""),
+}
+STATUSES: dict[str, tuple[str, str]] = {
+    "waiting": ("Waiting to be sent", ""),
+    "claimed": ("Being sent", ""),
+    "accepted": ("Taken by Twilio", ""),
+    "scheduled": ("Scheduled at Twilio", ""),
+    "queued": ("In Twilio's queue", ""),
+    "sending": ("Being sent", ""),
+    "sent": ("Sent to the carrier", "good"),
+    "delivered": ("Delivered", "good"),
+    "read": ("Read", "good"),
+    "undelivered": ("Not delivered", "bad"),
+    "failed": ("Failed", "bad"),
+    "canceled": ("Canceled", ""),
+    "suppressed": ("Not sent: opted out", "warn"),
+    "refused": ("Not sent: refused", "bad"),
+    "unknown": ("Unknown; Twilio is being asked", "warn"),
+    "initiated": ("Calling", ""),
+    "ringing": ("Ringing", ""),
+    "in-progress": ("Talking", ""),
+    "completed": ("Completed", "good"),
+    "busy": ("Busy", "warn"),
+    "no-answer": ("Not answered", "warn"),
+}
+"""Twilio's statuses and our own ends, in plain words, each with the colour it is shown in."""
+
+
+def when(moment: datetime | None) -> str:
+    """Say a time in the client's zone: only the hour today, with the year when it is not ours."""
+    if moment is None:
+        return "–"
+    zone = ZoneInfo(g.client.time_zone if "client" in g else "UTC")
+    there, today = moment.astimezone(zone), utcnow().astimezone(zone)
+    clock = f"{there:%-I:%M %p}".replace("AM", "a.m.").replace("PM", "p.m.")
+    if there.date() == today.date():
+        return f"today, {clock}"
+    year = "" if there.year == today.year else f" {there.year}"
+    return f"{there:%b} {there.day}{year}, {clock}"
+
+
+def phone(raw: str) -> str:
+    """Write a phone number as people do: (319) 335-0000, or international with spaces."""
+    try:
+        parsed = phonenumbers.parse(raw)
+    except phonenumbers.NumberParseException:
+        return raw  # a short code, a name, or what an odd caller sent
+    style = phonenumbers.PhoneNumberFormat
+    chosen = style.NATIONAL if parsed.country_code == 1 else style.INTERNATIONAL
+    return phonenumbers.format_number(parsed, chosen)
+
+
+def outcome(incoming: Incoming) -> tuple[str, str]:
+    """Return what was done about a text or call, and the colour to say it in."""
+    if incoming.opt_out is not None:
+        return OPT_OUTS[incoming.opt_out]
+    return OUTCOMES[incoming.outcome]
+
+
+def public_status(message: Message) -> str:
+    """Return Twilio's last word on a message, or our own end of it, as the API names it."""
+    if message.state in ("suppressed", "refused", "unknown", "failed", "canceled"):
+        return str(message.state)
+    return message.status or str(message.state)
+
+
+def status(message: Message) -> tuple[str, str]:
+    """Return where a message stands in plain words, and the colour to say it in."""
+    name = public_status(message)
+    return STATUSES.get(name, (name, ""))
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates these words."""
+    app.jinja_env.filters.update(when=when, phone=phone, outcome=outcome, status=status)

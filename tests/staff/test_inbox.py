@@ -1,0 +1,175 @@
+"""The inbox shows what came in, to the right people, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from app.models.base import utcnow
+from app.models.client import Client
+from app.models.credential import Credential
+from app.models.incoming import Incoming, OptOut, Outcome
+from app.models.message import Direction, Message, MessageState
+from app.models.route import Channel
+from app.models.sender import Sender, SenderKind
+from app.models.user import User
+from tests.staff.conftest import Staff
+from tests.support.rows import Rows
+
+PHONE = "+13195550142"
+HOSTILE = '<script>alert(1)</script> & "quotes" {{ 7 * 7 }}'
+
+
+@pytest.fixture
+def number(rows: Rows, registrar: Client) -> Sender:
+    credential = Credential(
+        client_id=registrar.id, name="main", account_sid="AC" + "0" * 32, auth_token="secret"
+    )
+    rows.add(credential)
+    number = Sender(
+        client_id=registrar.id, credential_id=credential.id, kind=SenderKind.TWILIO,
+        address="+13195550100", rate=1.0,
+    )  # fmt: skip
+    rows.add(number)
+    return number
+
+
+@pytest.fixture
+def text_in(rows: Rows, number: Sender) -> Callable[..., Incoming]:
+    counter = iter(range(10_000))
+
+    def add(body: str, **more: object) -> Incoming:
+        values: dict[str, object] = {
+            "client_id": number.client_id, "destination": Channel.SMS, "sender_id": number.id,
+            "sid": f"SM{next(counter):032x}", "from_": PHONE, "to": number.address, "body": body,
+            "outcome": Outcome.REPLIED,
+        } | more  # fmt: skip
+        incoming = Incoming(**values)
+        rows.add(incoming)
+        return incoming
+
+    return add
+
+
+@pytest.fixture
+def pat(staff: Staff, registrar: Client, add_person: Callable[..., User]) -> Staff:
+    add_person("pat@example.edu", registrar)
+    staff.sign_in("pat@example.edu")
+    return staff
+
+
+def shown(staff: Staff, path: str) -> str:
+    answer = staff.http.get(f"/staff/clients/registrar{path}")
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return answer.get_data(as_text=True)
+
+
+def test_an_empty_inbox_says_what_to_do(pat: Staff) -> None:
+    assert "Nothing has come in yet" in shown(pat, "/inbox")
+
+
+def test_texts_are_listed_newest_first_with_what_was_done(
+    pat: Staff, text_in: Callable[..., Incoming]
+) -> None:
+    text_in("first", received_at=utcnow() - timedelta(minutes=2))
+    text_in("STOP", opt_out=OptOut.STOP, outcome=Outcome.KEYWORD)
+    page = shown(pat, "/inbox")
+    assert page.index("STOP") < page.index("first")
+    assert "(319) 555-0142" in page
+    assert "Opted out" in page
+    assert "Answered" in page
+
+
+def test_hostile_words_stay_words(pat: Staff, text_in: Callable[..., Incoming]) -> None:
+    one = text_in(HOSTILE, from_="<b>anonymous</b>")
+    for path in ("/inbox", f"/inbox/{one.id}", "/inbox/phone/<b>anonymous</b>"):
+        page = shown(pat, path)
+        assert "<script>alert" not in page
+        assert "<b>anonymous" not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert "{{ 7 * 7 }}" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("q=library", ["library hours?"]),
+        ("q=LIBRARY", ["library hours?"]),
+        ("q=100%25", []),
+        ("q=319-555-0142", ["library hours?", "STOP"]),
+        ("kind=opt_out", ["STOP"]),
+        ("kind=voice", []),
+    ],
+    ids=["word", "any case", "percent is no wildcard", "phone", "opt-outs", "calls"],
+)
+def test_the_inbox_is_searched_by_words_phone_and_kind(
+    pat: Staff, text_in: Callable[..., Incoming], query: str, found: list[str]
+) -> None:
+    text_in("library hours?")
+    text_in("STOP", opt_out=OptOut.STOP)
+    page = shown(pat, f"/inbox?{query}")
+    assert [words for words in ("library hours?", "STOP") if f">{words}" in page] == found
+
+
+def test_older_pages_follow_without_gap_or_repeat(
+    pat: Staff, text_in: Callable[..., Incoming]
+) -> None:
+    same_second = utcnow()
+    for number in range(60):
+        text_in(f"text-{number:02d}.", received_at=same_second)
+    first = shown(pat, "/inbox")
+    older = first.split("before=")[1].split('"')[0].split("&")[0]
+    second = shown(pat, f"/inbox?before={older}")
+    seen = [[n for n in range(60) if f"text-{n:02d}." in page] for page in (first, second)]
+    assert len(seen[0]) == 50
+    assert sorted(seen[0] + seen[1]) == list(range(60))
+
+
+def test_nothing_older_than_retention_is_shown(
+    pat: Staff, text_in: Callable[..., Incoming]
+) -> None:
+    text_in("long ago", received_at=utcnow() - timedelta(days=46))
+    assert "long ago" not in shown(pat, "/inbox")
+    assert pat.http.get(f"/staff/clients/registrar/inbox/phone/{PHONE}").status_code == 404
+
+
+def test_a_conversation_has_both_sides_in_order(
+    pat: Staff, text_in: Callable[..., Incoming], rows: Rows, number: Sender
+) -> None:
+    text_in("When do you open?", received_at=utcnow() - timedelta(minutes=5))
+    rows.add(
+        Message(
+            client_id=number.client_id, destination=Channel.SMS, direction=Direction.REPLY,
+            sender_id=number.id, credential_id=number.credential_id, to=PHONE,
+            from_=number.address, body="At nine.", state=MessageState.ACCEPTED, status="delivered",
+            created_at=utcnow() - timedelta(minutes=4),
+        )
+    )  # fmt: skip
+    text_in("Thank you")
+    page = shown(pat, f"/inbox/phone/{PHONE}")
+    places = [page.index(words) for words in ("When do you open?", "At nine.", "Thank you")]
+    assert places == sorted(places)
+    assert "automatic reply" in page
+    assert "Delivered" in page
+
+
+def test_the_link_of_an_e_mail_leads_to_the_right_client(
+    pat: Staff, text_in: Callable[..., Incoming]
+) -> None:
+    one = text_in("hello")
+    answer = pat.http.get(f"/staff/inbox/{one.id}")
+    assert answer.headers["Location"] == f"/staff/clients/registrar/inbox/{one.id}"
+
+
+def test_another_clients_texts_do_not_exist(
+    pat: Staff, text_in: Callable[..., Incoming], rows: Rows
+) -> None:
+    other = Client(name="bursar", owner_email="bursar@example.edu")
+    rows.add(other)
+    one = text_in("private", client_id=other.id)
+    assert "private" not in shown(pat, "/inbox")
+    for path in (f"/staff/clients/registrar/inbox/{one.id}", f"/staff/inbox/{one.id}"):
+        assert pat.http.get(path).status_code == 404
+    assert pat.http.get(f"/staff/clients/registrar/inbox?before={one.id}").status_code == 404
