@@ -17,11 +17,12 @@ def problem(status: int, title: str, detail: str, **more: object) -> Response:
 
 def init_app(app: Flask) -> None:
     """Answer every error of ``app`` that a blueprint does not answer itself."""
-    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(Exception, _failure)
 
 
-def _http_error(error: HTTPException) -> Response:
+def http_error(error: HTTPException) -> Response:
+    """Say in problem details what was wrong with a request."""
     answer = problem(error.code or 500, error.name, error.description or error.name)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):

@@ -2,4 +2,6 @@
 
 from flask import Blueprint
 
-blueprints: tuple[Blueprint, ...] = ()
+from app.inbound import sms
+
+blueprints: tuple[Blueprint, ...] = (sms.blueprint,)

@@ -1,0 +1,113 @@
+"""Suppression lists: who must not be texted, from which sender, and since when.
+
+An entry counts while it is not lifted and its scope is the sender, the sender's messaging service,
+or all. Every change carries the time at which the person wrote, so that an old STOP, heard of late,
+never undoes a newer START.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, exists, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.models.base import new_id
+from app.models.sender import Sender
+from app.models.suppression import (
+    LIFTED_BY_START,
+    SCOPE_ALL,
+    SuppressionEntry,
+    SuppressionSource,
+)
+
+
+def suppress(
+    session: Session,
+    list_id: str,
+    phone: str,
+    *,
+    scope: str = SCOPE_ALL,
+    source: SuppressionSource,
+    at: datetime,
+) -> bool:
+    """Put ``phone`` on a list; return whether that changed anything.
+
+    :param scope: the id of a sender (a number or a messaging service), or ``all``.
+    :param at: when the person, Twilio or staff said so, aware. An entry that was lifted after
+        this stays lifted.
+    """
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    entry = SuppressionEntry
+    added = dialect.insert(entry).values(
+        id=new_id(), list_id=list_id, phone=phone, scope=scope, source=source, since=at
+    )
+    statement = added.on_conflict_do_update(
+        index_elements=[entry.list_id, entry.phone, entry.scope, entry.source],
+        set_={"since": added.excluded.since, "lifted_at": None},
+        where=entry.lifted_at.is_not(None) & (entry.lifted_at <= added.excluded.since),
+    )
+    return _changed(session.execute(statement)) > 0
+
+
+def lift(
+    session: Session,
+    list_id: str,
+    phone: str,
+    *,
+    scopes: Collection[str],
+    at: datetime,
+    sources: Collection[SuppressionSource] = LIFTED_BY_START,
+) -> int:
+    """Lift the entries of ``phone`` with these scopes and sources; return how many there were.
+
+    START lifts what STOP or Twilio's 21610 made, never manual or imported entries: those are the
+    default ``sources``. An entry made after ``at`` stays.
+    """
+    statement = (
+        update(SuppressionEntry)
+        .where(
+            SuppressionEntry.list_id == list_id,
+            SuppressionEntry.phone == phone,
+            SuppressionEntry.scope.in_(scopes),
+            SuppressionEntry.source.in_(sources),
+            SuppressionEntry.lifted_at.is_(None),
+            SuppressionEntry.since <= at,
+        )
+        .values(lifted_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    return _changed(session.execute(statement))
+
+
+def is_suppressed(session: Session, list_id: str, phone: str, sender: Sender) -> bool:
+    """Tell whether ``phone`` must not be texted from ``sender`` according to a list."""
+    return counts(session, list_id, phone, scopes_of(sender.id, sender.service_id))
+
+
+def counts(session: Session, list_id: str, phone: str, scopes: Collection[str]) -> bool:
+    """Tell whether an entry of ``phone`` with one of these scopes counts now."""
+    return bool(
+        session.scalar(
+            select(
+                exists().where(
+                    SuppressionEntry.list_id == list_id,
+                    SuppressionEntry.phone == phone,
+                    SuppressionEntry.scope.in_(scopes),
+                    SuppressionEntry.lifted_at.is_(None),
+                )
+            )
+        )
+    )
+
+
+def scopes_of(sender_id: str, service_id: str | None) -> list[str]:
+    """Return the scopes under which an entry counts for a sender."""
+    return [sender_id, *([service_id] if service_id else []), SCOPE_ALL]
+
+
+def _changed(result: object) -> int:
+    return cast(CursorResult[Any], result).rowcount

@@ -1,0 +1,60 @@
+"""What a number does with an incoming text or call: one handler a file.
+
+A handler of texts is called inside the transaction that will store the text. It may read and must
+not write: it returns an :class:`Answer`, and whatever has to be written besides is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.inbound.lookup import Number, RouteFacts
+from app.inbound.parsing import Arrival
+from app.models.incoming import OptOut, Outcome
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A text in answer, stored as a message of its own."""
+
+    message_id: str
+    body: str
+    media: tuple[str, ...] = ()
+    template_version_id: str | None = None
+    member: dict[str, object] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Twilio is told, and what the log says about it."""
+
+    twiml: str
+    outcome: Outcome
+    error: str | None = None
+    """Why it is not what staff chose, in a sentence."""
+    flagged: bool = False
+    """Staff should look at it."""
+    reply: Reply | None = None
+    afterwards: Callable[[Session], None] | None = None
+    """Writes events in the same transaction, once the row of the text is there to refer to."""
+    wakes: str | None = None
+    """The queue to wake after the commit (``relay``)."""
+
+
+@dataclass(frozen=True)
+class TextContext:
+    """All that a handler of texts knows."""
+
+    session: Session
+    incoming_id: str
+    """The id under which the text is being stored."""
+    arrival: Arrival
+    number: Number
+    route: RouteFacts
+    opt_out: OptOut | None
+    """Twilio has answered this person already; forwards carry it as a mark."""
+    media_codes: tuple[str, ...]
+    """Our codes of the arrival's media, in their order: ``/media/<code>``."""

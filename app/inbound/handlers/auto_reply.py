@@ -1,0 +1,135 @@
+"""The canned reply, and what keeps two machines from answering each other for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.domain import phones, suppression, templates
+from app.extensions import current_settings
+from app.inbound.handlers import Answer, Reply, TextContext
+from app.inbound.lookup import Number, table
+from app.inbound.parsing import Arrival
+from app.models.base import new_id
+from app.models.incoming import Outcome
+from app.models.message import Direction, Message
+from app.twiml import messaging
+from app.twiml.text import clean
+
+MAX_REPLIES = 5
+"""Most replies to one phone from one number in any hour."""
+WINDOW = timedelta(hours=1)
+
+_message = table(Message)
+
+
+def answer(context: TextContext) -> Answer:
+    """Render the route's template, or that of its keyword rule, for the sender of the text."""
+    route = context.route
+    if route.template_body is None:
+        return failure("The route names no template to reply with. Choose one.")
+    try:
+        body = templates.render(route.template_body, attributes(context.arrival))
+    except templates.TemplateProblem as problem:
+        return failure(f"The reply could not be rendered. {problem.message}")
+    return reply(
+        context.session,
+        context.arrival,
+        context.number,
+        body,
+        route.template_media,
+        route.template_version_id,
+    )
+
+
+def reply(
+    session: Session,
+    arrival: Arrival,
+    number: Number,
+    body: str,
+    media: Sequence[str] = (),
+    template_version_id: str | None = None,
+    confirms: bool = False,
+) -> Answer:
+    """Answer ``arrival`` with a text, unless nobody may or should be answered there.
+
+    :param confirms: the text confirms an opt-out, the one text that may follow it.
+    """
+    if reason := refusal(session, arrival, number, confirms):
+        return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=reason)
+    if _recent_replies(session, arrival, number) >= MAX_REPLIES:
+        return Answer(
+            messaging.empty(),
+            Outcome.LOOP_STOPPED,
+            error=f"{arrival.from_} has had {MAX_REPLIES} replies within an hour; two machines"
+            " may be answering each other.",
+            flagged=True,
+        )
+    text = clean(body)
+    if not text.strip() and not media:
+        return failure("The template renders to an empty text, so there was nothing to reply.")
+    if not messaging.fits(text):
+        return failure(
+            f"The template renders to more than {messaging.MAX_BODY:,} characters, which Twilio"
+            " does not send. Make it shorter."
+        )
+    message_id = new_id()
+    twiml = messaging.reply(text, media, status_url(message_id))
+    made = Reply(message_id, text, tuple(media), template_version_id)
+    return Answer(twiml, Outcome.REPLIED, reply=made)
+
+
+def attributes(arrival: Arrival) -> dict[str, str]:
+    """Return what a reply's template knows: Twilio's parameters by their own names."""
+    return {
+        **arrival.parameters,
+        "From": arrival.from_,
+        "To": arrival.to,
+        "Body": arrival.body,
+    }
+
+
+def refusal(
+    session: Session, arrival: Arrival, number: Number, confirms: bool = False
+) -> str | None:
+    """Say why nobody is answered there; None when a reply may go out."""
+    phone, client = arrival.from_, number.client
+    if number.from_is_ours:
+        return f"{phone} is one of our own numbers, which are never answered automatically."
+    if reason := phones.refusal(phone, client.international, "sms"):
+        return reason
+    if client.halted:
+        return "Support has halted all sending of this client."
+    if client.trial and phone not in client.allow_list:
+        return f"The client is in trial mode, and {phone} is not on its allow list."
+    listed = not confirms and number.suppression_list_id
+    if listed and suppression.counts(
+        session, listed, phone, suppression.scopes_of(number.id, number.service_id)
+    ):
+        return f"{phone} is on the suppression list of this number."
+    return None
+
+
+def failure(reason: str) -> Answer:
+    """Answer nothing, and tell staff why."""
+    return Answer(messaging.empty(), Outcome.FAILED, error=reason, flagged=True)
+
+
+def status_url(message_id: str) -> str:
+    """Return where Twilio reports what became of a text of ours."""
+    return f"{current_settings().public_base_url}/inbound/sms/status/{message_id}"
+
+
+def _recent_replies(session: Session, arrival: Arrival, number: Number) -> int:
+    """Count the replies of the last hour; the turn taken for this phone keeps the count true."""
+    statement = select(func.count()).where(
+        _message.c.client_id == number.client.id,
+        _message.c.to == arrival.from_,
+        _message.c.created_at > arrival.received_at - WINDOW,
+        _message.c.sender_id == number.id,
+        _message.c.direction == Direction.REPLY,
+    )
+    return session.connection().execute(statement).scalar_one()

@@ -1,0 +1,320 @@
+"""Whose number is it, and what does it do? One statement per request answers everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Join,
+    LargeBinary,
+    Row,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    type_coerce,
+)
+from sqlalchemy.orm import Session
+
+from app.extensions import current_settings
+from app.models.base import cipher
+from app.models.client import Client
+from app.models.credential import Credential
+from app.models.incoming import Incoming
+from app.models.media import Recording
+from app.models.route import Channel, Handler, KeywordRule, Route
+from app.models.sender import Sender, SenderType
+from app.models.template import Template, TemplateVersion
+
+
+def table(model: type[Any]) -> Table:
+    """Return the table of a model: rows of columns are all that the fast path needs."""
+    return cast(Table, model.__table__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFacts:
+    """What the answer depends on of the number's client."""
+
+    id: str
+    name: str
+    owner_email: str
+    twilio_enabled: bool
+    halted: bool
+    international: bool
+    trial: bool
+    allow_list: Sequence[str]
+    retention_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """The route that applies, with the template or recording that it needs now."""
+
+    id: str
+    handler: Handler
+    url: str | None
+    options: dict[str, Any]
+    endpoint_id: str | None
+    population_id: str | None
+    template_version_id: str | None = None
+    template_body: str | None = None
+    template_media: Sequence[str] = ()
+    recording_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number of ours with everything that an answer needs."""
+
+    id: str
+    """The sender's id."""
+    address: str
+    is_short_code: bool
+    service_id: str | None
+    suppression_list_id: str | None
+    """The list of its messaging service if it is in one, otherwise its own."""
+    credential_id: str
+    account_sid: str
+    tokens: tuple[str, ...]
+    client: ClientFacts
+    route: RouteFacts | None
+    from_is_ours: bool
+    """The other side is a number of somebody's here: never answered automatically."""
+
+    @property
+    def scope(self) -> str:
+        """What an opt-out covers: the messaging service, or the number alone (Twilio, opt-out)."""
+        return self.service_id or self.id
+
+
+_number = table(Sender).alias("number")
+_service = table(Sender).alias("service")
+_credential = table(Credential)
+_client = table(Client)
+_route = table(Route)
+_rule = table(KeywordRule)
+_template = table(Template)
+_version = table(TemplateVersion)
+_recording = table(Recording)
+_other = table(Sender).alias("other")
+_incoming = table(Incoming)
+
+_COLUMNS: list[ColumnElement[Any]] = [
+    _number.c.id.label("number_id"),
+    _number.c.address,
+    _number.c.type,
+    _number.c.suppression_list_id.label("number_list"),
+    _credential.c.id.label("credential_id"),
+    _credential.c.account_sid,
+    type_coerce(_credential.c.auth_token, LargeBinary).label("token"),
+    type_coerce(_credential.c.next_auth_token, LargeBinary).label("next_token"),
+    _client.c.id.label("client_id"),
+    _client.c.name,
+    _client.c.owner_email,
+    _client.c.twilio_enabled,
+    _client.c.halted_at,
+    _client.c.international,
+    _client.c.trial,
+    _client.c.allow_list,
+    _client.c.retention_days,
+    _route.c.id.label("route_id"),
+    _route.c.sender_id.label("route_sender"),
+    _route.c.handler,
+    _route.c.url,
+    _route.c.options,
+    _route.c.endpoint_id,
+    _route.c.population_id,
+]
+
+
+def _owner(joined: FromClause) -> Join:
+    return joined.join(_credential, _credential.c.id == _number.c.credential_id).join(
+        _client, _client.c.id == _number.c.client_id
+    )
+
+
+def _text_statement() -> Select[Any]:
+    named = and_(
+        _service.c.address == bindparam("service_sid"),
+        _service.c.client_id == _number.c.client_id,
+        _service.c.id != _number.c.id,
+    )
+    joined = (
+        _owner(_number)
+        .outerjoin(_service, or_(_service.c.id == _number.c.service_id, named))
+        .outerjoin(
+            _route,
+            and_(
+                _route.c.channel == Channel.SMS,
+                or_(_route.c.sender_id == _number.c.id, _route.c.sender_id == _service.c.id),
+            ),
+        )
+        .outerjoin(_rule, and_(_rule.c.route_id == _route.c.id, _rule.c.match == bindparam("word")))
+        .outerjoin(
+            _template, _template.c.id == func.coalesce(_rule.c.template_id, _route.c.template_id)
+        )
+        .outerjoin(
+            _version,
+            and_(
+                _version.c.template_id == _template.c.id,
+                _version.c.number == _template.c.current_version,
+            ),
+        )
+    )
+    return (
+        select(
+            *_COLUMNS,
+            _service.c.id.label("service_id"),
+            _service.c.address.label("service_address"),
+            _service.c.suppression_list_id.label("service_list"),
+            _version.c.id.label("version_id"),
+            _version.c.body.label("template_body"),
+            _version.c.media.label("template_media"),
+            exists().where(_other.c.address == bindparam("from_")).label("from_is_ours"),
+        )
+        .select_from(joined)
+        .where(_number.c.address == bindparam("address"))
+    )
+
+
+def _call_statement() -> Select[Any]:
+    joined = (
+        _owner(_number)
+        .outerjoin(
+            _route, and_(_route.c.channel == Channel.VOICE, _route.c.sender_id == _number.c.id)
+        )
+        .outerjoin(_recording, _recording.c.id == _route.c.recording_id)
+    )
+    return (
+        select(*_COLUMNS, _recording.c.media_code)
+        .select_from(joined)
+        .where(_number.c.address == bindparam("address"))
+    )
+
+
+_TEXT = _text_statement()
+_CALL = _call_statement()
+_TOKENS = select(
+    type_coerce(_credential.c.auth_token, LargeBinary),
+    type_coerce(_credential.c.next_auth_token, LargeBinary),
+).where(_credential.c.account_sid == bindparam("account_sid"))
+
+
+def for_text(
+    session: Session, to: str, from_: str, service_sid: str | None, word: str
+) -> Number | None:
+    """Return the number ``to``, or the messaging service named, with its route for texts.
+
+    A number inside a messaging service answers by the service's route when Twilio names the
+    service and the service has one; otherwise by its own. ``word`` selects a keyword rule.
+    """
+    values = {"service_sid": service_sid, "from_": from_, "word": word[:100]}
+    for address in (to, service_sid):
+        if address:
+            rows = session.connection().execute(_TEXT, {**values, "address": address}).all()
+            if rows:
+                return _text_number(rows, service_sid)
+    return None
+
+
+def for_call(session: Session, to: str) -> Number | None:
+    """Return the number ``to`` with its route for calls."""
+    row = session.connection().execute(_CALL, {"address": to}).first()
+    if row is None:
+        return None
+    route = _route_facts(row, recording_code=row.media_code) if row.route_id else None
+    return _as_number(row, route, service_id=None, list_id=None, from_is_ours=False)
+
+
+def tokens_of_account(session: Session, account_sid: str) -> tuple[str, ...]:
+    """Return every auth token that may sign for an account; several credentials may share it."""
+    rows = session.connection().execute(_TOKENS, {"account_sid": account_sid})
+    return tuple(token for row in rows for token in _decrypted(*row))
+
+
+def log_row(session: Session, sid: str) -> Any:
+    """Return ``id, sender_id, answer`` of what came in under this SID, if it did."""
+    return session.connection().execute(_LOGGED, {"sid": sid}).first()
+
+
+_LOGGED = select(_incoming.c.id, _incoming.c.sender_id, _incoming.c.answer).where(
+    _incoming.c.sid == bindparam("sid")
+)
+
+
+def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:
+    """Choose among the rows: the number's own route and its service's, if both have one."""
+    named = [row for row in rows if service_sid and row.service_address == service_sid]
+    candidates = named or rows
+    by_owner = {row.route_sender: row for row in candidates if row.route_id}
+    first = candidates[0]
+    row = (by_owner.get(first.service_id) if named else None) or by_owner.get(first.number_id)
+    route = None
+    if row is not None:
+        route = _route_facts(
+            row,
+            template_version_id=row.version_id,
+            template_body=row.template_body,
+            template_media=row.template_media or (),
+        )
+    return _as_number(first, route, first.service_id, first.service_list, bool(first.from_is_ours))
+
+
+def _route_facts(row: Row[Any], **more: Any) -> RouteFacts:
+    return RouteFacts(
+        row.route_id, row.handler, row.url, row.options, row.endpoint_id, row.population_id, **more
+    )
+
+
+def _as_number(
+    row: Row[Any],
+    route: RouteFacts | None,
+    service_id: str | None,
+    list_id: str | None,
+    from_is_ours: bool,
+) -> Number:
+    client = ClientFacts(
+        row.client_id,
+        row.name,
+        row.owner_email,
+        row.twilio_enabled,
+        row.halted_at is not None,
+        row.international,
+        row.trial,
+        row.allow_list,
+        row.retention_days,
+    )
+    return Number(
+        id=row.number_id,
+        address=row.address,
+        is_short_code=row.type is SenderType.SHORT_CODE,
+        service_id=service_id,
+        suppression_list_id=list_id or row.number_list,
+        credential_id=row.credential_id,
+        account_sid=row.account_sid,
+        tokens=_decrypted(row.token, row.next_token),
+        client=client,
+        route=route,
+        from_is_ours=from_is_ours,
+    )
+
+
+def _decrypted(*stored: bytes | None) -> tuple[str, ...]:
+    keys = current_settings().encryption_keys
+    return tuple(_token(bytes(one), keys) for one in stored if one)
+
+
+@lru_cache(maxsize=1024)
+def _token(stored: bytes, _keys: tuple[str, ...]) -> str:
+    """Decrypt a token once per process: it is needed by every request of its number."""
+    return cipher().decrypt(stored).decode()

@@ -1,0 +1,166 @@
+"""What becomes of an incoming text, wherever we hear of it: from Twilio's webhook or its log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import Forbidden
+
+from app.domain import templates
+from app.domain.wake import wake
+from app.extensions import unit_of_work
+from app.inbound import journal, keywords, lookup
+from app.inbound.handlers import Answer, TextContext, auto_reply, handle_yourself
+from app.inbound.lookup import Number
+from app.inbound.parsing import Arrival
+from app.models.base import new_id
+from app.models.incoming import OptOut, Outcome
+from app.models.media import new_media_code
+from app.models.route import Channel, Handler
+from app.models.template import Template, TemplateKind, TemplateVersion
+from app.twiml import messaging
+
+log = structlog.get_logger(__name__)
+
+HANDLERS = {
+    Handler.AUTO_REPLY: auto_reply.answer,
+}
+"""The handlers that need the transaction; ``handle_yourself`` needs the route alone."""
+
+SHORT_CODE_ANSWERS: dict[OptOut, str] = {
+    OptOut.STOP: "{name}: You are unsubscribed and will receive no more messages from this number."
+    " Reply START to resubscribe.",
+    OptOut.START: "{name}: You are subscribed again. Reply HELP for help, STOP to unsubscribe."
+    " Msg&Data Rates May Apply.",
+    OptOut.HELP: "{name}: For help, write to {owner}. Reply STOP to unsubscribe."
+    " Msg&Data Rates May Apply.",
+}
+"""What a short code says when the client has no template of that name."""
+
+
+def take_in(arrival: Arrival, number: Number) -> str:
+    """Store a text and what it causes, once, and return the TwiML that answers it.
+
+    Whoever brings the same SID again, at the same moment or later, gets the same answer and causes
+    nothing.
+
+    :raises Forbidden: when the SID is in the log under another number.
+    """
+    try:
+        answer = _in_one_transaction(arrival, number)
+    except IntegrityError:
+        # The same SID was stored between our look and our insert, for another phone or number.
+        answer = _in_one_transaction(arrival, number)
+    if isinstance(answer, str):
+        return answer
+    if answer.wakes:
+        wake(answer.wakes)
+    log.info(
+        "text received",
+        sid=arrival.sid,
+        client=number.client.id,
+        number=number.id,
+        outcome=answer.outcome.value,
+    )
+    return answer.twiml
+
+
+def _in_one_transaction(arrival: Arrival, number: Number) -> Answer | str:
+    with unit_of_work() as session:
+        journal.take_turn(session, number, arrival.from_)
+        if stored := lookup.log_row(session, arrival.sid):
+            if stored.sender_id != number.id:
+                raise Forbidden("This MessageSid belongs to a text to another number.")
+            return str(stored.answer)
+        return _decide_and_store(session, arrival, number)
+
+
+def _decide_and_store(session: Session, arrival: Arrival, number: Number) -> Answer:
+    incoming_id = new_id()
+    codes = tuple(new_media_code() for _ in arrival.media)
+    asked = keywords.act(session, arrival, number)
+    answer = _choose(session, incoming_id, arrival, number, asked, codes)
+    answer = _flag(answer, arrival, number, asked)
+    journal.store(session, incoming_id, arrival, number, answer, codes, asked)
+    if answer.afterwards:
+        answer.afterwards(session)
+    return answer
+
+
+def _choose(
+    session: Session,
+    incoming_id: str,
+    arrival: Arrival,
+    number: Number,
+    asked: OptOut | None,
+    codes: tuple[str, ...],
+) -> Answer:
+    """Choose the answer: the client's switch first, then keywords, then the number's handler."""
+    route = number.route
+    if not number.client.twilio_enabled:
+        return Answer(messaging.empty(), Outcome.NOT_ENABLED)
+    if route and route.handler is Handler.HANDLE_YOURSELF:
+        return handle_yourself.answer(route, Channel.SMS)
+    if asked and (route is None or route.handler is Handler.AUTO_REPLY):
+        return _keyword_answer(session, arrival, number, asked)
+    if route is None:
+        return Answer(messaging.empty(), Outcome.NO_ROUTE)
+    context = TextContext(session, incoming_id, arrival, number, route, asked, codes)
+    answer = HANDLERS[route.handler](context)
+    if asked:
+        own = _keyword_answer(session, arrival, number, asked)
+        answer = replace(answer, twiml=own.twiml, reply=own.reply)
+    return answer
+
+
+def _keyword_answer(session: Session, arrival: Arrival, number: Number, asked: OptOut) -> Answer:
+    """Leave the answer to Twilio, except on a short code, where Twilio leaves it to us."""
+    if arrival.opt_out_type or not number.is_short_code:
+        return Answer(messaging.empty(), Outcome.KEYWORD)
+    version_id, body, media = _short_code_template(session, number, asked)
+    try:
+        rendered = templates.render(body, auto_reply.attributes(arrival))
+    except templates.TemplateProblem as problem:
+        return auto_reply.failure(
+            f"The template “{asked.value.lower()}” could not be rendered. {problem.message}"
+        )
+    answer = auto_reply.reply(
+        session, arrival, number, rendered, media, version_id, confirms=asked is OptOut.STOP
+    )
+    if answer.outcome is Outcome.REPLIED:
+        return replace(answer, outcome=Outcome.KEYWORD)
+    return answer
+
+
+def _short_code_template(
+    session: Session, number: Number, asked: OptOut
+) -> tuple[str | None, str, tuple[str, ...]]:
+    """Return version, body and media of the client's own words, or the built-in ones."""
+    own = session.execute(
+        select(TemplateVersion.id, TemplateVersion.body, TemplateVersion.media)
+        .join(Template, Template.id == TemplateVersion.template_id)
+        .where(
+            Template.client_id == number.client.id,
+            Template.name == asked.value.lower(),
+            Template.kind.in_((TemplateKind.REPLY, TemplateKind.SMS)),
+            TemplateVersion.number == Template.current_version,
+        )
+    ).first()
+    if own:
+        return own.id, own.body, tuple(own.media)
+    client = number.client
+    words = SHORT_CODE_ANSWERS[asked].format(name=client.name, owner=client.owner_email)
+    return None, words.replace("{", "{{'{'}}"), ()
+
+
+def _flag(answer: Answer, arrival: Arrival, number: Number, asked: OptOut | None) -> Answer:
+    """Ask staff to look at what no machine may decide."""
+    if error := keywords.unrecorded(asked, number):
+        return replace(answer, flagged=True, error=error)
+    if asked is None and keywords.sounds_like_stop(arrival.body):
+        return replace(answer, flagged=True)
+    return answer
