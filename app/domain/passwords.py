@@ -7,7 +7,7 @@ from functools import lru_cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-SHORTEST = 10
+SHORTEST = 8
 LONGEST = 200
 
 _hasher = PasswordHasher()

@@ -1,0 +1,177 @@
+"""Deleting what nobody uses; what is in use says by what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from app.domain.mistakes import Refused
+from app.domain.named import WORDS
+from app.models.audience import Member, Population
+from app.models.base import utcnow
+from app.models.batch import BATCH_TRANSITIONS, Batch
+from app.models.communication import Callback, Communication, CommunicationStep
+from app.models.credential import Credential, SavedCredential
+from app.models.delivery import Delivery
+from app.models.endpoint import Endpoint
+from app.models.media import Media, Recording
+from app.models.message import Message
+from app.models.route import KeywordRule, Route
+from app.models.sender import Sender
+from app.models.suppression import SuppressionEntry, SuppressionList
+from app.models.template import Template, TemplateVersion
+
+Thing = (
+    Template | SuppressionList | Endpoint | Population | Recording | Credential | SavedCredential
+)
+
+
+def in_use(session: Session, thing: Thing) -> list[str]:
+    """Say by what ``thing`` is used, one entry each: ``the number +13195550100``."""
+    return list(_USERS[type(thing)](session, thing.id))
+
+
+def delete_thing(session: Session, thing: Thing) -> None:
+    """Delete a template, list, endpoint, population, recording or credential.
+
+    :raises Refused: when something uses it; the sentence says what.
+    """
+    if users := in_use(session, thing):
+        shown = ", ".join(users[:5]) + (f" and {len(users) - 5} more" if len(users) > 5 else "")
+        raise Refused.because(
+            f"The {WORDS[type(thing)]} “{thing.name}” cannot be deleted: it is used by {shown}.",
+            code="in_use",
+        )
+    match thing:
+        case Template():
+            session.execute(delete(TemplateVersion).filter_by(template_id=thing.id))
+        case SuppressionList():
+            session.execute(delete(SuppressionEntry).filter_by(list_id=thing.id))
+        case Population():
+            session.execute(delete(Member).filter_by(population_id=thing.id))
+        case Recording():
+            expire_media(session, thing.media_code)
+        case _:
+            pass
+    session.delete(thing)
+    session.flush()
+
+
+def expire_media(session: Session, code: str) -> None:
+    """Let a file go at the next round of retention: it is not served from now on."""
+    media = session.get(Media, code)
+    if media is not None:
+        media.expires_at = utcnow()
+
+
+def _template_users(session: Session, key: str) -> Iterator[str]:
+    rules = select(KeywordRule.route_id).filter_by(template_id=key)
+    yield from _routes(session, (Route.template_id == key) | Route.id.in_(rules))
+    steps = select(CommunicationStep.communication_id).filter_by(template_id=key)
+    yield from _communications(
+        session, (Communication.template_id == key) | Communication.id.in_(steps)
+    )
+    versions = session.scalars(select(TemplateVersion.id).filter_by(template_id=key)).all()
+    yield from _log(session, Message.template_version_id.in_(versions))
+    yield from _batches(session, versions)
+
+
+def _batches(session: Session, versions: Sequence[str]) -> Iterator[str]:
+    """Yield the unfinished batches that were pinned to one of the versions."""
+    unfinished = [state for state, further in BATCH_TRANSITIONS.items() if further]
+    for batch in session.scalars(select(Batch).where(Batch.state.in_(unfinished))):
+        pinned = json.dumps(batch.plan)
+        if any(version in pinned for version in versions):
+            yield f"a batch of the communication “{_communication(session, batch)}”"
+
+
+def _communication(session: Session, batch: Batch) -> str:
+    return session.get_one(Communication, batch.communication_id).name
+
+
+def _list_users(session: Session, key: str) -> Iterator[str]:
+    yield from _senders(session, Sender.suppression_list_id, key)
+    yield from _communications(session, Communication.suppression_list_id == key)
+    yield from _log(session, Message.suppression_list_id == key)
+
+
+def _endpoint_users(session: Session, key: str) -> Iterator[str]:
+    yield from _routes(session, Route.endpoint_id == key)
+    for callback in session.scalars(select(Callback).filter_by(endpoint_id=key)):
+        if callback.communication_id:
+            name = session.get_one(Communication, callback.communication_id).name
+            yield f"the callback {callback.event} of the communication “{name}”"
+        elif callback.message_id:
+            yield f"the callback {callback.event} of a message"
+        else:
+            yield f"the client's callback {callback.event}"
+    waiting = session.scalar(select(func.count()).select_from(Delivery).filter_by(endpoint_id=key))
+    if waiting:
+        yield f"{waiting} deliveries in the log"
+
+
+def _population_users(session: Session, key: str) -> Iterator[str]:
+    yield from _routes(session, Route.population_id == key)
+    yield from _communications(session, Communication.population_id == key)
+
+
+def _recording_users(session: Session, key: str) -> Iterator[str]:
+    yield from _routes(session, Route.recording_id == key)
+
+
+def _credential_users(session: Session, key: str) -> Iterator[str]:
+    yield from _senders(session, Sender.credential_id, key)
+    yield from _log(session, Message.credential_id == key)
+    files = session.scalar(select(func.count()).select_from(Media).filter_by(credential_id=key))
+    if files:
+        yield f"{files} media in the log"
+
+
+def _saved_credential_users(session: Session, key: str) -> Iterator[str]:
+    for endpoint in session.scalars(select(Endpoint).filter_by(saved_credential_id=key)):
+        yield f"the callback to {endpoint.url}"
+
+
+def _routes(session: Session, condition: ColumnElement[bool]) -> Iterator[str]:
+    query = select(Sender).join(Route, Route.sender_id == Sender.id).where(condition).distinct()
+    for sender in session.scalars(query):
+        yield _sender_words(sender)
+
+
+def _senders(
+    session: Session,
+    column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
+    key: str,
+) -> Iterator[str]:
+    for sender in session.scalars(select(Sender).where(column == key)):
+        yield _sender_words(sender)
+
+
+def _sender_words(sender: Sender) -> str:
+    if sender.is_number:
+        return f"the number {sender.address}"
+    return f"the messaging service “{sender.name}”"
+
+
+def _communications(session: Session, condition: ColumnElement[bool]) -> Iterator[str]:
+    for name in session.scalars(select(Communication.name).where(condition)):
+        yield f"the communication “{name}”"
+
+
+def _log(session: Session, condition: ColumnElement[bool]) -> Iterator[str]:
+    if found := session.scalar(select(func.count()).select_from(Message).where(condition)):
+        yield f"{found} messages in the log"
+
+
+_USERS: dict[type, Callable[[Session, str], Iterator[str]]] = {
+    Template: _template_users,
+    SuppressionList: _list_users,
+    Endpoint: _endpoint_users,
+    Population: _population_users,
+    Recording: _recording_users,
+    Credential: _credential_users,
+    SavedCredential: _saved_credential_users,
+}

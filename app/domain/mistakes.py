@@ -1,0 +1,163 @@
+"""What is wrong with something that a person or a program wrote: all of it at once, in sentences.
+
+The configuration file, the API and the staff pages show the same mistakes, each in its own way.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+Path = tuple[str | int, ...]
+Spec = TypeVar("Spec", bound=BaseModel)
+
+SECRET_FIELDS = frozenset(
+    {"password", "key", "auth_token", "next_auth_token", "api_key_secret", "secret"}
+)
+"""Fields whose values are never shown, not even in a mistake."""
+
+UNKNOWN_NAME = "unknown_name"
+"""The code of a mistake that names something which does not exist."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake: where (keys and list positions from 0), what to do about it, and a code."""
+
+    path: Path
+    message: str
+    code: str = "invalid"
+
+    def under(self, *prefix: str | int) -> Mistake:
+        """Return the same mistake seen from further out."""
+        return replace(self, path=(*prefix, *self.path))
+
+    @property
+    def field(self) -> str:
+        """The place in words that programs use: ``sms.keywords[0].match``."""
+        text = ""
+        for part in self.path:
+            text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        return text
+
+
+class Refused(ValueError):
+    """Something cannot be saved; ``mistakes`` holds every reason at once."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(" ".join(mistake.message for mistake in self.mistakes))
+
+    @classmethod
+    def because(cls, message: str, *path: str | int, code: str = "invalid") -> Refused:
+        """Make a refusal with one reason."""
+        return cls([Mistake(path, message, code)])
+
+
+def parse(model: type[Spec], data: object) -> Spec:
+    """Read ``data`` as ``model``.
+
+    :raises Refused: with every mistake as a sentence.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise Refused(_translate(model, error)) from None
+
+
+def unknown_key(name: str, known: Iterable[str]) -> str:
+    """Say that a key is not known, and which one may have been meant."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, 1, 0.7)
+    hint = f"did you mean “{close[0]}”?" if close else f"what is known is {', '.join(names)}."
+    return f"“{name}” is not known here; {hint}"
+
+
+def _translate(model: type[BaseModel], error: ValidationError) -> Iterator[Mistake]:
+    for details in error.errors(include_url=False):
+        path = tuple(part for part in details["loc"] if part != "[key]")
+        yield Mistake(path, _sentence(model, path, details), details["type"])
+
+
+def _sentence(model: type[BaseModel], path: Path, details: ErrorDetails) -> str:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    names = [part for part in path if isinstance(part, str)]
+    name = f"“{names[-1]}”" if names else "This"
+    if path and isinstance(path[-1], int):
+        name = f"Item {path[-1] + 1} of {name}"
+    if kind == "missing":
+        return f"{name} is required."
+    if kind == "extra_forbidden":
+        return unknown_key(str(path[-1]), _keys_at(model, path[:-1]))
+    if kind in ("literal_error", "enum"):
+        shown = f"“{details['input']}”" if isinstance(details["input"], str) else "something else"
+        return f"{name} must be one of {_listed(context['expected'])}, not {shown}."
+    return f"{name} {_RULES.get(kind, 'is not valid: {message}').format(**_words(details))}"
+
+
+_RULES = {
+    "int_parsing": "must be a whole number.",
+    "int_type": "must be a whole number.",
+    "int_from_float": "must be a whole number.",
+    "float_parsing": "must be a number.",
+    "float_type": "must be a number.",
+    "finite_number": "must be a number.",
+    "bool_parsing": "must be true or false.",
+    "bool_type": "must be true or false.",
+    "string_type": "must be text.",
+    "list_type": "must be a list.",
+    "dict_type": "must hold names with values.",
+    "model_type": "must hold names with values.",
+    "model_attributes_type": "must hold names with values.",
+    "greater_than": "must be more than {gt}.",
+    "greater_than_equal": "must be {ge} or more.",
+    "less_than": "must be less than {lt}.",
+    "less_than_equal": "must be {le} or less.",
+    "string_too_short": "must not be empty.",
+    "string_too_long": "is too long; at most {max_length} characters are allowed.",
+    "too_long": "has too many entries; at most {max_length} are allowed.",
+    "too_short": "needs at least {min_length}.",
+    "datetime_from_date_parsing": "must be a time such as 2027-01-31T12:00:00Z.",
+    "datetime_parsing": "must be a time such as 2027-01-31T12:00:00Z.",
+    "timezone_aware": "must be a time with its zone, such as 2027-01-31T12:00:00Z.",
+}
+
+
+def _words(details: ErrorDetails) -> dict[str, Any]:
+    words: dict[str, Any] = dict(details.get("ctx", {}))
+    if details["type"] == "string_too_short" and words.get("min_length", 1) > 1:
+        words["min_length"] = f"{words['min_length']} characters"
+    return {"message": details["msg"], **words}
+
+
+def _listed(expected: object) -> str:
+    return str(expected).replace("'", "").replace(" or ", ", ")
+
+
+def _keys_at(model: type[BaseModel], path: Path) -> set[str]:
+    """Return the keys that are known at ``path`` inside ``model``."""
+    found: type[BaseModel] | None = model
+    for part in path:
+        if isinstance(part, int) or found is None:
+            continue
+        fields = {field.alias or name: field for name, field in found.model_fields.items()}
+        found = _model_in(fields[part].annotation) if part in fields else None
+    if found is None:
+        return set()
+    return {field.alias or name for name, field in found.model_fields.items()}
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (list, dict, tuple, Union, types.UnionType):
+        return next(filter(None, map(_model_in, get_args(annotation))), None)
+    return None

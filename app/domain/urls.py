@@ -1,0 +1,78 @@
+"""Which URLs a client may write down for us, or for Twilio, to call."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from app.extensions import current_settings
+from config import Settings
+
+MAX_URL = 2048
+
+
+def refusal(url: str, *, called_by_us: bool = False) -> str | None:
+    """Return why ``url`` may not be used, or None if it may.
+
+    https is required, except where the host is in ``WEBHOOK_ALLOWED_NETWORKS`` (a host name is
+    looked up only when it is called) or, in development, a loopback address. What we call ourselves
+    (``called_by_us``) must in addition be on port 443 and on a public address, with the same
+    exceptions.
+    """
+    parts = _split(url)
+    if isinstance(parts, str):
+        return parts
+    scheme, host, port, has_user = parts
+    if scheme not in ("http", "https") or not host:
+        return f"“{url}” is not a web address; it must begin with https:// and name a host."
+    if has_user:
+        return (
+            f"The address of {host} holds a user name or password; keep them in a saved credential."
+        )
+    settings = current_settings()
+    if _is_trusted(host, settings):
+        return None
+    if scheme == "http":
+        return f"“{url}” must begin with https://, so that nobody can read or change what is sent."
+    if called_by_us and port not in (None, 443):
+        return f"“{url}” uses port {port}; only 443 is allowed. Ask support to allow your network."
+    if called_by_us and _is_private(host):
+        return f"“{url}” is on a private network. Ask support to allow your network."
+    return None
+
+
+def _split(url: str) -> tuple[str, str, int | None, bool] | str:
+    if len(url) > MAX_URL:
+        return f"The web address is too long; at most {MAX_URL} characters are allowed."
+    if any(character.isspace() or ord(character) < 32 for character in url) or "\\" in url:
+        return f"“{url}” is not a web address: it holds a space or another character to be encoded."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return f"“{url}” is not a web address: its host or port cannot be read."
+    return parts.scheme, parts.hostname or "", port, "@" in parts.netloc
+
+
+def _is_trusted(host: str, settings: Settings) -> bool:
+    networks = settings.webhook_allowed_networks
+    address = _address(host)
+    if address is None:
+        return bool(networks)
+    if settings.is_development and address.is_loopback:
+        return True
+    return any(address in network for network in networks)
+
+
+def _is_private(host: str) -> bool:
+    address = _address(host)
+    return address is not None and not address.is_global
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if host == "localhost" or host.endswith(".localhost"):
+        return ipaddress.IPv4Address("127.0.0.1")
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
