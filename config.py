@@ -49,6 +49,7 @@ class Settings:
     trusted_proxy_hops: int
     metrics_token: str | None = field(repr=False)
     log_level: str
+    api_requests_per_minute: int
 
     @property
     def is_development(self) -> bool:
@@ -110,6 +111,7 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         trusted_proxy_hops=reader.integer("TRUSTED_PROXY_HOPS", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN", "") or None,
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS, "INFO"),
+        api_requests_per_minute=reader.integer("API_REQUESTS_PER_MINUTE", 6000, 1, 1_000_000),
     )
 
 

@@ -6,7 +6,21 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, Numeric, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Float,
+    ForeignKey,
+    Index,
+    Numeric,
+    String,
+    Text,
+    UniqueConstraint,
+    case,
+    cast,
+    func,
+)
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -73,6 +87,16 @@ MESSAGE_TRANSITIONS: dict[MessageState, tuple[MessageState, ...]] = {
 ``accepted → suppressed`` is Twilio's late word that the phone has opted out (21610); ``failed →
 accepted`` is a late callback that proves a message we had given up on.
 """
+
+
+OWN_ENDS = (
+    MessageState.UNKNOWN,
+    MessageState.REFUSED,
+    MessageState.SUPPRESSED,
+    MessageState.FAILED,
+    MessageState.CANCELED,
+)
+"""States that say more about a message than Twilio's last word."""
 
 
 class Message(Identified, Owned, Created, Ordered, Base):
@@ -150,6 +174,19 @@ class Message(Identified, Owned, Created, Ordered, Base):
     """Seconds."""
     recording_url: Mapped[str | None] = mapped_column(String(2048))
     digits: Mapped[str | None] = mapped_column(String(200))
+
+    @hybrid_property
+    def public_status(self) -> str:
+        """What clients and staff see: our own end, else Twilio's last word, else ``queued``."""
+        return self.state.value if self.state in OWN_ENDS else self.status or "queued"
+
+    @public_status.inplace.expression
+    @classmethod
+    def _public_status(cls) -> ColumnElement[str]:
+        return case(
+            (cls.state.in_(OWN_ENDS), cast(cls.state, String)),
+            else_=func.coalesce(cls.status, "queued"),
+        )
 
 
 class MessageReport(Base):

@@ -1,0 +1,49 @@
+"""The client to which the key belongs."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from app.api.auth import Caller
+from app.api.operation import operation
+from app.api.problem import not_found
+from app.api.reading import Shape
+from app.extensions import db
+from app.models.client import Client
+from app.models.credential import Scope
+
+
+class ClientObject(Shape):
+    """A department that uses Dispatch."""
+
+    id: str
+    name: str
+    twilio_enabled: bool = Field(description="Until support has enabled it, every send is refused.")
+    international: bool = Field(
+        description="Whether phones outside the US and Canada may be sent to."
+    )
+    trial: bool = Field(description="Sends reach the phones of `allowList` only.")
+    allow_list: list[str]
+    time_zone: str
+    retention_days: int = Field(description="How long the log keeps messages.")
+
+
+@operation("GET", "/client", Scope.READ, {200: ClientObject})
+def show(caller: Caller) -> ClientObject:
+    """Show the client to which the key belongs.
+
+    The first call to make: it proves that the key works.
+    """
+    client = db.session.get(Client, caller.client_id)
+    if client is None:
+        raise not_found("client")
+    return ClientObject(
+        id=client.id,
+        name=client.name,
+        twilio_enabled=client.twilio_enabled,
+        international=client.international,
+        trial=client.trial,
+        allow_list=client.allow_list,
+        time_zone=client.time_zone,
+        retention_days=client.retention_days,
+    )

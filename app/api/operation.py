@@ -1,0 +1,127 @@
+"""How a call of the API is declared: once, for the routing, the checks and the documentation.
+
+A function below ``@operation`` takes the caller, the parts of the path by name, and, when it
+declares them, ``body`` and ``query``. What it returns is the answer's content, or an
+:class:`Answer` where the status is not the first one declared. Its docstring is its documentation.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, get_type_hints
+
+from flask import Blueprint, Response
+from pydantic import BaseModel, TypeAdapter
+
+from app.api import problem
+from app.api.auth import authenticate
+from app.api.reading import read_body, read_query
+from app.models.credential import Scope
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer with a status and headers of its own; ``content`` None means no content."""
+
+    status: int
+    content: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is known about one call of the API."""
+
+    method: str
+    path: str
+    scope: Scope
+    group: str
+    name: str
+    summary: str
+    description: str
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    answers: Mapping[int, Any]
+    """Status → the type of the content (None: no content), the usual one first."""
+    problems: tuple[int, ...]
+    headers: Mapping[str, str]
+    """Request headers beside the key, with what they are for."""
+    example: Mapping[str, Any] | None
+    body_optional: bool
+
+
+operations: list[Operation] = []
+
+
+def operation(
+    method: str,
+    path: str,
+    scope: Scope,
+    answers: Mapping[int, Any],
+    problems: tuple[int, ...] = (),
+    headers: Mapping[str, str] | None = None,
+    example: Mapping[str, Any] | None = None,
+    body_optional: bool = False,
+) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
+    """Make a function a call of the API.
+
+    :param path: below ``/api/v1``, with Flask's ``<name>`` for variable parts.
+    :param scope: the least that the caller's key must have.
+    :param problems: statuses of errors beside those that every such call may answer.
+    :param example: a request body for the documentation.
+    :param body_optional: whether the call is complete without a body.
+    """
+
+    def declare(function: Callable[..., Any]) -> Callable[..., Response]:
+        hints = get_type_hints(function)
+        body, query = hints.get("body"), hints.get("query")
+        summary, _, description = inspect.cleandoc(function.__doc__ or "").partition("\n")
+        operations.append(
+            Operation(
+                method, path, scope, function.__module__.rpartition(".")[2], function.__name__,
+                summary, description.strip(), body, query, answers, problems, headers or {},
+                example, body_optional,
+            )
+        )  # fmt: skip
+        usual = next(iter(answers))
+        writers = {status: TypeAdapter(kind) for status, kind in answers.items() if kind}
+
+        @wraps(function)
+        def view(**parts: str) -> Response:
+            caller = authenticate(scope)
+            arguments: dict[str, Any] = dict(parts)
+            if query is not None:
+                arguments["query"] = read_query(query)
+            if body is not None:
+                arguments["body"] = read_body(body)
+            given = function(caller, **arguments)
+            made = given if isinstance(given, Answer) else Answer(usual, given)
+            return _respond(made, writers.get(made.status))
+
+        blueprint.add_url_rule(
+            path, f"{function.__module__.rpartition('.')[2]}_{function.__name__}", view,
+            methods=[method], strict_slashes=False,
+        )  # fmt: skip
+        return view
+
+    return declare
+
+
+def _respond(made: Answer, writer: TypeAdapter[Any] | None) -> Response:
+    if writer is None:
+        response = Response(status=made.status)
+        response.headers.remove("Content-Type")
+    else:
+        content = writer.dump_json(made.content, by_alias=True)
+        response = Response(content, made.status, mimetype="application/json")
+    response.headers.update(made.headers)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+blueprint.register_error_handler(problem.Refusal, problem.answer)
