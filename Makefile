@@ -26,8 +26,8 @@ test: lint ## set up, lint and run every test (TESTS=tests/inbound JOBS=4 narrow
 lint: $(DEV) ## ruff, mypy and the import floors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(if $(TYPED),$(BIN)/mypy $(TYPED))
-	$(if $(shell grep -s tool.importlinter pyproject.toml),$(BIN)/lint-imports --no-cache)
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/lint-imports --no-cache
 
 format: $(DEV) ## sort imports and format the code
 	$(BIN)/ruff check --fix-only .
