@@ -2,6 +2,6 @@
 
 from flask import Blueprint
 
-from app.inbound import sms
+from app.inbound import sms, status
 
-blueprints: tuple[Blueprint, ...] = (sms.blueprint,)
+blueprints: tuple[Blueprint, ...] = (sms.blueprint, status.blueprint)

@@ -41,13 +41,18 @@ class Batch(Identified, Owned, Created, Base):
     """One run. ``plan`` pins what is said: template versions and options, as at the start."""
 
     __tablename__ = "batch"
-    __table_args__ = (Index(None, "state", "scheduled_at"),)
+    __table_args__ = (
+        Index(None, "state", "scheduled_at"),
+        Index(None, "lane_key", "state"),
+    )
 
     communication_id: Mapped[str] = mapped_column(ForeignKey("communication.id"), index=True)
     state: Mapped[BatchState] = mapped_column(choice(BatchState), default=BatchState.SCHEDULED)
     reason: Mapped[str | None] = mapped_column(String(500))
     """Why it was refused, paused or canceled, in a sentence."""
     scheduled_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    lane_key: Mapped[str] = mapped_column(String(64))
+    """The lane that its messages wait in."""
     plan: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     total: Mapped[int] = mapped_column(default=0)
     prepared: Mapped[int] = mapped_column(default=0)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    text,
 )
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
@@ -62,6 +63,7 @@ class MessageState(enum.StrEnum):
 MESSAGE_TRANSITIONS: dict[MessageState, tuple[MessageState, ...]] = {
     MessageState.WAITING: (
         MessageState.CLAIMED,
+        MessageState.ACCEPTED,
         MessageState.REFUSED,
         MessageState.SUPPRESSED,
         MessageState.FAILED,
@@ -85,7 +87,8 @@ MESSAGE_TRANSITIONS: dict[MessageState, tuple[MessageState, ...]] = {
 """The legal moves; each is made by compare-and-set.
 
 ``accepted → suppressed`` is Twilio's late word that the phone has opted out (21610); ``failed →
-accepted`` is a late callback that proves a message we had given up on.
+accepted`` is a late callback that proves a message we had given up on, and ``waiting → accepted``
+one that proves a try we took for not sent.
 """
 
 
@@ -99,6 +102,11 @@ OWN_ENDS = (
 """States that say more about a message than Twilio's last word."""
 
 
+def _only(condition: str) -> dict[str, Any]:
+    """Make the arguments of a partial index: the rows at work are few, those of the log many."""
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+
+
 class Message(Identified, Owned, Created, Ordered, Base):
     """One text or call to one person.
 
@@ -109,12 +117,16 @@ class Message(Identified, Owned, Created, Ordered, Base):
     __tablename__ = "message"
     __table_args__ = (
         UniqueConstraint("batch_id", "position", "step"),
-        Index(None, "lane_key", "state", "batch_id", "due_at"),
-        Index(None, "state", "check_at"),
+        Index(
+            "ix_message_waiting", "lane_key", "batch_id", "due_at", "position",
+            **_only("state = 'waiting'"),
+        ),
+        Index("ix_message_live", "lane_key", "to", **_only("state IN ('waiting', 'claimed')")),
+        Index("ix_message_check_at", "check_at", **_only("check_at IS NOT NULL")),
         Index(None, "client_id", "to", "created_at"),
         Index(None, "client_id", "created_at"),
         Index(None, "batch_id", "state", "status"),
-    )
+    )  # fmt: skip
 
     destination: Mapped[Channel] = mapped_column(choice(Channel))
     direction: Mapped[Direction] = mapped_column(choice(Direction), default=Direction.API)
@@ -149,8 +161,11 @@ class Message(Identified, Owned, Created, Ordered, Base):
     claim_token: Mapped[str | None] = mapped_column(String(26))
     tries: Mapped[int] = mapped_column(default=0)
     check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When the next look at Twilio's log is due: for ``unknown``, and for a missing status."""
+    """When somebody has to look again: at a claim whose process may have died, at Twilio's log for
+    ``unknown``, and for a missing status."""
     checks: Mapped[int] = mapped_column(default=0)
+    fingerprint: Mapped[str | None] = mapped_column(String(32))
+    """A digest of all that a member of a batch gets, on step 0: the same text goes once."""
 
     sid: Mapped[str | None] = mapped_column(String(SID_LENGTH), unique=True)
     status: Mapped[str | None] = mapped_column(String(32))

@@ -1,0 +1,71 @@
+"""Lanes: the queue of one sender (texts) or of one Twilio account (calls), and its pace."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from app.models.credential import Credential
+from app.models.message import Lane
+from app.models.route import Channel
+from app.models.sender import Sender
+
+
+def text_lane(sender: Sender) -> str:
+    """Return the key of the lane of ``sender``'s texts.
+
+    A number inside a messaging service has no lane of its own: it shares its service's.
+    """
+    return f"sms:{sender.service_id or sender.id}"
+
+
+def call_lane(account_sid: str) -> str:
+    """Return the key of the lane of all calls of one Twilio account."""
+    return f"voice:{account_sid}"
+
+
+def ensure_lane(
+    session: Session, sender: Sender, destination: Channel, credential: Credential
+) -> str:
+    """Return the key of the lane that a message of ``sender`` waits in, and make that lane.
+
+    Its rate follows the sender's (segments per second) or the account's (calls per second; the
+    lowest where several credentials share the account).
+    """
+    if destination is Channel.VOICE:
+        key = call_lane(credential.account_sid)
+        rate = session.scalar(
+            select(func.min(Credential.calls_per_second)).where(
+                Credential.account_sid == credential.account_sid
+            )
+        )
+    else:
+        key = text_lane(sender)
+        owner = session.get_one(Sender, sender.service_id) if sender.service_id else sender
+        rate = owner.rate
+    lane = session.get(Lane, key)
+    if lane is None:
+        insert = _insert(session)(Lane).values(key=key, rate=rate, next_slot_us=0)
+        session.execute(insert.on_conflict_do_nothing(index_elements=["key"]))
+    elif lane.rate != rate:
+        session.execute(update(Lane).where(Lane.key == key).values(rate=rate))
+    return key
+
+
+def db_now_us(session: Session) -> int:
+    """Return the time by the database's clock: microseconds since 1970.
+
+    Lanes go by this clock alone, because workers on several machines have several clocks. SQLite
+    has none of its own: it runs inside this process.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return time.time_ns() // 1000
+    now = session.scalar(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
+    return int(now or 0)
+
+
+def _insert(session: Session) -> type[postgresql.Insert] | type[sqlite.Insert]:
+    return sqlite.Insert if session.get_bind().dialect.name == "sqlite" else postgresql.Insert
