@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer, WSGIRequestHandler
 
-from .rest.base import ConnectionDropped
+from .rest.base import ConnectionDropped, droppable
 
 
 class _Handler(WSGIRequestHandler):
@@ -42,6 +42,6 @@ class _Server(ThreadedWSGIServer):
 
 def serve(app: Flask, host: str, port: int) -> BaseWSGIServer:
     """Listen at once (port 0 takes a free one) and answer in the background."""
-    server = _Server(host, port, app, _Handler)
+    server = _Server(host, port, droppable(app), _Handler)
     Thread(target=server.serve_forever, args=(0.05,), name="sandbox-web", daemon=True).start()
     return server

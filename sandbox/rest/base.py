@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from itertools import islice
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from flask import Flask, Response, g, request
@@ -18,8 +18,11 @@ from ..core import API_VERSION, Sandbox
 from ..errors import RestError
 from ..records import Account, new_sid
 
-P = ParamSpec("P")
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 HANG_SECONDS = 120.0
+_DROP = "sandbox.drop"
 _REALM = {"WWW-Authenticate": 'Basic realm="Twilio API"'}
 
 
@@ -71,9 +74,8 @@ def _fault_before(mode: str | None) -> Response | None:
         return _problem(RestError(20503))
     if mode == "hang-before":
         time.sleep(HANG_SECONDS)
-        _reset()
-    if mode == "reset-before":
-        _reset()
+    if mode in ("hang-before", "reset-before"):
+        return _dropped()
     return None
 
 
@@ -82,22 +84,36 @@ def _fault_after(mode: str | None, response: Response) -> Response:
         return _problem(RestError(20500))
     if mode == "hang-after":
         time.sleep(HANG_SECONDS)
-        _reset()
-    if mode == "reset-after":
-        _reset()
+    if mode in ("hang-before", "reset-before", "hang-after", "reset-after"):
+        return _dropped()
     return response
 
 
-class ConnectionDropped(Exception):
+class ConnectionDropped(ConnectionError):
     """The connection was reset on purpose: there is nobody left to answer."""
 
 
-def _reset() -> None:
-    """Reset the TCP connection instead of answering (the web server offers its socket)."""
-    connection: socket.socket = request.environ["werkzeug.socket"]
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-    raise ConnectionDropped
+def _dropped() -> Response:
+    """An answer that will not be given: the server resets the connection instead."""
+    request.environ[_DROP] = True
+    return Response(status=500)
+
+
+def droppable(app: WSGIApplication) -> WSGIApplication:
+    """Wrap the application so that a dropped answer resets the TCP connection."""
+
+    def wrapped(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            if environ.get(_DROP):
+                connection: socket.socket = environ["werkzeug.socket"]
+                reset = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                raise ConnectionDropped
+            return start_response(status, headers, *more)
+
+        return app(environ, start)
+
+    return wrapped
 
 
 def reply(data: Any, status: int = 200) -> Response:
