@@ -1,6 +1,8 @@
 """How the web process is served; what differs between machines is an environment variable."""
 
 import os
+import shutil
+import tempfile
 
 # On $PORT of every interface, or wherever BIND says (behind a proxy on this machine:
 # 127.0.0.1:8000).
@@ -24,6 +26,20 @@ max_requests_jitter = 4_000
 
 # Heartbeats in memory: on a slow disk they would block the worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - a heartbeat only
+
+# Counters for /metrics are shared by all workers through files in one folder, made before the first
+# worker starts and removed with the last.
+_own_metrics = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+if _own_metrics:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="dispatch-metrics-")
+
+
+def on_exit(server):
+    """Remove the counters' folder if it is ours."""
+    del server
+    if _own_metrics:
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
+
 
 # Signals do what we need; the socket would be one per user, shared by all that this user runs.
 control_socket_disable = True

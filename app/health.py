@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hmac
+
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, abort, current_app, jsonify, request
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.extensions import db, redis_client
+from app import problems
+from app.domain import metrics
+from app.extensions import current_settings, db, redis_client
 
 blueprint = Blueprint("health", __name__)
 
@@ -26,6 +30,23 @@ def readyz() -> tuple[Response, int]:
     ready = database == "ok"
     answer = jsonify(status="ok" if ready else "failing", database=database, redis=_redis())
     return answer, 200 if ready else 503
+
+
+@blueprint.get("/metrics")
+def show_metrics() -> Response:
+    """Show figures in Prometheus's format to whoever has the token; without a token, to nobody."""
+    token = current_settings().metrics_token
+    if token is None:
+        abort(404)
+    given = request.headers.get("Authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        answer = problems.problem(
+            401, "Unauthorized", "Send the value of METRICS_TOKEN as a bearer token."
+        )
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+    text, content_type = metrics.exposition()
+    return Response(text, content_type=content_type)
 
 
 def _database() -> str:

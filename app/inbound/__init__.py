@@ -2,6 +2,11 @@
 
 from flask import Blueprint
 
-from app.inbound import sms, status
+from app.inbound import sms, status, voice
 
-blueprints: tuple[Blueprint, ...] = (sms.blueprint, status.blueprint)
+blueprints: tuple[Blueprint, ...] = (
+    sms.blueprint,
+    status.blueprint,
+    voice.blueprint,
+    voice.reports,
+)

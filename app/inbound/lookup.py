@@ -236,6 +236,59 @@ def for_call(session: Session, to: str) -> Number | None:
     return _as_number(row, route, service_id=None, list_id=None, from_is_ours=False)
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedCall:
+    """A call in the log, with what a later request about it has to match."""
+
+    id: str
+    sid: str
+    from_: str
+    dial_status: str | None
+    account_sid: str
+    tokens: tuple[str, ...]
+    options: dict[str, Any] | None
+    """Those of the number's route for calls, if it still has one."""
+
+
+_LOGGED_CALL = (
+    select(
+        _incoming.c.id,
+        _incoming.c.sid,
+        _incoming.c["from"].label("from_"),
+        _incoming.c.dial_status,
+        _credential.c.account_sid,
+        type_coerce(_credential.c.auth_token, LargeBinary).label("token"),
+        type_coerce(_credential.c.next_auth_token, LargeBinary).label("next_token"),
+        _route.c.options,
+    )
+    .select_from(
+        _incoming.join(_number, _number.c.id == _incoming.c.sender_id)
+        .join(_credential, _credential.c.id == _number.c.credential_id)
+        .outerjoin(
+            _route, and_(_route.c.sender_id == _number.c.id, _route.c.channel == Channel.VOICE)
+        )
+    )
+    .where(_incoming.c.destination == Channel.VOICE)
+)
+
+
+def logged_call(session: Session, *, id: str = "", sid: str = "") -> LoggedCall | None:
+    """Return the incoming call with this ``id`` or ``sid``."""
+    wanted = _incoming.c.id == id if id else _incoming.c.sid == sid
+    row = session.connection().execute(_LOGGED_CALL.where(wanted)).first()
+    if row is None:
+        return None
+    return LoggedCall(
+        row.id,
+        row.sid,
+        row.from_,
+        row.dial_status,
+        row.account_sid,
+        _decrypted(row.token, row.next_token),
+        row.options,
+    )
+
+
 def tokens_of_account(session: Session, account_sid: str) -> tuple[str, ...]:
     """Return every auth token that may sign for an account; several credentials may share it."""
     rows = session.connection().execute(_TOKENS, {"account_sid": account_sid})

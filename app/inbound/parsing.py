@@ -139,6 +139,11 @@ def call_sid(webhook: Webhook) -> str:
     return sid
 
 
+def seconds(value: str) -> int | None:
+    """Return a duration in seconds as Twilio writes it; None when it is none."""
+    return int(value) if re.fullmatch(r"[0-9]{1,7}", value) else None
+
+
 class _Check:
     """Collects what is wrong, so that all of it is said at once."""
 

@@ -1,0 +1,106 @@
+"""Figures for operators' graphs, in Prometheus's format.
+
+What counts up is shared by the processes of one gunicorn through files in the folder
+``PROMETHEUS_MULTIPROC_DIR``, which gunicorn's configuration makes. What waits is read from the
+database when it is asked for, so it is true for all processes on all machines.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.delivery import Delivery, DeliveryState
+from app.models.message import Message, MessageState
+
+unknown_ids = Counter(
+    "dispatch_unknown_ids",
+    "Requests of Twilio about something that we do not have (any more).",
+    ["route"],
+)
+arrivals = Counter(
+    "dispatch_arrivals", "Texts and calls that came in, by outcome.", ["channel", "outcome"]
+)
+
+_OPEN_MESSAGES = (MessageState.WAITING, MessageState.CLAIMED, MessageState.UNKNOWN)
+_OPEN_DELIVERIES = (DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.HELD)
+
+
+def exposition() -> tuple[bytes, str]:
+    """Return the page of all figures and its content type."""
+    registry = CollectorRegistry()
+    registry.register(_Waiting())
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+    return generate_latest(REGISTRY) + generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class _Waiting(Collector):
+    """What waits in the database, each counted by an index."""
+
+    def collect(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily("dispatch_database_up", "1 when the database answers.")
+        started = time.monotonic()
+        try:
+            families = [
+                _by_state(
+                    "dispatch_messages",
+                    "Messages that have not ended, by state.",
+                    Message.state,
+                    _OPEN_MESSAGES,
+                ),
+                _by_state(
+                    "dispatch_deliveries",
+                    "Deliveries that have not ended, by state.",
+                    Delivery.state,
+                    _OPEN_DELIVERIES,
+                ),
+                _oldest_delivery(),
+            ]
+        except SQLAlchemyError:
+            up.add_metric([], 0)
+            return [up]
+        up.add_metric([], 1)
+        duration = GaugeMetricFamily(
+            "dispatch_database_seconds", "How long the database took for these figures."
+        )
+        duration.add_metric([], time.monotonic() - started)
+        return [up, duration, *families]
+
+
+def _by_state(
+    name: str, documentation: str, column: InstrumentedAttribute[Any], states: Sequence[StrEnum]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, documentation, labels=["state"])
+    counted = select(column, func.count()).where(column.in_(states)).group_by(column)
+    found = {state: count for state, count in db.session.execute(counted)}  # noqa: C416 - typed
+    for state in states:
+        family.add_metric([state.value], found.get(state, 0))
+    return family
+
+
+def _oldest_delivery() -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "dispatch_delivery_late_seconds", "By how much the delivery that is due longest is late."
+    )
+    due: datetime | None = db.session.scalar(
+        select(func.min(Delivery.next_attempt_at)).where(Delivery.state == DeliveryState.PENDING)
+    )
+    family.add_metric([], max((utcnow() - due).total_seconds(), 0) if due else 0)
+    return family

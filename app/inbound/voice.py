@@ -1,0 +1,114 @@
+"""Incoming calls: Twilio's webhook of every number, and what it asks and tells afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response
+from sqlalchemy import update
+
+from app.domain import metrics
+from app.extensions import db, unit_of_work
+from app.inbound import calls, errors, lookup, parsing, webhook
+from app.inbound.errors import twiml
+from app.inbound.handlers import call_forward
+from app.models.base import PHONE_LENGTH, utcnow
+from app.models.incoming import Incoming
+from app.twiml import voice
+
+log = structlog.get_logger(__name__)
+
+blueprint = Blueprint("voice", __name__, url_prefix="/inbound/voice")
+errors.for_calls(blueprint)
+reports = Blueprint("voice_reports", __name__, url_prefix="/inbound/voice")
+errors.for_texts(reports)
+
+ENDS = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
+"""The CallStatus of a call that is over (Twilio, call status values)."""
+
+
+@blueprint.post("")
+def receive() -> Response:
+    """Answer a call: find the number, verify, parse, choose and store, answer."""
+    request = webhook.received()
+    number = lookup.for_call(db.session(), request.get("To").strip())
+    request.require_signature(number.tokens if number else _tokens_of_account(request))
+    call = parsing.call(request)
+    if number is None:
+        log.warning("call to a number that is not ours", to=call.to, account=call.account_sid)
+        return twiml(voice.apology())
+    request.require(AccountSid=number.account_sid)
+    return twiml(calls.take_in(call, number))
+
+
+@blueprint.post("/dialed/<incoming_id>")
+def dialed(incoming_id: str) -> Response:
+    """Note how the call that we forwarded to ended, and tell the caller if nobody took it."""
+    request = webhook.received()
+    call = lookup.logged_call(db.session(), id=incoming_id)
+    if call is None:
+        return _unknown("dialed")
+    _require_call(request, call)
+    status = request.get("DialCallStatus")[:32]
+    with unit_of_work() as session:
+        session.execute(
+            update(Incoming)
+            .where(Incoming.id == call.id, Incoming.dial_status.is_(None))
+            .values(dial_status=status)
+        )
+    return twiml(call_forward.after(call.dial_status or status, call.options or {}))
+
+
+@reports.post("/status")
+def status() -> Response:
+    """Note how an incoming call goes on and ends."""
+    request = webhook.received()
+    call = lookup.logged_call(db.session(), sid=request.get("CallSid"))
+    if call is None:
+        request.require_signature(_tokens_of_account(request))
+        parsing.call_sid(request)
+        return _unknown("voice_status")
+    _require_call(request, call)
+    _note_status(call.id, request.get("CallStatus")[:32], request.get("CallDuration"))
+    return Response(status=204)
+
+
+def _note_status(incoming_id: str, status: str, duration: str) -> None:
+    """Move the call forward; once it has ended, late reports change nothing."""
+    if not status:
+        return
+    values: dict[str, Any] = {"call_status": status}
+    if status in ENDS:
+        values["ended_at"] = utcnow()
+        values["call_duration"] = parsing.seconds(duration)
+    with unit_of_work() as session:
+        session.execute(
+            update(Incoming)
+            .where(Incoming.id == incoming_id, Incoming.ended_at.is_(None))
+            .values(**values)
+        )
+
+
+def _require_call(request: webhook.Webhook, call: lookup.LoggedCall) -> None:
+    """Go on only if the request is signed for, and speaks of, this very call.
+
+    :raises Forbidden: otherwise.
+    """
+    request.require_signature(call.tokens)
+    request.require(AccountSid=call.account_sid, CallSid=call.sid)
+    if request.get("From").strip()[:PHONE_LENGTH] != call.from_:
+        request.require(From=call.from_)
+
+
+def _tokens_of_account(request: webhook.Webhook) -> tuple[str, ...]:
+    account_sid = request.get("AccountSid")
+    if not account_sid and not request.get("To"):
+        parsing.call(request)
+    return lookup.tokens_of_account(db.session(), account_sid)
+
+
+def _unknown(route: str) -> Response:
+    """Accept a report about something that is gone, or never was, without a word; count it."""
+    metrics.unknown_ids.labels(route).inc()
+    return Response(status=204)
