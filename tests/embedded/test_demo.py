@@ -1,6 +1,8 @@
 """What `make run` prints: a curl that anybody can paste, signed for the demo number."""
 
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,10 @@ from twilio.request_validator import RequestValidator
 from embedded import demo
 from embedded.process import free_port
 from embedded.run import demo_environment
+from tests.support.inbound import NUMBER, Department
+from tests.support.processes import Processes
+from tests.support.rows import Rows
+from tests.support.twilio import ACCOUNT_SID, AUTH_TOKEN
 
 CONFIGURATION = """
 support_users: [{email: support@example.edu, password: "${SUPPORT}"}]
@@ -53,6 +59,23 @@ def test_the_curl_carries_a_signature_that_twilios_library_accepts() -> None:
     assert parameters["To"] == "+13195550103"
     assert parameters["AccountSid"] == "AC00"
     assert RequestValidator("12345").validate(words[2], parameters, headers["X-Twilio-Signature"])
+
+
+@pytest.mark.processes
+@pytest.mark.database("sqlite")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+def test_the_curl_gets_twiml_back_and_the_same_again(rows: Rows, processes: Processes) -> None:
+    Department(rows).auto_reply("We open at 8.")
+    processes.web()
+    found = demo.Demo(NUMBER, ACCOUNT_SID, AUTH_TOKEN, ())
+    command = demo.signed_curl(found, processes.base_url)
+    first, second = (
+        subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert "<Message" in first.stdout
+    assert "We open at 8." in first.stdout
+    assert second.stdout == first.stdout
 
 
 def test_ports_that_are_taken_are_replaced_and_everything_agrees_on_them() -> None:
