@@ -45,7 +45,12 @@ client_blueprint = Blueprint("client", __name__, url_prefix="/staff/clients/<cli
 csrf = CSRFProtect()
 login = LoginManager()
 
-OPEN_TO_ALL = {"staff.sign_in", "staff.static", "staff.accept_invitation"}
+OPEN_TO_ALL = {
+    "staff.sign_in",
+    "staff.static",
+    "staff.accept_invitation",
+    "staff.forgotten",
+}
 """Pages that need no sign-in."""
 
 

@@ -39,6 +39,7 @@ SECTIONS = (
     Section("Deliveries", "client.deliveries", "client.deliver"),
     Section("Office"),
     Section("Usage", "client.usage", "client.usage"),
+    Section("People", "client.people", "client.people"),
     Section("Settings", "client.settings", "client.setting"),
     Section("History", "client.history", "client.history"),
 )

@@ -1,0 +1,134 @@
+"""Links by e-mail with which somebody chooses a password: invited, or having forgotten theirs."""
+
+from __future__ import annotations
+
+from flask import abort, flash, redirect, render_template, url_for
+from flask_wtf import FlaskForm
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+from wtforms import EmailField, PasswordField
+from wtforms.validators import EqualTo, InputRequired, Length
+
+from app.domain import notices, passwords
+from app.domain.wake import wake
+from app.extensions import current_settings, db, unit_of_work
+from app.models.base import utcnow
+from app.models.user import User
+from app.staff.access import begin_session, blueprint, say
+
+GOOD_FOR_DAYS = 7
+USED = "This link has been used, or is too old. Ask for a new one on the sign-in page."
+
+INVITATION = """{inviter} invites you to Dispatch, where {client} answers its texts and calls.
+
+Choose your password here, within {days} days:
+
+{url}
+
+If you did not expect this, you need not do anything.
+"""
+RESET = """Somebody, probably you, asked for a new password for Dispatch.
+
+Choose it here, within {days} days:
+
+{url}
+
+If it was not you, you need not do anything: your password stays as it is.
+"""
+
+
+class NewPasswordForm(FlaskForm):  # type: ignore[misc]
+    """A password, chosen for the first time or anew."""
+
+    new = PasswordField(
+        "Password",
+        [Length(passwords.SHORTEST, 200, f"Use at least {passwords.SHORTEST} characters.")],
+        description=f"At least {passwords.SHORTEST} characters. A few unrelated words are good.",
+    )
+    again = PasswordField("Password again", [EqualTo("new", "The two are not the same.")])
+
+
+class ForgottenForm(FlaskForm):  # type: ignore[misc]
+    """The address of somebody who forgot their password."""
+
+    email = EmailField("E-mail address", [InputRequired("Enter your e-mail address.")])
+
+
+@blueprint.route("/invitation/<token>", methods=["GET", "POST"])
+def accept_invitation(token: str) -> str | Response | tuple[str, int]:
+    """Let the person of a link choose a password; a link works once."""
+    user = _person_of(token)
+    form = NewPasswordForm()
+    if not form.validate_on_submit():
+        page = render_template("staff/invitation.html", form=form, email=user.email)
+        return page, 422 if form.errors else 200
+    password_hash = passwords.hash_password(form.new.data)
+    with unit_of_work() as session:
+        taken = session.execute(
+            update(User)
+            .where(User.id == user.id, User.session_version == user.session_version)
+            .values(password_hash=password_hash, session_version=User.session_version + 1)
+            .returning(User.id)
+            .execution_options(synchronize_session=False)
+        ).one_or_none()
+    if taken is None:
+        abort(404, USED)
+    begin_session(db.session.get_one(User, user.id, populate_existing=True))
+    say("Welcome. Your password is set.")
+    return redirect(url_for("staff.start"))
+
+
+@blueprint.route("/forgotten", methods=["GET", "POST"])
+def forgotten() -> str | Response:
+    """Mail a link to choose a new password; says the same whether there is such an account."""
+    form = ForgottenForm()
+    if not form.validate_on_submit():
+        return render_template("staff/forgotten.html", form=form)
+    email = form.email.data.strip().lower()
+    user = db.session.scalar(select(User).where(User.email == email))
+    if user is not None:
+        with unit_of_work() as session:
+            mail_reset(session, user)
+        wake("relay")
+    flash("If there is an account with this address, a mail is on its way to it.", "good")
+    return redirect(url_for("staff.sign_in"))
+
+
+def mail_invitation(session: Session, user: User, inviter: str, client: str) -> None:
+    """Mail an invitation, within the caller's transaction."""
+    text = INVITATION.format(url=_link(user), days=GOOD_FOR_DAYS, inviter=inviter, client=client)
+    notices.notify(session, user.email, f"Dispatch: an invitation to {client}", text)
+
+
+def mail_reset(session: Session, user: User) -> None:
+    """Mail a link to choose a new password: one an hour, so that nobody is flooded."""
+    text = RESET.format(url=_link(user), days=GOOD_FOR_DAYS)
+    hour = f"{utcnow():%Y-%m-%dT%H}"
+    notices.notify(
+        session, user.email, "Dispatch: a new password", text,
+        dedupe_key=f"reset:{user.id}:{user.session_version}:{hour}",
+    )  # fmt: skip
+
+
+def _link(user: User) -> str:
+    token = _serializer().dumps([user.id, user.session_version])
+    return current_settings().public_base_url + url_for("staff.accept_invitation", token=token)
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    settings = current_settings()
+    keys = [*reversed(settings.secret_key_fallbacks), settings.secret_key]  # the last one signs
+    return URLSafeTimedSerializer(keys, salt="dispatch-invitation")
+
+
+def _person_of(token: str) -> User:
+    try:
+        user_id, version = _serializer().loads(token, max_age=GOOD_FOR_DAYS * 86_400)
+    except BadSignature:
+        abort(404, USED)
+    user = db.session.get(User, user_id)
+    if user is None or user.session_version != version:
+        abort(404, USED)
+    return user

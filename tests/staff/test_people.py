@@ -1,0 +1,128 @@
+"""Owners invite people by e-mail; a link lets its person choose a password, once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+
+from app.models.base import utcnow
+from app.models.client import Client
+from app.models.delivery import Delivery
+from app.models.house import AuditEntry
+from app.models.user import Membership, Role, User
+from tests.staff.conftest import PASSWORD, Staff
+from tests.support.rows import Rows
+
+AddPerson = Callable[..., User]
+PEOPLE = "/staff/clients/registrar/people"
+NEW = "lee@example.edu"
+
+
+@pytest.fixture
+def owner(staff: Staff, registrar: Client, add_person: AddPerson) -> Staff:
+    add_person("pat@example.edu", registrar)
+    staff.sign_in("pat@example.edu")
+    return staff
+
+
+def mailed_link(rows: Rows) -> str:
+    """Return the path of the link in the only mail."""
+    data = json.loads(rows.one(Delivery).body)["data"]
+    found = re.search(r"https?://[^/]+(/staff/invitation/\S+)", data["text"])
+    assert found, data
+    return found[1]
+
+
+def test_an_invited_person_chooses_a_password_and_is_in(
+    app: Flask, owner: Staff, rows: Rows
+) -> None:
+    owner.send(PEOPLE, email="Lee@Example.edu", role="staff")
+    assert "invited" in owner.http.get(PEOPLE).get_data(as_text=True)
+    lee = Staff(app.test_client())
+    link = mailed_link(rows)
+    answer = lee.send(link, new=PASSWORD, again=PASSWORD)
+    assert answer.status_code == 302
+    assert lee.http.get("/staff/clients/registrar/inbox").status_code == 200
+    assert Staff(app.test_client()).sign_in(NEW).status_code == 302
+    assert rows.one(AuditEntry).action == "invite"
+
+
+def test_a_link_works_once_and_for_a_week(app: Flask, owner: Staff, rows: Rows) -> None:
+    owner.send(PEOPLE, email=NEW, role="staff")
+    link = mailed_link(rows)
+    stranger = Staff(app.test_client())
+    with time_machine.travel(utcnow() + timedelta(days=7, minutes=1)):
+        assert stranger.http.get(link).status_code == 404
+    assert stranger.send(link, new=PASSWORD, again=PASSWORD).status_code == 302
+    assert Staff(app.test_client()).http.get(link).status_code == 404
+    assert stranger.http.get(link[:-2] + "xx").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"new": "short", "again": "short"}, {"new": PASSWORD, "again": "something else"}],
+    ids=["too short", "not the same"],
+)
+def test_a_poor_password_is_refused_in_words(
+    app: Flask, owner: Staff, rows: Rows, fields: dict[str, str]
+) -> None:
+    owner.send(PEOPLE, email=NEW, role="staff")
+    assert Staff(app.test_client()).send(mailed_link(rows), **fields).status_code == 422
+
+
+@pytest.mark.parametrize("email", ["", "no address", "a@b", "x@example.edu\r\nBcc: y@z.org"])
+def test_an_invitation_needs_one_address(owner: Staff, rows: Rows, email: str) -> None:
+    assert owner.send(PEOPLE, email=email, role="staff").status_code == 422
+    assert rows.count(User) == 1
+
+
+def test_staff_may_look_but_not_invite(
+    app: Flask, registrar: Client, add_person: AddPerson, rows: Rows
+) -> None:
+    kim = add_person("kim@example.edu", registrar, role=Role.STAFF)
+    staff = Staff(app.test_client())
+    staff.sign_in("kim@example.edu")
+    assert "Invite somebody" not in staff.http.get(PEOPLE).get_data(as_text=True)
+    for path in (PEOPLE, f"{PEOPLE}/{kim.id}/role", f"{PEOPLE}/{kim.id}/remove"):
+        answer = staff.send(path, seen_at="/staff/account", email=NEW, role="owner")
+        assert answer.status_code == 403
+    assert rows.one(Membership).role is Role.STAFF
+
+
+@pytest.mark.parametrize("action", ["role", "remove"])
+def test_the_last_owner_stays(owner: Staff, rows: Rows, action: str) -> None:
+    me = rows.one(User)
+    answer = owner.send(f"{PEOPLE}/{me.id}/{action}", seen_at=PEOPLE)
+    assert answer.status_code == 409
+    assert "needs an owner" in answer.get_data(as_text=True)
+    assert rows.one(Membership).role is Role.OWNER
+
+
+def test_a_removed_person_sees_nothing_more(
+    app: Flask, owner: Staff, registrar: Client, add_person: AddPerson
+) -> None:
+    kim = add_person("kim@example.edu", registrar, role=Role.STAFF)
+    staff = Staff(app.test_client())
+    staff.sign_in("kim@example.edu")
+    owner.send(f"{PEOPLE}/{kim.id}/remove", seen_at=PEOPLE)
+    assert staff.http.get(PEOPLE).status_code == 404
+
+
+def test_who_forgot_gets_one_mail_an_hour_and_strangers_none(
+    app: Flask, registrar: Client, add_person: AddPerson, rows: Rows
+) -> None:
+    add_person(NEW, registrar)
+    someone = Staff(app.test_client())
+    said = [
+        someone.send("/staff/forgotten", email=email).headers["Location"]
+        for email in ("nobody@example.edu", NEW, NEW)
+    ]
+    assert set(said) == {"/staff/login"}
+    assert someone.send(mailed_link(rows), new="a fresh new one", again="a fresh new one")
+    assert Staff(app.test_client()).sign_in(NEW, "a fresh new one").status_code == 302
