@@ -5,6 +5,7 @@ const seen = {};
 const spoken = new Set();
 let state = null;
 let generation = 0;
+let dismissed = "";
 
 /* ---- small helpers ---------------------------------------------------------------- */
 
@@ -57,8 +58,9 @@ function recall(key) {
   try { return localStorage.getItem("phone." + key); } catch { return null; }
 }
 
-function clock(iso) {
-  return new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+function clock(iso, seconds = true) {
+  const parts = { hour: "2-digit", minute: "2-digit" };
+  return new Date(iso).toLocaleTimeString([], seconds ? { ...parts, second: "2-digit" } : parts);
 }
 
 /* ---- the conversation ------------------------------------------------------------- */
@@ -101,7 +103,7 @@ function bubble(text) {
   if (!text.mine && !text.arrived && !text.automatic) classes.push("pending");
   const words = text.automatic ? "Twilio itself" : text.mine ? "" : text.status;
   const code = text.errorCode ? ` ${text.errorCode}` : "";
-  const under = [clock(text.at), words + code].filter(Boolean).join(" · ");
+  const under = [clock(text.at, false), words + code].filter(Boolean).join(" · ");
   return make("li", { class: classes.join(" ") },
     make("span", { class: "visually-hidden" }, text.mine ? "You: " : `${text.from}: `),
     text.body ? make("div", { class: "bubble" }, text.body) : null,
@@ -164,7 +166,7 @@ function showCall() {
   const ringing = state.calls.find((c) => c.ringingFor === me());
   $("ringing").hidden = !ringing;
   if (ringing && changed("ringing", ringing.sid)) $("ringing-from").textContent = ringing.from;
-  const shown = call && call.sid !== recall("dismissed") && !(ringing && ringing.sid === call.sid);
+  const shown = call && call.sid !== dismissed && !(ringing && ringing.sid === call.sid);
   $("call").hidden = !shown;
   if (!shown) return;
   speak(call);
@@ -182,7 +184,8 @@ function showCall() {
   }
   rows.slice(list.children.length).forEach((step) => list.append(heardLine(step)));
   list.scrollTop = list.scrollHeight;
-  $("controls").hidden = !call.live;
+  $("controls").hidden = $("mute-field").hidden = !call.live;
+  $("close").hidden = call.live;
   $("speak").hidden = !(call.waitingFor || "").includes("speech");
 }
 
@@ -350,6 +353,11 @@ function listen() {
   $("dial").addEventListener("click", () => attempt(() =>
     send("POST", "/sandbox/calls", { from: me(), to: $("number").value, attended: true })));
   $("hangup").addEventListener("click", () => onCall("hangup"));
+  $("close").addEventListener("click", () => {
+    dismissed = current().sid;
+    showCall();
+    $("body").focus();
+  });
   document.querySelectorAll("[data-key]").forEach((button) =>
     button.addEventListener("click", () => onCall("digits", { digits: button.dataset.key })));
   $("speak").addEventListener("submit", (event) => {
