@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .core import Sandbox
-from .records import Account, Number, Phone, Service
+from .records import Account, CallerId, Number, Phone, Service
 from .settings import Settings
 
 RETRIES = "#rc=2&rp=5xx,ct,rt"
@@ -15,6 +15,7 @@ NUMBERS = {
     "+18885550104": "toll_free",
     "31955": "short_code",
 }
+OFFICE = "+13193350000"
 PEOPLE = [
     Phone("+13195550110", "Ana Moreno"),
     Phone("+13195550111", "Ben Carter"),
@@ -61,5 +62,7 @@ def plant(box: Sandbox, settings: Settings) -> None:
     store.services[service.sid] = service
     for phone in ("+13195550102", "+13195550103"):
         store.numbers[phone].service_sid = service.sid
+    office = CallerId(OFFICE, settings.account_sid, "Office of the Registrar")
+    store.caller_ids[office.sid] = office
     for person in PEOPLE:
         store.phones[person.phone] = Phone(**vars(person))

@@ -53,8 +53,8 @@ def from_environment(env: Mapping[str, str]) -> Settings:
 
 
 def _integer(name: str, text: str) -> int:
-    if not text.isdigit() or not 0 <= int(text) <= 65535:
-        raise ValueError(f"{name} must be a port number from 0 to 65535, not {text!r}.")
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise ValueError(f"{name} must be a port number from 1 to 65535, not {text!r}.")
     return int(text)
 
 

@@ -58,7 +58,7 @@ def taken_apart(raw: bytes, sender: str | None, recipients: list[str]) -> dict[s
 
 
 def start(box: Sandbox, host: str, port: int) -> Controller:
-    """Listen for mail in a thread of its own; `stop()` ends it."""
+    """Listen for mail on a given port, in a thread of its own; `stop()` ends it."""
     controller = Controller(Sink(box), hostname=host, port=port, decode_data=False)
     controller.start()
     return controller

@@ -104,7 +104,7 @@ function bubble(text) {
   const words = text.automatic ? "Twilio itself" : text.mine ? "" : text.status;
   const code = text.errorCode ? ` ${text.errorCode}` : "";
   const under = [clock(text.at, false), words + code].filter(Boolean).join(" · ");
-  return make("li", { class: classes.join(" ") },
+  return make("div", { class: classes.join(" ") },
     make("span", { class: "visually-hidden" }, text.mine ? "You: " : `${text.from}: `),
     text.body ? make("div", { class: "bubble" }, text.body) : null,
     ...text.media.map(picture),
@@ -117,7 +117,7 @@ function showTexts() {
   if (!changed("texts", [me(), number, rows])) return;
   const list = $("texts");
   list.replaceChildren(...rows.map(bubble));
-  if (!rows.length) list.append(make("li", { class: "empty" }, "No texts yet. Write one below."));
+  if (!rows.length) list.append(make("div", { class: "empty" }, "No texts yet. Write one below."));
   list.scrollTop = list.scrollHeight;
 }
 
@@ -131,14 +131,14 @@ const ASIDE = {
 function heardLine(step) {
   if (step.kind === "say") {
     const language = step.language && step.language !== "en-US" ? ` (${step.language})` : "";
-    return make("li", {}, make("span", { class: "say", lang: step.language }, step.text),
+    return make("div", {}, make("span", { class: "say", lang: step.language }, step.text),
       make("span", { class: "aside" }, ` ${step.voice || ""}${language}`));
   }
   if (step.kind === "play") {
-    return make("li", {}, make("audio", { controls: "", preload: "none", src: step.text, "aria-label": "Sound" }));
+    return make("div", {}, make("audio", { controls: "", preload: "none", src: step.text, "aria-label": "Sound" }));
   }
   const kind = step.kind === "error" ? "error" : "aside";
-  return make("li", { class: kind }, (ASIDE[step.kind] || "") + step.text);
+  return make("div", { class: kind }, (ASIDE[step.kind] || "") + step.text);
 }
 
 function speak(call) {

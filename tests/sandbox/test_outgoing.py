@@ -176,7 +176,7 @@ def test_what_twilio_refuses(
 
 
 def test_a_caller_id_is_verified_by_a_call(running: Running, stub: Stub) -> None:
-    client, phone = running.client(), "+13193350000"
+    client, phone = running.client(), "+13193350001"
     running.put(f"phones/{phone}", {"answers": "person"})
     request = client.validation_requests.create(
         phone_number=phone, friendly_name="Office", status_callback=stub.url + "/verified"
@@ -184,7 +184,9 @@ def test_a_caller_id_is_verified_by_a_call(running: Running, stub: Stub) -> None
     assert request.validation_code.isdigit()
     verdict = eventually(lambda: stub.at("/verified"))[0].params
     assert verdict["VerificationStatus"] == "success"
-    assert verdict["OutgoingCallerIdSid"] == client.outgoing_caller_ids.list()[0].sid
+    assert (
+        verdict["OutgoingCallerIdSid"] == client.outgoing_caller_ids.list(phone_number=phone)[0].sid
+    )
     assert place(running, stub, from_=phone).sid
     with pytest.raises(TwilioRestException) as caught:
         client.validation_requests.create(phone_number=phone)
@@ -192,7 +194,7 @@ def test_a_caller_id_is_verified_by_a_call(running: Running, stub: Stub) -> None
 
 
 def test_a_wrong_code_fails(running: Running, stub: Stub) -> None:
-    phone = "+13193350000"
+    phone = "+13193350001"
     running.put(f"phones/{phone}", {"answers": "person", "digits": "000000x"[:6]})
     request = running.client().validation_requests.create(
         phone_number=phone, status_callback=stub.url + "/verified"

@@ -194,7 +194,7 @@ def test_trial_accounts(running: Running) -> None:
     running.put("phones/+13195550110", {"answers": "person"})
     request = client.validation_requests.create(phone_number=PERSON)
     assert len(request.validation_code) == 6
-    eventually(client.outgoing_caller_ids.list)
+    eventually(lambda: client.outgoing_caller_ids.list(phone_number=PERSON))
     sent = client.messages.create(to=PERSON, from_=DEMO, body="Hello")
     assert sent.body == "Sent from your Twilio trial account - Hello"
 
