@@ -1,0 +1,94 @@
+"""What came in: texts and calls to the client's numbers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+from sqlalchemy import select
+
+from app.api.auth import Caller
+from app.api.messages import phone_filter
+from app.api.operation import operation
+from app.api.paging import Page, PageQuery, read_page
+from app.api.reading import Shape
+from app.api.shapes import Phone
+from app.api.urls import Url, owned
+from app.extensions import current_settings
+from app.models.credential import Scope
+from app.models.incoming import Incoming, OptOut, Outcome
+from app.models.route import Channel, Handler
+
+
+class InboundMedia(Shape):
+    """A picture, recording or the like that came with a text."""
+
+    url: Url = Field(description="Served by Dispatch until retention ends.")
+    content_type: str
+
+
+class InboundObject(Shape):
+    """One text or call that came in."""
+
+    id: str
+    destination: Channel
+    sid: str
+    from_: str = Field(alias="from")
+    to: str
+    body: str | None = Field(description="Null for calls, and once it is past retention.")
+    media: list[InboundMedia]
+    received_at: datetime
+    handler: Handler | None
+    opt_out: OptOut | None
+    outcome: Outcome
+    reply: str | None = Field(description="The reply message's id.")
+
+
+class InboundQuery(PageQuery):
+    """Which texts and calls."""
+
+    from_: Phone | None = Field(None, alias="from")
+    to: Phone | None = None
+    destination: Channel | None = None
+
+
+@operation("GET", "/inbound", Scope.READ, {200: Page[InboundObject]})
+def listing(caller: Caller, query: InboundQuery) -> Page[InboundObject]:
+    """List the texts and calls that came in, oldest first."""
+    chosen = select(Incoming)
+    if query.from_ is not None:
+        chosen = chosen.where(Incoming.from_ == phone_filter("from", query.from_))
+    if query.to is not None:
+        chosen = chosen.where(Incoming.to == phone_filter("to", query.to))
+    if query.destination is not None:
+        chosen = chosen.where(Incoming.destination == query.destination)
+    page = read_page(Incoming, caller, query, chosen, "inbound")
+    return Page(items=[_describe(one) for one in page.rows], next=page.next)
+
+
+@operation("GET", "/inbound/<inbound_id>", Scope.READ, {200: InboundObject})
+def show(caller: Caller, inbound_id: str) -> InboundObject:
+    """Show one text or call that came in."""
+    return _describe(owned(Incoming, caller, inbound_id, "incoming text or call"))
+
+
+def _describe(one: Incoming) -> InboundObject:
+    base = current_settings().public_base_url
+    return InboundObject(
+        id=one.id,
+        destination=one.destination,
+        sid=one.sid,
+        from_=one.from_,
+        to=one.to,
+        body=one.body,
+        media=[
+            InboundMedia(url=f"{base}/media/{item['code']}", content_type=item["contentType"])
+            for item in one.media
+            if "code" in item
+        ],
+        received_at=one.received_at,
+        handler=one.handler,
+        opt_out=one.opt_out,
+        outcome=one.outcome,
+        reply=one.reply_id,
+    )

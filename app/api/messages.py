@@ -1,0 +1,187 @@
+"""Messages: the texts and calls that we send."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+from sqlalchemy import case, func, select
+
+from app.api.auth import Caller
+from app.api.operation import operation
+from app.api.paging import Page, PageQuery, read_page
+from app.api.problem import invalid
+from app.api.reading import Shape
+from app.api.shapes import Phone
+from app.api.urls import owned
+from app.domain.phones import InvalidPhone, normalize
+from app.extensions import db
+from app.models.credential import Scope
+from app.models.link import Click, Link
+from app.models.message import Direction, Message, MessageReport
+from app.models.route import Channel
+from app.twilio import errors
+
+Status = Literal[
+    "queued", "accepted", "scheduled", "sending", "sent", "delivered", "undelivered", "failed",
+    "canceled", "initiated", "ringing", "in-progress", "completed", "busy", "no-answer",
+    "suppressed", "refused", "unknown",
+]  # fmt: skip
+
+
+class Clicks(Shape):
+    """How often the links in a text were opened."""
+
+    people: int
+    previews: int = Field(description="By phones and robots that look ahead.")
+
+
+class HistoryEntry(Shape):
+    """One report about a message."""
+
+    status: str
+    at: datetime
+    source: str = Field(
+        description="`callback` (Twilio told us), `response` (its answer when we sent), `lookup`"
+        " (its log), or `dispatch` (our own word)."
+    )
+
+
+class MessageObject(Shape):
+    """One text or call."""
+
+    id: str
+    destination: Channel
+    direction: Direction
+    status: str = Field(
+        description="Twilio's last word; `queued` before there is one; or our own end:"
+        " `suppressed`, `refused`, `unknown`, `failed`, `canceled`."
+    )
+    sid: str | None = Field(description="Twilio's id, once it has the message.")
+    to: str
+    from_: str = Field(alias="from")
+    body: str | None = Field(description="Null once it is past retention.")
+    segments: int
+    error_code: int | None = Field(description="Twilio's.")
+    error_message: str | None
+    explanation: str | None = Field(description="What the error means, in a sentence.")
+    price: float | None = Field(description="What Twilio charges, once it has said so.")
+    created_at: datetime
+    sent_at: datetime | None
+    updated_at: datetime
+    communication: str | None = Field(description="The communication's id.")
+    batch: str | None = Field(description="The batch's id.")
+    clicks: Clicks
+    history: list[HistoryEntry] = Field(description="Every report, in the order it came.")
+
+
+class MessagesQuery(PageQuery):
+    """Which messages."""
+
+    status: Status | None = None
+    to: Phone | None = None
+    from_: str | None = Field(None, alias="from", max_length=64, description="The sender.")
+    communication: str | None = Field(None, max_length=64, description="A communication's id.")
+    batch: str | None = Field(None, max_length=64, description="A batch's id.")
+
+
+@operation("GET", "/messages", Scope.READ, {200: Page[MessageObject]})
+def listing(caller: Caller, query: MessagesQuery) -> Page[MessageObject]:
+    """List messages, oldest first."""
+    chosen = select(Message)
+    if query.status is not None:
+        chosen = chosen.where(Message.public_status == query.status)
+    if query.to is not None:
+        chosen = chosen.where(Message.to == phone_filter("to", query.to))
+    if query.from_ is not None:
+        chosen = chosen.where(Message.from_ == query.from_)
+    if query.communication is not None:
+        chosen = chosen.where(Message.communication_id == query.communication)
+    if query.batch is not None:
+        chosen = chosen.where(Message.batch_id == query.batch)
+    page = read_page(Message, caller, query, chosen, "messages")
+    return Page(items=describe(page.rows), next=page.next)
+
+
+@operation("GET", "/messages/<message_id>", Scope.READ, {200: MessageObject})
+def show(caller: Caller, message_id: str) -> MessageObject:
+    """Show one message, with every report about it."""
+    return describe([owned(Message, caller, message_id, "message")])[0]
+
+
+def phone_filter(name: str, text: str) -> str:
+    """Read the phone by which a list is filtered.
+
+    :raises Refusal: 422 when it is none.
+    """
+    written = text.strip()
+    if written and not written.startswith("+") and text != written and len(written) > 6:
+        written = f"+{written}"  # a plus sign that was not encoded arrives as a space
+    try:
+        return normalize(written, short_codes=True)
+    except InvalidPhone as error:
+        raise invalid(name, "invalid_phone", error.reason) from None
+
+
+def describe(messages: Sequence[Message]) -> list[MessageObject]:
+    """Describe messages with two further queries, however many there are."""
+    ids = [message.id for message in messages]
+    clicks, history = _clicks(ids), _history(ids)
+    return [_describe(one, clicks[one.id], history[one.id]) for one in messages]
+
+
+def _describe(one: Message, clicks: Clicks, history: list[HistoryEntry]) -> MessageObject:
+    explanation = errors.explain(one.error_code) if one.error_code else one.error_message
+    return MessageObject(
+        id=one.id,
+        destination=one.destination,
+        direction=one.direction,
+        status=one.public_status,
+        sid=one.sid,
+        to=one.to,
+        from_=one.from_,
+        body=one.body,
+        segments=one.segments,
+        error_code=one.error_code,
+        error_message=one.error_message,
+        explanation=explanation,
+        price=one.price,
+        created_at=one.created_at,
+        sent_at=one.sent_at,
+        updated_at=one.updated_at,
+        communication=one.communication_id,
+        batch=one.batch_id,
+        clicks=clicks,
+        history=history,
+    )
+
+
+def _clicks(ids: list[str]) -> dict[str, Clicks]:
+    people = func.sum(case((Click.is_preview.is_(False), 1), else_=0))
+    query = (
+        select(Link.message_id, people, func.count())
+        .join(Click, Click.code == Link.code)
+        .where(Link.message_id.in_(ids))
+        .group_by(Link.message_id)
+    )
+    found = defaultdict(lambda: Clicks(people=0, previews=0))
+    for message_id, by_people, all_of_them in db.session.execute(query):
+        found[message_id] = Clicks(people=by_people, previews=all_of_them - by_people)
+    return found
+
+
+def _history(ids: list[str]) -> dict[str, list[HistoryEntry]]:
+    query = (
+        select(MessageReport)
+        .where(MessageReport.message_id.in_(ids))
+        .order_by(MessageReport.message_id, MessageReport.id)
+    )
+    found: dict[str, list[HistoryEntry]] = defaultdict(list)
+    for report in db.session.scalars(query):
+        found[report.message_id].append(
+            HistoryEntry(status=report.status, at=report.at, source=report.source)
+        )
+    return found
