@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
 
 from app.api.auth import Caller
 from app.api.operation import operation
 from app.api.problem import not_found
 from app.api.reading import Shape
-from app.api.urls import Url, is_id, url, url_or_none
-from app.domain.phones import InvalidPhone, normalize
-from app.extensions import db
-from app.models.audience import Population
+from app.api.urls import Url, url, url_or_none
+from app.domain import audit, mistakes, routes, senders
+from app.extensions import db, unit_of_work
 from app.models.credential import Scope
-from app.models.endpoint import Endpoint
-from app.models.media import Recording
 from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender, SenderKind, SenderType
-from app.models.template import Template
 
 
 class RouteObject(Shape):
@@ -48,6 +41,13 @@ class NumberObject(Shape):
     routes: Url
 
 
+class RoutesBody(Shape):
+    """What a number is to do with texts and calls."""
+
+    sms: RouteObject | None = None
+    voice: RouteObject | None = None
+
+
 @operation("GET", "/numbers", Scope.READ, {200: list[Url]})
 def collection(caller: Caller) -> list[str]:
     """List the URLs of the client's numbers."""
@@ -65,24 +65,65 @@ def show(caller: Caller, number: str) -> NumberObject:
     return describe(find(caller, number))
 
 
+@operation(
+    "PUT",
+    "/numbers/<number>/routes",
+    Scope.ADMIN,
+    {200: NumberObject},
+    example={
+        "sms": {"handler": "auto_reply", "template": "away"},
+        "voice": {"handler": "play_message", "say": "We are closed.", "language": "en-US"},
+    },
+)
+def put_routes(caller: Caller, number: str, body: RoutesBody) -> NumberObject:
+    """Choose what is done with texts and calls to a number.
+
+    Routes are written as in the configuration file. What is not mentioned stays as it is; null
+    takes the route away, and a neutral answer is given.
+    """
+    specs, wrong = _parse(body)
+    with unit_of_work() as session:
+        sender = find(caller, number)
+        for channel, spec in specs.items():
+            try:
+                if spec is None:
+                    routes.clear_route(session, sender, channel)
+                else:
+                    routes.save_route(session, sender, channel, spec, caller.actor)
+            except mistakes.Refused as refused:
+                wrong += [one.under(channel.value) for one in refused.mistakes]
+        if wrong:
+            raise mistakes.Refused(wrong)
+        audit.record(
+            session, caller.actor, "update", f"routes of {sender.address}", caller.client_id,
+            {channel.value: spec and routes.shape(spec) for channel, spec in specs.items()},
+        )  # fmt: skip
+    return describe(find(caller, number))
+
+
+def _parse(
+    body: RoutesBody,
+) -> tuple[dict[Channel, routes.RouteSpec | None], list[mistakes.Mistake]]:
+    """Read the routes of a body, with every mistake that can be seen without the database."""
+    specs: dict[Channel, routes.RouteSpec | None] = {}
+    wrong: list[mistakes.Mistake] = []
+    for channel in Channel:
+        if channel.value not in body.model_fields_set:
+            continue
+        given: RouteObject | None = getattr(body, channel.value)
+        try:
+            specs[channel] = routes.parse(channel, given.model_dump()) if given else None
+        except mistakes.Refused as refused:
+            wrong += [one.under(channel.value) for one in refused.mistakes]
+    return specs, wrong
+
+
 def find(caller: Caller, number: str) -> Sender:
     """Return the caller's own number, given as a phone number or an id.
 
     :raises Refusal: 404 when there is none.
     """
-    query = (
-        select(Sender)
-        .where(Sender.client_id == caller.client_id, Sender.kind != SenderKind.MESSAGING_SERVICE)
-        .options(joinedload(Sender.service))
-    )
-    if is_id(number):
-        query = query.where(Sender.id == number)
-    else:
-        try:
-            query = query.where(Sender.address == normalize(number, short_codes=True))
-        except InvalidPhone:
-            raise not_found("number") from None
-    found = db.session.scalar(query)
+    found = senders.find_number(db.session(), caller.client_id, number)
     if found is None:
         raise not_found("number")
     return found
@@ -90,10 +131,11 @@ def find(caller: Caller, number: str) -> Sender:
 
 def describe(sender: Sender) -> NumberObject:
     """Describe a number with its routes."""
-    routes = {
-        route.channel: RouteObject.model_validate(route_spec(route))
+    found = {
+        route.channel: RouteObject.model_validate(routes.describe(route))
         for route in db.session.scalars(select(Route).where(Route.sender_id == sender.id))
     }
+    service = db.session.get(Sender, sender.service_id) if sender.service_id else None
     return NumberObject(
         id=sender.id,
         name=sender.name or sender.address,
@@ -101,35 +143,9 @@ def describe(sender: Sender) -> NumberObject:
         kind=sender.kind,
         sender_type=sender.type,
         rate=sender.rate,
-        messaging_service=sender.service.address if sender.service else None,
+        messaging_service=service.address if service else None,
         suppression_list=url_or_none("suppressionlists", sender.suppression_list_id),
-        sms=routes.get(Channel.SMS),
-        voice=routes.get(Channel.VOICE),
+        sms=found.get(Channel.SMS),
+        voice=found.get(Channel.VOICE),
         routes=url("numbers", sender.address, "routes"),
     )
-
-
-def route_spec(route: Route) -> dict[str, Any]:
-    """Return a route as the configuration file writes it: with names, without empty fields."""
-    names = {
-        "template": _name(Template, route.template_id),
-        "population": _name(Population, route.population_id),
-        "endpoint": _name(Endpoint, route.endpoint_id),
-        "recording": _name(Recording, route.recording_id),
-        "url": route.url,
-        "keywords": [
-            {"match": rule.match, "template": _name(Template, rule.template_id)}
-            for rule in route.keywords
-        ],
-    }
-    given = {name: value for name, value in names.items() if value}
-    return {"handler": route.handler, **given, **route.options}
-
-
-def _name(
-    model: type[Template] | type[Population] | type[Endpoint] | type[Recording],
-    thing_id: str | None,
-) -> str | None:
-    if thing_id is None:
-        return None
-    return db.session.scalar(select(model.name).where(model.id == thing_id))

@@ -18,7 +18,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from app.api import problem
 from app.api.auth import authenticate
-from app.api.reading import read_body, read_query
+from app.api.reading import read_body, read_query, storable
+from app.domain import mistakes
 from app.models.credential import Scope
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
@@ -94,6 +95,8 @@ def operation(
         @wraps(function)
         def view(**parts: str) -> Response:
             caller = authenticate(scope)
+            if not all(storable(part) for part in parts.values()):
+                raise problem.Refusal(404, "There is no such thing.")
             arguments: dict[str, Any] = dict(parts)
             if query is not None:
                 arguments["query"] = read_query(query)
@@ -124,4 +127,10 @@ def _respond(made: Answer, writer: TypeAdapter[Any] | None) -> Response:
     return response
 
 
+def _mistakes(refused: mistakes.Refused) -> Response:
+    errors = [problem.FieldError(one.field, one.code, one.message) for one in refused.mistakes]
+    return problem.answer(problem.invalid_all(errors))
+
+
 blueprint.register_error_handler(problem.Refusal, problem.answer)
+blueprint.register_error_handler(mistakes.Refused, _mistakes)

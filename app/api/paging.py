@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, Select, select, tuple_
 from sqlalchemy.sql import literal_column
 
 from app.api.auth import Caller
-from app.api.problem import Refusal, invalid
+from app.api.problem import invalid
 from app.api.reading import Shape
 from app.api.urls import Url, is_id, url
 from app.extensions import current_settings, db
@@ -88,13 +88,12 @@ def read_page(
     return Rows(rows, _next(rows[-1], collection) if more else None)
 
 
-def _start(
-    model: type[Row], caller: Caller, query: PageQuery, collection: str
-) -> Position | None:
+def _start(model: type[Row], caller: Caller, query: PageQuery, collection: str) -> Position | None:
     if query.cursor is not None and query.after is not None:
         raise invalid("after", "invalid", "Give either cursor or after; a cursor says it all.")
     if query.cursor is not None:
-        return _read_cursor(query.cursor, collection)
+        order, last = read_cursor(query.cursor, collection)
+        return order, last
     if query.after is None:
         return None
     row = None
@@ -109,32 +108,34 @@ def _start(
     return row[0], row[1]
 
 
+def write_cursor(position: object, collection: str) -> str:
+    """Write a position as a cursor: signed, so that nobody comes to rely on what is inside."""
+    return str(_serializer(collection).dumps(position))
+
+
+def read_cursor(text: str, collection: str) -> Any:
+    """Read back what :func:`write_cursor` wrote.
+
+    :raises Refusal: 422 for anything else.
+    """
+    try:
+        return _serializer(collection).loads(text)
+    except BadData:
+        sentence = "This is no cursor of ours; take the whole URL from next, or begin without one."
+        raise invalid("cursor", "bad_cursor", sentence) from None
+
+
 def _next(last: Message | Incoming | Delivery, collection: str) -> str:
-    cursor = _serializer(collection).dumps([last.commit_order, last.id])
     kept = [
         (name, value)
         for name, value in request.args.items(multi=True)
         if name not in ("cursor", "after")
     ]
-    query = urlencode([*kept, ("cursor", str(cursor))])
-    return f"{url(collection)}?{query}"
-
-
-def _read_cursor(text: str, collection: str) -> Position:
-    try:
-        order, last = _serializer(collection).loads(text)
-    except BadData:
-        raise _bad_cursor() from None
-    return int(order), str(last)
-
-
-def _bad_cursor() -> Refusal:
-    sentence = "This is no cursor of ours; take the whole URL from next, or begin without one."
-    return invalid("cursor", "bad_cursor", sentence)
+    cursor = write_cursor([last.commit_order, last.id], collection)
+    return f"{url(collection)}?{urlencode([*kept, ('cursor', cursor)])}"
 
 
 def _serializer(collection: str) -> URLSafeSerializer:
-    """Sign cursors, so that nobody comes to rely on what is inside."""
     settings = current_settings()
     keys = [*settings.secret_key_fallbacks, settings.secret_key]
     return URLSafeSerializer(keys, salt=f"cursor of {collection}")

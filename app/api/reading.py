@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.problem import FieldError, Refusal, invalid_all
+from app.domain import mistakes
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
@@ -43,7 +43,7 @@ def read_body(model: type[M]) -> M:
     except RequestEntityTooLarge:
         raise Refusal(413, f"The body is larger than {MAX_BODY_BYTES // 2**20} MB.") from None
     try:
-        value = json.loads(raw or b"{}", parse_constant=_refuse_constant)
+        value = json.loads(raw or b"{}", parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"The body is not JSON: {error}.") from None
     _refuse_unstorable(value)
@@ -66,54 +66,20 @@ def read_query(model: type[M]) -> M:
 def check(model: type[M], value: object) -> M:
     """Make a ``model`` of ``value``.
 
-    :raises Refusal: 422 with every mistake.
+    :raises mistakes.Refused: with every mistake; it is answered as 422.
     """
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        known = [info.alias or name for name, info in model.model_fields.items()]
-        raise invalid_all([_explain(one, known) for one in error.errors()]) from None
-
-
-_SENTENCES = {
-    "missing": "{field} is missing.",
-    "string_type": "{field} must be text.",
-    "int_type": "{field} must be a whole number.",
-    "int_parsing": "{field} must be a whole number.",
-    "int_from_float": "{field} must be a whole number.",
-    "bool_type": "{field} must be true or false.",
-    "bool_parsing": "{field} must be true or false.",
-    "list_type": "{field} must be a list.",
-    "dict_type": "{field} must be an object.",
-    "model_type": "{field} must be an object.",
-    "model_attributes_type": "{field} must be an object.",
-    "string_too_short": "{field} must not be empty.",
-}
-
-
-def _explain(error: ErrorDetails, known: list[str]) -> FieldError:
-    kind = error["type"]
-    name = _path(error["loc"])
-    shown = name or "The body"
-    if kind == "extra_forbidden":
-        close = get_close_matches(name, known, 1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        return FieldError(name, "unknown_field", f"There is no field {name}.{hint}")
-    if kind == "value_error":
-        return FieldError(name, "invalid", str(error["ctx"]["error"]))
-    sentence = _SENTENCES.get(kind)
-    if sentence is None:
-        text = error["msg"]
-        return FieldError(name, kind, f"{shown}: {text[0].lower()}{text[1:]}.")
-    return FieldError(name, kind, sentence.format(field=shown))
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location)
+    return mistakes.parse(model, value)
 
 
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON value")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return number
 
 
 def _refuse_unstorable(value: object) -> None:
@@ -129,15 +95,15 @@ def _refuse_unstorable(value: object) -> None:
         raise invalid_all(errors)
 
 
-def _unstorable(value: object, where: tuple[int | str, ...]) -> Iterator[str]:
+def _unstorable(value: object, where: mistakes.Path) -> Iterator[str]:
     """Name the places of text that no database can keep."""
     if isinstance(value, str):
         if not storable(value):
-            yield _path(where)
+            yield mistakes.Mistake(where, "").field
     elif isinstance(value, dict):
         for key, inner in value.items():
             if not storable(key):
-                yield _path(where)
+                yield mistakes.Mistake(where, "").field
             yield from _unstorable(inner, (*where, key if storable(key) else "?"))
     elif isinstance(value, list):
         for index, inner in enumerate(value):

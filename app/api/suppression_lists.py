@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from urllib.parse import urlencode
+
+from pydantic import Field
+from sqlalchemy import select
+
 from app.api.auth import Caller
-from app.api.operation import operation
+from app.api.messages import phone_filter
+from app.api.operation import Answer, operation
+from app.api.paging import Page, read_cursor, write_cursor
+from app.api.problem import Refusal
 from app.api.reading import Shape
+from app.api.shapes import Phone
 from app.api.urls import Url, ids, owned, url
+from app.domain import audit, suppression
+from app.extensions import db, unit_of_work
+from app.models.base import utcnow
 from app.models.credential import Scope
-from app.models.suppression import SuppressionList
+from app.models.suppression import (
+    SCOPE_ALL,
+    SuppressionEntry,
+    SuppressionList,
+    SuppressionSource,
+)
+
+_CURSOR = "suppression entries"
 
 
 class SuppressionListObject(Shape):
@@ -16,6 +36,32 @@ class SuppressionListObject(Shape):
     id: str
     name: str
     entries: Url
+
+
+class EntryObject(Shape):
+    """A phone on the list, from one source."""
+
+    phone: str
+    scope: str = Field(
+        description="`all`, or the id of the number or messaging service from which it must not be"
+        " texted."
+    )
+    source: SuppressionSource
+    since: datetime
+    lifted_at: datetime | None = Field(description="Null while the entry counts.")
+
+
+class EntryBody(Shape):
+    """A phone that must not be texted."""
+
+    phone: Phone
+
+
+class EntriesQuery(Shape):
+    """Which page of the entries."""
+
+    limit: int = Field(50, ge=1, le=1000)
+    cursor: str | None = Field(None, max_length=500)
 
 
 @operation("GET", "/suppressionlists", Scope.READ, {200: list[Url]})
@@ -30,3 +76,101 @@ def show(caller: Caller, list_id: str) -> SuppressionListObject:
     found = owned(SuppressionList, caller, list_id, "suppression list")
     entries = url("suppressionlists", found.id, "entries")
     return SuppressionListObject(id=found.id, name=found.name, entries=entries)
+
+
+@operation("GET", "/suppressionlists/<list_id>/entries", Scope.READ, {200: Page[EntryObject]})
+def entries(caller: Caller, list_id: str, query: EntriesQuery) -> Page[EntryObject]:
+    """List the entries of a suppression list, the lifted ones too."""
+    found = owned(SuppressionList, caller, list_id, "suppression list")
+    chosen = (
+        select(SuppressionEntry)
+        .where(SuppressionEntry.list_id == found.id)
+        .order_by(SuppressionEntry.id)
+        .limit(query.limit + 1)
+    )
+    if query.cursor is not None:
+        chosen = chosen.where(SuppressionEntry.id > str(read_cursor(query.cursor, _CURSOR)))
+    rows = db.session.scalars(chosen).all()
+    shown = rows[: query.limit]
+    following = None
+    if len(rows) > query.limit:
+        cursor = write_cursor(shown[-1].id, _CURSOR)
+        pairs = urlencode({"limit": query.limit, "cursor": cursor})
+        following = f"{url('suppressionlists', found.id, 'entries')}?{pairs}"
+    return Page(items=[_describe(one) for one in shown], next=following)
+
+
+@operation(
+    "POST",
+    "/suppressionlists/<list_id>/entries",
+    Scope.SEND,
+    {201: EntryObject},
+    example={"phone": "+13195550199"},
+)
+def add(caller: Caller, list_id: str, body: EntryBody) -> EntryObject:
+    """Put a phone on a suppression list.
+
+    Only staff or the API take such an entry away; START does not. A phone that is there already
+    stays as it is.
+    """
+    phone = phone_filter("phone", body.phone)
+    with unit_of_work() as session:
+        found = owned(SuppressionList, caller, list_id, "suppression list")
+        added = suppression.suppress(
+            session, found.id, phone, source=SuppressionSource.MANUAL, at=utcnow()
+        )
+        if added:
+            audit.record(
+                session, caller.actor, "suppress", f"{phone} on {found.name}", caller.client_id
+            )
+        return _describe(
+            session.scalars(
+                select(SuppressionEntry).where(
+                    SuppressionEntry.list_id == found.id,
+                    SuppressionEntry.phone == phone,
+                    SuppressionEntry.scope == SCOPE_ALL,
+                    SuppressionEntry.source == SuppressionSource.MANUAL,
+                )
+            ).one()
+        )
+
+
+@operation("DELETE", "/suppressionlists/<list_id>/entries/<phone>", Scope.SEND, {204: None})
+def lift(caller: Caller, list_id: str, phone: str) -> Answer:
+    """Lift every entry of a phone, whoever made it.
+
+    Where the person answered STOP, Twilio goes on refusing texts to them until they answer START.
+    """
+    try:
+        number = phone_filter("phone", phone)
+    except Refusal:
+        raise _not_on_the_list() from None
+    with unit_of_work() as session:
+        found = owned(SuppressionList, caller, list_id, "suppression list")
+        scopes = session.scalars(
+            select(SuppressionEntry.scope).where(
+                SuppressionEntry.list_id == found.id, SuppressionEntry.phone == number
+            )
+        )
+        lifted = suppression.lift(
+            session, found.id, number,
+            scopes=set(scopes), at=utcnow(), sources=tuple(SuppressionSource),
+        )  # fmt: skip
+        if not lifted:
+            raise _not_on_the_list()
+        audit.record(session, caller.actor, "lift", f"{number} on {found.name}", caller.client_id)
+    return Answer(204)
+
+
+def _not_on_the_list() -> Refusal:
+    return Refusal(404, "This phone is not on the list, or was lifted already.")
+
+
+def _describe(entry: SuppressionEntry) -> EntryObject:
+    return EntryObject(
+        phone=entry.phone,
+        scope=entry.scope,
+        source=entry.source,
+        since=entry.since,
+        lifted_at=entry.lifted_at,
+    )
