@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 import click
@@ -21,7 +22,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import wake
-from app.extensions import current_settings, db
+from app.extensions import current_settings, db, redis_client
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +79,12 @@ class Task:
 
 def tasks() -> tuple[Task, ...]:
     """Return what the clock does, most frequent first."""
-    return ()
+    return (Task("wake send", 1.0, partial(wake_drain, "send")),)
+
+
+def wake_drain(name: str) -> None:
+    """Let the queue ``name`` look at the database: wake-ups are lost, work is not."""
+    wake.enqueue_drain(name, redis_client())
 
 
 @click.command()

@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.domain import announcements, contacts
+from app.domain import announcements, consequences, contacts
 from app.models.base import utcnow
 from app.models.message import Direction, Message, MessageReport, MessageState
 from app.models.route import Channel
+from app.twilio import errors
 from app.twilio import statuses as words
 
 MISSING_AFTER = timedelta(hours=4)
@@ -186,7 +187,24 @@ def _move_status(session: Session, message_id: str, report: Report, at: datetime
     announcements.status_changed(session, moved)
     if report.status in ("failed", "undelivered", "canceled"):
         drop_next_steps(session, moved)
+        moved = _opted_out(session, moved) or moved
+        consequences.apply(session, moved, moved.error_code, at)
     return moved
+
+
+def _opted_out(session: Session, message: Message) -> Message | None:
+    """Twilio's late word that the person has opted out: the message counts as suppressed."""
+    if message.error_code is None or not errors.rule(message.error_code).opted_out:
+        return None
+    return end(
+        session,
+        message.id,
+        MessageState.SUPPRESSED,
+        before=(MessageState.ACCEPTED,),
+        reason="suppressed",
+        error_code=message.error_code,
+        error_message=message.error_message,
+    )
 
 
 def _is_news(destination: Channel, report: Report) -> ColumnElement[bool] | None:

@@ -88,6 +88,22 @@ def is_suppressed(session: Session, list_id: str, phone: str, sender: Sender) ->
     return counts(session, list_id, phone, scopes_of(sender.id, sender.service_id))
 
 
+def listed_among(
+    session: Session, list_ids: Collection[str], phones: Collection[str]
+) -> set[tuple[str, str, str]]:
+    """Return (list, phone, scope) of every entry in force among these lists and phones."""
+    if not list_ids or not phones:
+        return set()
+    found = session.execute(
+        select(SuppressionEntry.list_id, SuppressionEntry.phone, SuppressionEntry.scope).where(
+            SuppressionEntry.list_id.in_(list_ids),
+            SuppressionEntry.phone.in_(phones),
+            SuppressionEntry.lifted_at.is_(None),
+        )
+    )
+    return {(list_id, phone, scope) for list_id, phone, scope in found}
+
+
 def counts(session: Session, list_id: str, phone: str, scopes: Collection[str]) -> bool:
     """Tell whether an entry of ``phone`` with one of these scopes counts now."""
     return bool(

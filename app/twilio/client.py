@@ -37,6 +37,7 @@ class TwilioClient(NumberRequests):
         status_callback: str | None = None,
         validity_period: int | None = None,
         smart_encoded: bool | None = None,
+        send_as_mms: bool | None = None,
     ) -> Message:
         """Send a text. There is no idempotency key: after Uncertain, look it up before repeating.
 
@@ -50,6 +51,7 @@ class TwilioClient(NumberRequests):
             status_callback=status_callback,
             validity_period=validity_period,
             smart_encoded=smart_encoded,
+            send_as_mms=send_as_mms,
         )
         return self.ask(lambda sdk: Message.of(sdk.messages.create(to=to, **parameters)))
 

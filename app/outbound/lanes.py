@@ -1,0 +1,179 @@
+"""The drain of the queue ``send``: many lanes at once, each at its own pace.
+
+A process leases lanes, claims what is due in them a quarter of a second ahead, and posts each
+message at its slot. Slots are given by the database (`app.outbound.claims`), so that several
+processes, and a crash of any, keep the pace; this module is about time and threads.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from flask import Flask, current_app
+from sqlalchemy import or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.domain import lanes, wake
+from app.domain.wake import DRAIN_SECONDS
+from app.extensions import db, unit_of_work
+from app.models.base import new_id
+from app.models.message import Lane
+from app.outbound import claims
+from app.outbound.claims import HORIZON_US, LaneView
+from app.outbound.posting import MAX_LANES, Posting
+
+log = structlog.get_logger(__name__)
+
+LEASE_SECONDS = 5
+"""How long the lanes of a process that died stand still."""
+LOOK_SECONDS = 0.2
+"""How often a drain looks for lanes with work; a pause takes effect within this."""
+LANES_A_LOOK = 24
+"""The most lanes leased in one look, so that processes that begin together share them."""
+TICK_SECONDS = 0.05
+LOOK_AHEAD_US = HORIZON_US - 50_000
+"""A lane is served when its next slot is this near, so that one commit serves several."""
+CLEAN_END_SECONDS = 14.0
+"""A POST takes 13 s at most: whoever is asked to stop waits for those that are out."""
+
+
+def drain() -> None:
+    """Send what is due until nothing is, or the time is up, or the process is asked to stop."""
+    posting = _posting(current_app._get_current_object())  # type: ignore[attr-defined]
+    work = Drain(posting)
+    end = time.monotonic() + DRAIN_SECONDS
+    try:
+        while not wake.stopping.is_set() and time.monotonic() < end and work.turn():
+            wake.stopping.wait(TICK_SECONDS)
+    except SQLAlchemyError as error:
+        log.warning("the database is away; sending waits", error=type(error).__name__)
+    finally:
+        work.release()
+    if wake.stopping.is_set():
+        posting.finish(CLEAN_END_SECONDS)
+
+
+class Drain:
+    """The lanes that one drain holds, and what it knows of them."""
+
+    def __init__(self, posting: Posting) -> None:
+        self.posting = posting
+        self.token = new_id()
+        self.views: dict[str, LaneView] = {}
+        self._busy: set[str] = set()
+        self._next_look = 0.0
+        self._renew_at = 0.0
+
+    def turn(self) -> bool:
+        """Look for lanes and claim what is due; return whether there is anything left to do."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            self._look(now)
+        self._serve()
+        return bool(self._busy) or self.posting.busy()
+
+    def release(self) -> None:
+        """Give the lanes back, so that other processes can take them at once."""
+        if not self.views:
+            return
+        self.views.clear()
+        try:
+            with unit_of_work() as session:
+                session.execute(
+                    update(Lane)
+                    .where(Lane.lease_token == self.token)
+                    .values(lease_token=None, lease_until=None)
+                )
+        except SQLAlchemyError as error:
+            log.warning("leases could not be returned; they run out", error=type(error).__name__)
+
+    def _look(self, now: float) -> None:
+        """Find the lanes with work; lease the free ones among them and renew what we hold."""
+        session = db.session()
+        try:
+            moment = _time(lanes.db_now_us(session))
+            batches = claims.runnable_batches(session, moment)
+            wanted = claims.lanes_with_singles(session, moment) | {lane for _, lane in batches}
+            free = self._free(wanted - self.views.keys(), moment)
+        finally:
+            session.rollback()
+        self._busy = wanted & self.views.keys()
+        if free or (self._busy and now >= self._renew_at):
+            self._lease(free, moment)
+            self._renew_at = now + LEASE_SECONDS / 3
+            self._busy = wanted & self.views.keys()
+        for view in self.views.values():
+            view.batches = [batch for batch, lane in batches if lane == view.key]
+
+    def _free(self, wanted: set[str], now: datetime) -> list[str]:
+        room = min(LANES_A_LOOK, MAX_LANES - len(self.views))
+        if not wanted or room <= 0:
+            return []
+        return list(
+            db.session.scalars(
+                select(Lane.key)
+                .where(Lane.key.in_(wanted), _is_free(now))
+                .order_by(Lane.next_slot_us)
+                .limit(room)
+            )
+        )
+
+    def _lease(self, free: list[str], now: datetime) -> None:
+        keep = list(self._busy)
+        with unit_of_work() as session:
+            leased = session.execute(
+                update(Lane)
+                .where(
+                    or_(
+                        Lane.key.in_(keep) & (Lane.lease_token == self.token),
+                        Lane.key.in_(free) & _is_free(now),
+                    )
+                )
+                .values(lease_token=self.token, lease_until=now + timedelta(seconds=LEASE_SECONDS))
+                .returning(Lane.key, Lane.rate, Lane.next_slot_us, Lane.last_batch_id)
+                .execution_options(synchronize_session=False)
+            ).all()
+        held = {}
+        for key, rate, slot, batch in leased:
+            held[key] = self.views.get(key) or LaneView(key, rate, slot, batch)
+        self.views = held
+
+    def _serve(self) -> None:
+        now_us = self.posting.clock.now_us()
+        due = []
+        for key in sorted(self._busy):
+            view = self.views[key]
+            view.next_slot_us = max(view.next_slot_us, self.posting.earliest_us(key))
+            room = self.posting.room(key, view.rate)
+            if room > 0 and view.next_slot_us - now_us <= LOOK_AHEAD_US:
+                due.append((view, room))
+        if not due:
+            return
+        with unit_of_work() as session:
+            before = time.monotonic()
+            now_us = lanes.db_now_us(session)
+            self.posting.clock.set(before, time.monotonic(), now_us)
+            claimed = claims.claim(session, due, now_us, self.token)
+        for outgoing in claimed:
+            self.posting.add(outgoing)
+
+
+def _is_free(now: datetime):  # type: ignore[no-untyped-def]
+    return or_(Lane.lease_until.is_(None), Lane.lease_until < now)
+
+
+def _posting(app: Flask) -> Posting:
+    """Return this process's threads: they outlive a drain, whose end must not wait for Twilio."""
+    kept: tuple[int, Posting] | None = app.extensions.get("posting")
+    if kept is None or kept[0] != os.getpid():
+        kept = (os.getpid(), Posting(app))
+        app.extensions["posting"] = kept
+    return kept[1]
+
+
+def _time(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)

@@ -1,0 +1,106 @@
+"""What follows from a POST's outcome; each message by compare-and-set, so that late is harmless."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, update
+from sqlalchemy.orm import Session
+
+from app.domain import consequences, statuses
+from app.domain.statuses import Report
+from app.models.base import utcnow
+from app.models.message import Lane, Message, MessageState
+from app.outbound.claims import Outgoing
+from app.outbound.send import Outcome, Taken
+from app.twilio import errors
+from app.twilio.client import NotSent, Refused
+
+FIRST_LOOK = timedelta(seconds=30)
+"""How long after an uncertain POST Twilio's log is asked for the first time."""
+_PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds before the next try of a message that Twilio did not get."""
+_CLAIMED_OR_LOST = (MessageState.CLAIMED, MessageState.UNKNOWN)
+_QUEUE_FULL = 21611
+
+
+def settle(session: Session, outgoing: Outgoing, outcome: Outcome) -> None:
+    """Write down what came of one POST."""
+    now = utcnow()
+    if isinstance(outcome, Taken):
+        statuses.record_report(
+            session,
+            outgoing.id,
+            Report(
+                outcome.status,
+                "response",
+                sid=outcome.sid,
+                segments=outcome.segments,
+                sender=outcome.sender,
+            ),
+            now,
+        )
+    elif isinstance(outcome, NotSent):
+        pause = max(
+            _PAUSES[min(outgoing.tries, len(_PAUSES)) - 1], min(outcome.retry_after or 0, 3600)
+        )
+        _wait_again(session, outgoing, now + timedelta(seconds=pause))
+        hold(session, outgoing.lane_key, now + timedelta(seconds=min(pause, 5)))
+    elif isinstance(outcome, Refused):
+        _refused(session, outgoing, outcome, now)
+    else:
+        statuses.end(
+            session,
+            outgoing.id,
+            MessageState.UNKNOWN,
+            before=(MessageState.CLAIMED,),
+            reason="unknown",
+            error_message=f"{outcome} It is being looked up in Twilio's log.",
+            check_at=now + FIRST_LOOK,
+        )
+
+
+def hold(session: Session, lane_key: str, until: datetime) -> None:
+    """Send nothing from a lane before ``until``: Twilio asked us to slow down, or is away."""
+    session.execute(
+        update(Lane)
+        .where(Lane.key == lane_key, or_(Lane.held_until.is_(None), Lane.held_until < until))
+        .values(held_until=until)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _refused(session: Session, outgoing: Outgoing, refused: Refused, now: datetime) -> None:
+    """Twilio surely did nothing, and its code says what to do: the table decides."""
+    rule = errors.rule(refused.code)
+    again = rule.retry_at(outgoing.tries, now)
+    if again is not None:
+        _wait_again(session, outgoing, again)
+        if refused.code == _QUEUE_FULL:
+            hold(session, outgoing.lane_key, now + timedelta(minutes=1))
+        return
+    opted_out = rule.opted_out
+    message = statuses.end(
+        session,
+        outgoing.id,
+        MessageState.SUPPRESSED if opted_out else MessageState.FAILED,
+        before=_CLAIMED_OR_LOST,
+        reason="suppressed" if opted_out else "failed",
+        error_code=refused.code,
+        error_message=refused.message,
+    )
+    if message is not None:
+        consequences.apply(session, message, refused.code, now)
+
+
+def _wait_again(session: Session, outgoing: Outgoing, due_at: datetime) -> None:
+    session.execute(
+        update(Message)
+        .where(
+            Message.id == outgoing.id,
+            Message.state == MessageState.CLAIMED,
+            Message.claim_token == outgoing.claim_token,
+        )
+        .values(state=MessageState.WAITING, due_at=due_at, check_at=None, updated_at=utcnow())
+        .execution_options(synchronize_session=False)
+    )

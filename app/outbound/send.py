@@ -1,0 +1,131 @@
+"""The POST itself: one claimed message handed to Twilio, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from flask import Flask
+from sqlalchemy import select
+
+from app.extensions import current_settings, db
+from app.models.credential import Credential
+from app.models.route import Channel
+from app.outbound.claims import Outgoing
+from app.twilio.client import NotSent, Refused, TwilioClient, Uncertain
+
+log = structlog.get_logger(__name__)
+
+CONNECT_SECONDS, READ_SECONDS = 3, 10
+"""The sum must be well below `claims.CLAIM_SECONDS`, after which a claim counts as lost."""
+CREDENTIAL_SECONDS = 5.0
+"""How long the secrets of a credential are used before they are read again."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Twilio has the message."""
+
+    sid: str
+    status: str
+    segments: int | None = None
+    sender: str | None = None
+    """The number, where Twilio has chosen one already."""
+
+
+Outcome = Taken | NotSent | Refused | Uncertain
+
+
+def post_text(twilio: TwilioClient, outgoing: Outgoing, public_base_url: str) -> Taken:
+    """Create a text at Twilio.
+
+    :raises NotSent, Refused, Uncertain: see `app.twilio.failures`.
+    """
+    from_service = outgoing.from_.startswith("MG")
+    options = outgoing.options
+    made = twilio.create_message(
+        outgoing.to,
+        from_=None if from_service else outgoing.from_,
+        messaging_service_sid=outgoing.from_ if from_service else None,
+        body=outgoing.body or None,
+        media_url=outgoing.media,
+        status_callback=f"{public_base_url}/inbound/sms/status/{outgoing.id}",
+        validity_period=options.get("validityPeriod"),
+        smart_encoded=options.get("smartEncoded") or None,
+        send_as_mms=options.get("sendAsMms") or None,
+    )
+    return Taken(made.sid, made.status, made.num_segments or None, made.from_)
+
+
+Post = Callable[[TwilioClient, Outgoing, str], Taken]
+POSTS: dict[Channel, Post] = {Channel.SMS: post_text}
+"""How each destination is posted; lanes, claims and settling are the same for all."""
+
+
+class Poster:
+    """Posts messages from many threads, with one REST client per credential."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._clients: dict[str, tuple[float, TwilioClient]] = {}
+
+    def post(self, outgoing: Outgoing) -> Outcome:
+        """Hand ``outgoing`` to Twilio and return what came of it; raises nothing.
+
+        Whatever goes wrong in a way nobody foresaw counts as uncertain: the text may be out.
+        """
+        try:
+            twilio = self._client(outgoing.credential_id)
+        except Exception as error:  # noqa: BLE001 - before the POST: surely not sent
+            log.warning("credential cannot be read", message=outgoing.id, error=str(error))
+            return NotSent("The credential could not be read from the database.")
+        try:
+            with self._app.app_context():
+                base = current_settings().public_base_url
+            return POSTS[outgoing.destination](twilio, outgoing, base)
+        except (NotSent, Refused, Uncertain) as failure:
+            return failure
+        except Exception as error:
+            log.exception("a POST failed in an unforeseen way", message=outgoing.id)
+            return Uncertain(f"Something failed on our side: {type(error).__name__}.")
+
+    def _client(self, credential_id: str) -> TwilioClient:
+        kept = self._clients.get(credential_id)
+        if kept is not None and time.monotonic() - kept[0] < CREDENTIAL_SECONDS:
+            return kept[1]
+        with self._app.app_context():
+            try:
+                credential = db.session.scalars(
+                    select(Credential).where(Credential.id == credential_id)
+                ).one()
+                client = client_of(credential)
+            finally:
+                db.session.remove()
+        if kept is not None and _same(kept[1], client):
+            client = kept[1]
+        self._clients[credential_id] = (time.monotonic(), client)
+        return client
+
+
+def client_of(credential: Credential) -> TwilioClient:
+    """Return a REST client for ``credential``: by its API key where it has one."""
+    username, password = credential.account_sid, credential.auth_token
+    if credential.api_key_sid and credential.api_key_secret:
+        username, password = credential.api_key_sid, credential.api_key_secret
+    return TwilioClient(
+        credential.account_sid,
+        username,
+        password,
+        base_url=current_settings().twilio_api_base_url,
+        timeout=(CONNECT_SECONDS, READ_SECONDS),
+    )
+
+
+def _same(one: TwilioClient, other: TwilioClient) -> bool:
+    return (one.account_sid, one.username, one.password) == (
+        other.account_sid,
+        other.username,
+        other.password,
+    )

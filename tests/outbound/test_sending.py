@@ -1,0 +1,272 @@
+"""A text from its lane to Twilio, and what each outcome makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from app.domain.messages import queue_text
+from app.extensions import unit_of_work
+from app.models.base import new_id
+from app.models.client import Client
+from app.models.delivery import Delivery
+from app.models.last_contact import LastContact
+from app.models.message import Lane, Message, MessageReport, MessageState
+from app.models.sender import Sender, SenderKind
+from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
+from app.outbound import lanes
+from tests.support import fake_twilio
+from tests.support.environment import PUBLIC_BASE_URL
+from tests.support.fake_twilio import FakeTwilio
+from tests.support.house import House, furnish, text
+from tests.support.rows import Rows
+
+Queue = Callable[..., str]
+PHONE = "+13195550150"
+
+
+@pytest.fixture
+def house(rows: Rows) -> House:
+    return furnish(rows, rate=100)
+
+
+@pytest.fixture
+def queue(app: Flask, house: House) -> Queue:
+    def put(to: str = PHONE, body: str = "Hello", **more: object) -> str:
+        with app.app_context(), unit_of_work() as session:
+            client = session.get_one(Client, house.client.id)
+            sender = session.get_one(Sender, house.sender.id)
+            return queue_text(session, client, sender, to, body=body, **more).id
+
+    return put
+
+
+def drain(app: Flask) -> None:
+    with app.app_context():
+        lanes.drain()
+
+
+def with_list(rows: Rows, house: House) -> SuppressionList:
+    opted_out = SuppressionList(id=new_id(), client_id=house.client.id, name="opted-out")
+    rows.add(opted_out)
+    rows.change(update(Sender).values(suppression_list_id=opted_out.id))
+    return opted_out
+
+
+def test_a_text_is_posted_with_all_that_twilio_needs(
+    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue
+) -> None:
+    id_ = queue(
+        body="Hi & bye + 100 %",
+        media=["https://example.edu/a.png", "https://example.edu/b.png"],
+        member={"toName": "Ann"},
+        options={"validityPeriod": 600, "sendAsMms": True},
+    )
+    drain(app)
+    made = fake.accepted[0]
+    assert (made.to, made.sender, made.body) == (PHONE, "+13195550100", "Hi & bye + 100 %")
+    assert made.callback == f"{PUBLIC_BASE_URL}/inbound/sms/status/{id_}"
+    assert made.form["ValidityPeriod"] == "600"
+    assert made.form["SendAsMms"] == "true"
+    message = rows.one(Message)
+    assert (message.state, message.status, message.sid) == (
+        MessageState.ACCEPTED, "queued", made.sid,
+    )  # fmt: skip
+    assert message.accepted_at is not None
+    assert [(report.status, report.source) for report in rows.all(MessageReport)] == [
+        ("queued", "response")
+    ]
+    contact = rows.one(LastContact)
+    assert (contact.phone, contact.member, contact.sid) == (PHONE, {"toName": "Ann"}, made.sid)
+
+
+def test_a_messaging_service_sends_by_its_sid(app: Flask, rows: Rows, fake: FakeTwilio) -> None:
+    service = furnish(rows, address="MG" + "0" * 32, kind=SenderKind.MESSAGING_SERVICE, rate=12)
+    with app.app_context(), unit_of_work() as session:
+        client = session.get_one(Client, service.client.id)
+        sender = session.get_one(Sender, service.sender.id)
+        queue_text(session, client, sender, PHONE, body="Hello")
+    drain(app)
+    assert "From" not in fake.accepted[0].form
+    assert fake.accepted[0].form["MessagingServiceSid"] == "MG" + "0" * 32
+
+
+def test_nothing_is_posted_twice(app: Flask, fake: FakeTwilio, queue: Queue) -> None:
+    for number in range(5):
+        queue(to=f"+1319555015{number}")
+    drain(app)
+    drain(app)
+    assert sorted(made.to for made in fake.accepted) == [f"+1319555015{n}" for n in range(5)]
+
+
+def test_the_order_to_one_person_is_kept(app: Flask, fake: FakeTwilio, queue: Queue) -> None:
+    fake.latency = 0.05
+    for number in range(6):
+        queue(body=f"part {number}")
+    drain(app)
+    assert [made.body for made in fake.accepted] == [f"part {number}" for number in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        (fake_twilio.TOO_MANY, MessageState.WAITING),
+        (fake_twilio.FAILS_BEFORE, MessageState.UNKNOWN),
+        (fake_twilio.FAILS_AFTER, MessageState.UNKNOWN),
+        (fake_twilio.RESETS_BEFORE, MessageState.UNKNOWN),
+        (fake_twilio.RESETS_AFTER, MessageState.UNKNOWN),
+        (fake_twilio.refuses(21211), MessageState.FAILED),
+        (fake_twilio.refuses(21610), MessageState.SUPPRESSED),
+        (fake_twilio.refuses(21611), MessageState.WAITING),
+        (fake_twilio.refuses(20003), MessageState.FAILED),
+        (fake_twilio.refuses(99999), MessageState.FAILED),
+    ],
+    ids=lambda value: (
+        f"{value.kind}-{value.code or value.status}-{value.accepts}"
+        if isinstance(value, fake_twilio.Fault)
+        else str(value)
+    ),
+)
+def test_each_outcome_has_its_state(
+    fault: fake_twilio.Fault,
+    state: MessageState,
+    app: Flask,
+    rows: Rows,
+    fake: FakeTwilio,
+    queue: Queue,
+) -> None:
+    fake.plan = lambda form, number: fault if number == 0 else fake_twilio.FAILS_BEFORE
+    queue()
+    with app.app_context():
+        work = lanes.Drain(lanes._posting(app))
+        work.turn()
+        assert work.posting.finish(5)
+        work.release()
+    message = rows.one(Message)
+    assert message.state is state
+    assert len(fake.tried) == 1
+    if state is MessageState.WAITING:
+        assert message.due_at is not None
+        assert message.due_at > datetime.now(UTC)
+    if state is MessageState.UNKNOWN:
+        assert message.check_at is not None
+        wait = message.check_at - datetime.now(UTC)
+        assert timedelta(seconds=25) < wait <= timedelta(seconds=30)
+    if state in (MessageState.FAILED, MessageState.SUPPRESSED):
+        assert message.error_code == fault.code
+
+
+def test_nobody_listening_means_not_sent(app: Flask, rows: Rows, queue: Queue) -> None:
+    app.extensions["settings"] = replace_twilio(app, "http://127.0.0.1:9")
+    queue()
+    with app.app_context():
+        work = lanes.Drain(lanes._posting(app))
+        work.turn()
+        assert work.posting.finish(5)
+    message = rows.one(Message)
+    assert (message.state, message.tries) == (MessageState.WAITING, 1)
+    held = rows.one(Lane).held_until
+    assert held is not None
+    assert held > datetime.now(UTC)
+
+
+def replace_twilio(app: Flask, url: str) -> object:
+    import dataclasses
+
+    return dataclasses.replace(app.extensions["settings"], twilio_api_base_url=url)
+
+
+def test_a_person_who_opted_out_meanwhile_gets_nothing(
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House, queue: Queue
+) -> None:
+    opted_out = with_list(rows, house)
+    queue()
+    queue(to="+13195550151")
+    rows.add(
+        SuppressionEntry(
+            list_id=opted_out.id, phone=PHONE, source=SuppressionSource.KEYWORD,
+            since=datetime.now(UTC),
+        )
+    )  # fmt: skip
+    drain(app)
+    assert [made.to for made in fake.accepted] == ["+13195550151"]
+    states = {message.to: message.state for message in rows.all(Message)}
+    assert states[PHONE] is MessageState.SUPPRESSED
+
+
+def test_21610_goes_on_the_list_of_the_sender(
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House, queue: Queue
+) -> None:
+    opted_out = with_list(rows, house)
+    fake.plan = lambda form, number: fake_twilio.refuses(21610)
+    queue()
+    drain(app)
+    entry = rows.one(SuppressionEntry)
+    assert (entry.list_id, entry.phone, entry.scope, entry.source) == (
+        opted_out.id, PHONE, house.sender.id, SuppressionSource.TWILIO,
+    )  # fmt: skip
+    queue()
+    drain(app)
+    assert len(fake.tried) == 1
+
+
+def test_wrong_credentials_stop_everything_and_the_owner_hears_once(
+    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue
+) -> None:
+    fake.plan = lambda form, number: fake_twilio.refuses(20003)
+    for number in range(3):
+        queue(to=f"+1319555015{number}")
+    drain(app)
+    states = sorted(message.state for message in rows.all(Message))
+    assert MessageState.FAILED in states
+    assert len(fake.tried) <= 3
+    assert rows.count(Delivery) == 2  # to the owner and to support
+    drain(app)
+    assert len(fake.tried) <= 3
+
+
+def test_a_halted_client_sends_nothing_until_it_may_again(
+    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue
+) -> None:
+    queue()
+    rows.change(update(Client).values(halted_at=datetime.now(UTC)))
+    drain(app)
+    assert fake.tried == []
+    rows.change(update(Client).values(halted_at=None))
+    drain(app)
+    assert len(fake.accepted) == 1
+
+
+def test_what_is_due_later_waits(app: Flask, fake: FakeTwilio, queue: Queue) -> None:
+    queue(due_at=datetime.now(UTC) + timedelta(hours=1))
+    drain(app)
+    assert fake.tried == []
+
+
+def test_a_lane_that_another_process_holds_is_left_alone(
+    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue
+) -> None:
+    queue()
+    soon = datetime.now(UTC) + timedelta(seconds=60)
+    rows.change(update(Lane).values(lease_token="another", lease_until=soon))
+    drain(app)
+    assert fake.tried == []
+    rows.change(update(Lane).values(lease_until=datetime.now(UTC) - timedelta(seconds=1)))
+    drain(app)
+    assert len(fake.accepted) == 1
+
+
+def test_a_try_that_failed_is_not_overtaken(
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House
+) -> None:
+    later = datetime.now(UTC) + timedelta(seconds=30)
+    first = text(house, tries=1, due_at=later, body="first")
+    rows.add(Lane(key=first.lane_key, rate=100), first)
+    rows.add(text(house, body="second"), text(house, body="to another", to="+13195550151"))
+    drain(app)
+    assert [made.body for made in fake.accepted] == ["to another"]
+    assert rows.one(select(Message.state).where(Message.body == "second")) is MessageState.WAITING

@@ -1,0 +1,231 @@
+"""A Twilio that takes texts after a while, or fails in every way there is; it notes all it took.
+
+Deliberately not the sandbox: it knows nothing but the wire (Twilio's "Message resource" page), and
+costs so little that it can be measured against.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+Form = dict[str, str]
+Plan = Callable[[Form, int], "Fault | None"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one create. `accepts`: whether Twilio has the text nevertheless."""
+
+    kind: str
+    """``status``, ``hang``, ``reset``."""
+    accepts: bool = False
+    status: int = 500
+    code: int | None = None
+    seconds: float = 30.0
+
+
+TOO_MANY = Fault("status", status=429, code=20429)
+FAILS_BEFORE = Fault("status", status=500)
+FAILS_AFTER = Fault("status", accepts=True, status=500)
+HANGS_AFTER = Fault("hang", accepts=True)
+RESETS_BEFORE = Fault("reset")
+RESETS_AFTER = Fault("reset", accepts=True)
+
+
+def refuses(code: int) -> Fault:
+    """Twilio says no, with an error code."""
+    return Fault("status", status=400, code=code)
+
+
+@dataclass
+class Accepted:
+    """One text that Twilio has."""
+
+    sid: str
+    to: str
+    sender: str
+    body: str
+    at: float
+    """When the request arrived, by ``time.time()``."""
+    callback: str
+    created: datetime
+    status: str = "queued"
+    error_code: int | None = None
+    form: Form = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        service = self.sender.startswith("MG")
+        return {
+            "sid": self.sid,
+            "account_sid": self.form.get("_account"),
+            "api_version": "2010-04-01",
+            "body": self.body,
+            "date_created": format_datetime(self.created),
+            "date_updated": format_datetime(self.created),
+            "date_sent": None,
+            "direction": "outbound-api",
+            "error_code": self.error_code,
+            "error_message": None,
+            "from": None if service else self.sender,
+            "to": self.to,
+            "messaging_service_sid": self.sender if service else None,
+            "num_media": "0",
+            "num_segments": "0" if service else "1",
+            "price": None,
+            "price_unit": "USD",
+            "status": self.status,
+            "subresource_uris": {},
+            "uri": f"/2010-04-01/Messages/{self.sid}.json",
+        }
+
+
+class FakeTwilio:
+    """Listens on a port of its own, in a thread of its own."""
+
+    def __init__(self, latency: float = 0.0, plan: Plan | None = None) -> None:
+        self.latency = latency
+        self.plan = plan
+        self.accepted: list[Accepted] = []
+        self.tried: list[tuple[float, Form]] = []
+        self.port = 0
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> FakeTwilio:
+        self._thread.start()
+        assert self._ready.wait(5)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+
+        async def serve() -> None:
+            server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+            self.port = server.sockets[0].getsockname()[1]
+            self._ready.set()
+
+        self._loop.run_until_complete(serve())
+        self._loop.run_forever()
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.close()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                at = time.time()
+                lines = head.decode("latin-1").split("\r\n")
+                method, target, _ = lines[0].split(" ", 2)
+                headers = {
+                    name.lower(): value.strip()
+                    for name, _, value in (line.partition(":") for line in lines[1:] if line)
+                }
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
+                if not await self._answer(writer, method, target, body.decode(), at):
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(
+        self, writer: asyncio.StreamWriter, method: str, target: str, body: str, at: float
+    ) -> bool:
+        path = urlsplit(target).path
+        if method == "GET":
+            query = dict(parse_qsl(urlsplit(target).query))
+            await self._reply(writer, 200, self._look_up(path, query))
+            return True
+        form = dict(parse_qsl(body))
+        form["_account"] = path.split("/")[3]
+        fault = self.plan(form, len(self.tried)) if self.plan else None
+        self.tried.append((at, form))
+        made = self._take(form, at) if fault is None or fault.accepts else None
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        if fault is None:
+            assert made is not None
+            await self._reply(writer, 201, made.as_json())
+            return True
+        if fault.kind == "hang":
+            await asyncio.sleep(fault.seconds)
+        if fault.kind in ("hang", "reset"):
+            writer.transport.abort()
+            return False
+        error = {"code": fault.code, "message": "No.", "status": fault.status, "more_info": ""}
+        await self._reply(writer, fault.status, error if fault.code else "<html>oops</html>")
+        return True
+
+    def _take(self, form: Form, at: float) -> Accepted:
+        made = Accepted(
+            sid="SM" + secrets.token_hex(16),
+            to=form["To"],
+            sender=form.get("From") or form["MessagingServiceSid"],
+            body=form.get("Body", ""),
+            at=at,
+            callback=form.get("StatusCallback", ""),
+            created=datetime.now(UTC),
+            form=form,
+        )
+        self.accepted.append(made)
+        return made
+
+    def _look_up(self, path: str, query: Form) -> dict[str, Any]:
+        name = path.rsplit("/", 1)[1]
+        if name != "Messages.json":
+            return next(m.as_json() for m in self.accepted if f"{m.sid}.json" == name)
+        found = [
+            m.as_json()
+            for m in reversed(self.accepted)
+            if m.to == query.get("To", m.to) and m.sender == query.get("From", m.sender)
+        ]
+        return {
+            "first_page_uri": path, "next_page_uri": None, "previous_page_uri": None,
+            "page": 0, "page_size": 1000, "start": 0, "end": len(found), "uri": path,
+            "messages": found,
+        }  # fmt: skip
+
+    async def _reply(self, writer: asyncio.StreamWriter, status: int, body: object) -> None:
+        content = body if isinstance(body, str) else json.dumps(body)
+        kind = "text/html" if isinstance(body, str) else "application/json"
+        writer.write(
+            f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n"
+            f"Content-Length: {len(content.encode())}\r\n\r\n{content}".encode()
+        )
+        await writer.drain()
+
+
+def main() -> None:
+    """Serve as a process of its own; on a line of input write what was taken as JSON lines."""
+    with FakeTwilio(latency=float(sys.argv[1])) as twilio:
+        print(twilio.port, flush=True)
+        sys.stdin.readline()
+        for made in twilio.accepted:
+            print(json.dumps([made.at, made.sender, made.to, made.body]))
+
+
+if __name__ == "__main__":
+    main()
