@@ -40,7 +40,7 @@ def _in_one_transaction(arrival: Arrival, number: Number) -> str:
                 raise Forbidden("This CallSid belongs to a call to another number.")
             return voice.apology() if _went_wrong(arrival) else str(stored.answer)
         incoming_id = new_id()
-        answer = _choose(session, incoming_id, arrival, number)
+        answer = choose(session, incoming_id, arrival, number)
         journal.store(session, incoming_id, arrival, number, answer)
     log.info(
         "call received",
@@ -52,7 +52,8 @@ def _in_one_transaction(arrival: Arrival, number: Number) -> str:
     return answer.twiml
 
 
-def _choose(session: Session, incoming_id: str, arrival: Arrival, number: Number) -> Answer:
+def choose(session: Session, incoming_id: str, arrival: Arrival, number: Number) -> Answer:
+    """Answer by the client's switch and the number's route, without storing anything."""
     route = number.route
     if not number.client.twilio_enabled:
         return Answer(voice.neutral(), Outcome.NOT_ENABLED)

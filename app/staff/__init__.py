@@ -5,7 +5,7 @@ to one client; its routes get that client from the URL, as ``g.client``, after t
 membership has been checked. See :mod:`app.staff.access`.
 """
 
-from app.staff import home, inbox, invitations, people, sign_in  # noqa: F401 - their routes join the blueprints
+from app.staff import home, inbox, invitations, numbers, people, recordings, sign_in, wordings  # noqa: F401 - their routes join the blueprints
 from app.staff.access import blueprint, client_blueprint, init_app
 
 __all__ = ["blueprint", "client_blueprint", "init_app"]

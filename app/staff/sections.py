@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import current_app, request
+from flask import current_app, g, request
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Section:
     @property
     def current(self) -> bool:
         """Whether the page being shown belongs to this section."""
-        shown = request.endpoint or ""
+        shown = g.get("section") or request.endpoint or ""
         return shown == self.endpoint or (bool(self.module) and shown.startswith(self.module))
 
 
@@ -26,12 +26,12 @@ SECTIONS = (
     Section("Home", "client.home"),
     Section("Incoming"),
     Section("Inbox", "client.inbox", "client.inbox"),
-    Section("Canned replies", "client.replies", "client.reply"),
+    Section("Canned replies", "client.replies"),
     Section("Numbers", "client.numbers", "client.number"),
-    Section("Recordings", "client.recordings", "client.recording"),
+    Section("Recordings", "client.recordings_list", "client.recording"),
     Section("Outgoing"),
     Section("Communications", "client.communications", "client.communication"),
-    Section("Templates", "client.templates", "client.template"),
+    Section("Templates", "client.templates_list"),
     Section("Populations", "client.populations", "client.population"),
     Section("Suppression lists", "client.suppression_lists", "client.suppression"),
     Section("Systems"),

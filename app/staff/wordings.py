@@ -1,0 +1,305 @@
+"""Canned replies and other templates: edit, preview, go back to an older version, try out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import abort, g, redirect, render_template, request, url_for
+from flask_login import current_user
+from flask_wtf import FlaskForm
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+from wtforms import StringField, TextAreaField
+
+from app.domain import audit, catalog, messages, named, prices, templates
+from app.domain.mistakes import Mistake, Refused
+from app.domain.wake import wake
+from app.extensions import db, unit_of_work
+from app.models.client import Client
+from app.models.sender import Sender, SenderKind
+from app.models.template import Template, TemplateKind, TemplateVersion
+from app.staff.access import client_blueprint, say
+from app.staff.forms import show_mistakes
+from app.twilio import segments
+from app.twiml import messaging
+
+WORDS = {
+    TemplateKind.REPLY: "canned reply",
+    TemplateKind.SMS: "text",
+    TemplateKind.VOICE: "call",
+}
+LISTS = {
+    TemplateKind.REPLY: "client.replies",
+    TemplateKind.SMS: "client.templates_list",
+    TemplateKind.VOICE: "client.templates_list",
+}
+TWILIOS_OWN = {"From": "+13195550142", "To": "+13195550100", "Body": "What they texted"}
+"""What a reply knows about the text it answers, as examples."""
+
+
+class WordingForm(FlaskForm):  # type: ignore[misc]
+    """A name, what is said, and pictures."""
+
+    name = StringField("Name", description="For yourself and your colleagues; nobody else sees it.")
+    body = TextAreaField("What it says")
+    media = TextAreaField(
+        "Pictures", description="Web addresses, one a line, at most ten. Leave empty for none."
+    )
+
+    @property
+    def media_urls(self) -> list[str]:
+        """The web addresses, one of each line."""
+        return [line.strip() for line in (self.media.data or "").splitlines() if line.strip()]
+
+
+@dataclass(frozen=True)
+class Costly:
+    """A character that makes a text dear, and what to write instead."""
+
+    character: str
+    instead: str | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What people would get: the words with examples put in, and what that takes."""
+
+    text: str
+    measure: segments.Measure
+    costly: list[Costly]
+    cost: str
+    twiml: str | None
+    error: str | None = None
+
+
+@client_blueprint.get("/replies")
+def replies() -> str:
+    """List the canned replies."""
+    return _list((TemplateKind.REPLY,), "Canned replies")
+
+
+@client_blueprint.get("/templates")
+def templates_list() -> str:
+    """List the templates of texts and calls that are sent."""
+    return _list((TemplateKind.SMS, TemplateKind.VOICE), "Templates")
+
+
+def _list(kinds: tuple[TemplateKind, ...], title: str) -> str:
+    rows = db.session.execute(
+        select(Template, TemplateVersion)
+        .join(
+            TemplateVersion,
+            (TemplateVersion.template_id == Template.id)
+            & (TemplateVersion.number == Template.current_version),
+        )
+        .where(Template.client_id == g.client.id, Template.kind.in_(kinds))
+        .order_by(Template.name)
+    ).all()
+    return render_template(
+        "staff/wordings.html", title=title, rows=rows, kinds=kinds, words=WORDS,
+        measure=segments.measure, Kind=TemplateKind,
+    )  # fmt: skip
+
+
+@client_blueprint.route("/templates/new/<kind>", methods=["GET", "POST"])
+def template_new(kind: str) -> str | Response | tuple[str, int]:
+    """Write a new canned reply or template."""
+    if kind not in set(TemplateKind):
+        abort(404)
+    form = WordingForm()
+    chosen = TemplateKind(kind)
+    g.section = LISTS[chosen]
+    if form.is_submitted():
+        if saved := _save(form, form.name.data.strip(), chosen, is_new=True):
+            say(f"“{saved.name}” is saved. Choose it for a number to put it into use.")
+            return redirect(url_for("client.template", template_id=saved.id))
+        return _editor(form, chosen, None), 422
+    return _editor(form, chosen, None)
+
+
+@client_blueprint.route("/templates/<template_id>", methods=["GET", "POST"])
+def template(template_id: str) -> str | Response | tuple[str, int]:
+    """Edit a canned reply or template; saving makes a new version."""
+    found = _find(template_id)
+    g.section = LISTS[found.kind]
+    current = catalog.current_version(db.session(), found)
+    form = WordingForm(name=found.name, body=current.body, media="\n".join(current.media))
+    if form.is_submitted():
+        if _save(form, found.name, found.kind, is_new=False):
+            return redirect(url_for("client.template", template_id=found.id))
+        return _editor(form, found.kind, found), 422
+    return _editor(form, found.kind, found)
+
+
+@client_blueprint.post("/templates/<template_id>/restore/<int:number>")
+def template_restore(template_id: str, number: int) -> Response:
+    """Make an older version the current one again."""
+    found = _find(template_id)
+    try:
+        with unit_of_work() as session:
+            _, changed = catalog.restore_version(session, found, number, current_user.email)
+            if changed:
+                _note(session, "restore", found, {"version": number})
+    except Refused as refused:
+        say(str(refused), "bad")
+    else:
+        said = "is in use again" if changed else "says what is in use already"
+        say(f"Version {number} {said}.")
+    return redirect(url_for("client.template", template_id=found.id))
+
+
+@client_blueprint.post("/templates/<template_id>/delete")
+def template_delete(template_id: str) -> Response:
+    """Delete a template that nothing uses."""
+    found = _find(template_id)
+    try:
+        with unit_of_work() as session:
+            catalog.delete_thing(session, session.get_one(Template, found.id))
+            _note(session, "delete", found, {})
+    except Refused as refused:
+        say(str(refused), "bad")
+        return redirect(url_for("client.template", template_id=found.id))
+    say(f"“{found.name}” is deleted.")
+    return redirect(url_for(LISTS[found.kind]))
+
+
+@client_blueprint.post("/templates/preview/<kind>")
+def template_preview(kind: str) -> str:
+    """Show what is being written, as the person who gets it would see it, and what it takes."""
+    if kind not in set(TemplateKind):
+        abort(404)
+    form = WordingForm()
+    made = preview(TemplateKind(kind), form.body.data or "", form.media_urls)
+    return render_template("staff/wording_preview.html", preview=made, media=form.media_urls)
+
+
+@client_blueprint.post("/templates/<template_id>/test")
+def template_test(template_id: str) -> Response:
+    """Text the saved wording to a phone, through one of the client's numbers."""
+    found = _find(template_id)
+    current = catalog.current_version(db.session(), found)
+    shown = preview(found.kind, current.body, current.media)
+    back = redirect(url_for("client.template", template_id=found.id))
+    if shown.error:
+        say(shown.error, "bad")
+        return back
+    sender = db.session.get(Sender, request.form.get("sender", ""))
+    if sender is None or sender.client_id != g.client.id:
+        say("Choose one of your numbers to send the test from.", "bad")
+        return back
+    try:
+        with unit_of_work() as session:
+            sent = messages.queue_text(
+                session, session.get_one(Client, g.client.id),
+                session.get_one(Sender, sender.id), request.form.get("phone", ""),
+                body=shown.text, media=current.media,
+            )  # fmt: skip
+            said, category = f"A test is on its way to {sent.to}.", "good"
+            if sent.state == "suppressed":
+                said, category = f"Not sent: {sent.error_message}", "bad"
+            _note(session, "test", found, {"to": sent.to})
+    except messages.Refusal as refusal:
+        said, category = refusal.sentence, "bad"
+    wake("send")
+    say(said, category)
+    return back
+
+
+def preview(kind: TemplateKind, body: str, media: list[str]) -> Preview:
+    """Put examples into ``body`` and measure it with the code that counts what is billed."""
+    try:
+        names = templates.placeholders(body)
+        examples = {name: TWILIOS_OWN.get(name, f"[{name}]") for name in names}
+        text, error = templates.render(body, examples), None
+    except templates.TemplateProblem as problem:
+        text, error = body, problem.message
+    measured = segments.measure(text)
+    costly = [
+        Costly(character, _plain_twin(character))
+        for character in (measured.unsupported if kind is not TemplateKind.VOICE else [])
+    ]
+    cost = segments.estimate_cost(measured.segments, len(media), prices.PRICES)
+    twiml = None
+    if kind is TemplateKind.REPLY and error is None and (text.strip() or media):
+        twiml = messaging.reply(text, media)
+    return Preview(text, measured, costly, f"{cost:.4f}", twiml, error)
+
+
+def _plain_twin(character: str) -> str | None:
+    twin = segments.smart_encode(character)
+    return twin if twin != character else None
+
+
+def _find(template_id: str) -> Template:
+    found = db.session.get(Template, template_id)
+    if found is None or found.client_id != g.client.id:
+        abort(404, "There is no such template; it may have been deleted.")
+    return found
+
+
+def _save(form: WordingForm, name: str, kind: TemplateKind, is_new: bool) -> Template | None:
+    """Save the form's wording; on mistakes show them at their fields and return None."""
+    body = (form.body.data or "").replace("\r\n", "\n").strip()
+    try:
+        with unit_of_work() as session:
+            client = session.get_one(Client, g.client.id)
+            if is_new and named.find(session, Template, client.id, name) is not None:
+                taken = Mistake(("name",), f"There is a “{name}” already; choose another name.")
+                raise Refused([taken])
+            saved, changed = catalog.save_template(
+                session, client, name, kind, body, form.media_urls, current_user.email
+            )
+            if changed:
+                _note(session, "save", saved, {"version": saved.current_version})
+    except Refused as refused:
+        show_mistakes(form, refused)
+        return None
+    if not is_new:
+        number = saved.current_version
+        say(f"Saved as version {number}." if changed else "Nothing has changed.")
+    return saved
+
+
+def _editor(form: WordingForm, kind: TemplateKind, found: Template | None) -> str:
+    session = db.session()
+    versions: list[TemplateVersion] = []
+    if found is not None:
+        versions = list(
+            session.scalars(
+                select(TemplateVersion)
+                .where(TemplateVersion.template_id == found.id)
+                .order_by(TemplateVersion.number.desc())
+                .limit(20)
+            )
+        )
+    return render_template(
+        "staff/wording.html",
+        form=form,
+        kind=kind,
+        Kind=TemplateKind,
+        word=WORDS[kind],
+        list_endpoint=LISTS[kind],
+        template=found,
+        versions=versions,
+        uses=catalog.in_use(session, found) if found else [],
+        preview=preview(kind, form.body.data or "", form.media_urls),
+        media=form.media_urls,
+        senders=_senders(),
+    )
+
+
+def _senders() -> list[Sender]:
+    return list(
+        db.session.scalars(
+            select(Sender)
+            .where(Sender.client_id == g.client.id, Sender.kind != SenderKind.VERIFIED)
+            .order_by(Sender.address)
+        )
+    )
+
+
+def _note(session: Session, action: str, found: Template, details: dict[str, Any]) -> None:
+    target = f"{WORDS[found.kind]} {found.name}"
+    audit.record(session, current_user.email, action, target, g.client.id, details)
