@@ -1,0 +1,168 @@
+"""Routes: chosen, seen before they are saved, refused in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from app.models.client import Client
+from app.models.credential import Credential
+from app.models.house import AuditEntry
+from app.models.media import Media, MediaSource, Recording
+from app.models.route import Channel, Handler, Route
+from app.models.sender import Sender, SenderKind
+from app.models.template import Template, TemplateKind, TemplateVersion
+from app.models.user import User
+from tests.staff.conftest import Staff
+from tests.support.rows import Rows
+
+HOME = "/staff/clients/registrar"
+
+
+@pytest.fixture
+def pat(staff: Staff, registrar: Client, add_person: Callable[..., User]) -> Staff:
+    add_person("pat@example.edu", registrar)
+    staff.sign_in("pat@example.edu")
+    return staff
+
+
+@pytest.fixture
+def number(rows: Rows, registrar: Client) -> Sender:
+    credential = Credential(
+        client_id=registrar.id, name="main", account_sid="AC" + "0" * 32, auth_token="secret"
+    )
+    rows.add(credential)
+    number = Sender(
+        client_id=registrar.id, credential_id=credential.id, kind=SenderKind.TWILIO,
+        address="+13195550100", rate=1.0,
+    )  # fmt: skip
+    rows.add(number)
+    for name in ("away", "hours"):
+        template = Template(client_id=registrar.id, name=name, kind=TemplateKind.REPLY)
+        rows.add(template)
+        rows.add(
+            TemplateVersion(
+                template_id=template.id, number=1, body=f"The {name} text", created_by="x"
+            )
+        )
+    return number
+
+
+def save(staff: Staff, number: Sender, channel: str, **fields: object):
+    path = f"{HOME}/numbers/{number.id}"
+    data = {"csrf_token": staff.token(path), **fields}
+    return staff.http.post(f"{path}/{channel}", data=data)
+
+
+def test_a_reply_with_keywords_is_chosen(pat: Staff, number: Sender, rows: Rows) -> None:
+    answer = save(
+        pat, number, "sms", handler="auto_reply", template="away",
+        match=["hours", "", ""], keyword_template=["hours", "away", "away"],
+    )  # fmt: skip
+    assert answer.status_code == 302
+    route = rows.one(Route)
+    assert (route.handler, route.updated_by) == (Handler.AUTO_REPLY, "pat@example.edu")
+    assert [rule.match for rule in route.keywords] == ["HOURS"]
+    page = pat.http.get(f"{HOME}/numbers").get_data(as_text=True)
+    assert "Answers each text with the template “away”; HOURS with “hours”." in page
+    assert rows.one(AuditEntry).actor == "pat@example.edu"
+
+
+def test_a_look_shows_sentence_and_twiml_and_saves_nothing(
+    pat: Staff, number: Sender, rows: Rows
+) -> None:
+    answer = save(
+        pat, number, "voice", handler="play_message", say="We are closed.", voice="Polly.Joanna",
+        do="preview",
+    )  # fmt: skip
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 200
+    assert "Says “We are closed.”" in page
+    assert "&lt;Say" in page
+    assert "Polly.Joanna" in page
+    assert rows.count(Route) == 0
+    assert rows.count(AuditEntry) == 0
+
+
+@pytest.mark.parametrize(
+    ("channel", "fields", "said"),
+    [
+        ("sms", {"handler": "auto_reply"}, "“template” is required"),
+        ("sms", {"handler": "auto_reply", "template": "gone"}, "gone"),
+        ("sms", {"handler": "play_message", "say": "x"}, "Choose what is to be done"),
+        ("sms", {"handler": "handle_yourself", "url": "http://example.com/"}, "https"),
+        ("voice", {"handler": "play_message"}, "exactly one"),
+        ("voice", {"handler": "call_forward", "to": "911"}, ""),
+        ("voice", {"handler": "call_forward", "to": "+13195550100"}, "own"),
+        ("voice", {"handler": "call_forward", "to": "+442079460000"}, ""),
+        ("voice", {"handler": "call_forward", "to": "+13195550142", "timeout": "2"}, "5"),
+        ("voice", {"handler": "play_message", "say": "x", "loop": "often"}, "whole number"),
+    ],
+    ids=[
+        "no template", "unknown template", "handler of calls", "not https", "nothing to play",
+        "emergency", "own number", "international", "too short", "no number",
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused_in_words(
+    pat: Staff, number: Sender, rows: Rows, channel: str, fields: dict[str, str], said: str
+) -> None:
+    answer = save(pat, number, channel, **fields)
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422, page
+    assert "Not saved yet" in page
+    assert said in page
+    assert rows.count(Route) == 0
+
+
+def test_a_recording_is_played(pat: Staff, number: Sender, rows: Rows, registrar: Client) -> None:
+    media = Media(
+        client_id=registrar.id, source=MediaSource.STORED, content_type="audio/mpeg", size=3,
+        content=b"ID3",
+    )  # fmt: skip
+    rows.add(media)
+    rows.add(
+        Recording(client_id=registrar.id, name="closed", media_code=media.code, sha256="0" * 64)
+    )
+    answer = save(pat, number, "voice", handler="play_message", recording="closed", do="preview")
+    assert f"/media/{media.code}" in answer.get_data(as_text=True)
+
+
+def test_nothing_is_a_choice_too(pat: Staff, number: Sender, rows: Rows) -> None:
+    save(pat, number, "sms", handler="auto_reply", template="away")
+    save(pat, number, "sms", handler="none")
+    assert rows.count(Route) == 0
+
+
+def test_a_verified_number_has_no_routes(
+    pat: Staff, number: Sender, rows: Rows, registrar: Client
+) -> None:
+    verified = Sender(
+        client_id=registrar.id, credential_id=number.credential_id, kind=SenderKind.VERIFIED,
+        address="+13193350000", rate=1.0,
+    )  # fmt: skip
+    rows.add(verified)
+    page = pat.http.get(f"{HOME}/numbers/{verified.id}").get_data(as_text=True)
+    assert "for outgoing calls" in page
+    assert 'name="handler"' not in page
+    data = {"csrf_token": pat.token("/staff/account"), "handler": "none"}
+    path = f"{HOME}/numbers/{verified.id}/{Channel.SMS.value}"
+    assert pat.http.post(path, data=data).status_code == 404
+
+
+def test_another_clients_number_does_not_exist(pat: Staff, number: Sender, rows: Rows) -> None:
+    other = Client(name="bursar", owner_email="bursar@example.edu")
+    rows.add(other)
+    credential = Credential(
+        client_id=other.id, name="main", account_sid="AC" + "1" * 32, auth_token="secret"
+    )
+    rows.add(credential)
+    theirs = Sender(
+        client_id=other.id, credential_id=credential.id, kind=SenderKind.TWILIO,
+        address="+13195550177", rate=1.0,
+    )  # fmt: skip
+    rows.add(theirs)
+    assert pat.http.get(f"{HOME}/numbers/{theirs.id}").status_code == 404
+    data = {"csrf_token": pat.token("/staff/account"), "handler": "none"}
+    assert pat.http.post(f"{HOME}/numbers/{theirs.id}/sms", data=data).status_code == 404
+    assert "0177" not in pat.http.get(f"{HOME}/numbers").get_data(as_text=True)

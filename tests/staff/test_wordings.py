@@ -1,0 +1,170 @@
+"""Canned replies: written, measured, versioned, restored, tried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+
+from app.models.client import Client
+from app.models.credential import Credential
+from app.models.message import Message
+from app.models.route import Channel, Handler, Route
+from app.models.sender import Sender, SenderKind
+from app.models.template import Template, TemplateVersion
+from app.models.user import User
+from tests.staff.conftest import Staff
+from tests.support.rows import Rows
+
+HOME = "/staff/clients/registrar"
+NEW = f"{HOME}/templates/new/reply"
+
+
+@pytest.fixture
+def pat(staff: Staff, registrar: Client, add_person: Callable[..., User]) -> Staff:
+    add_person("pat@example.edu", registrar)
+    staff.sign_in("pat@example.edu")
+    return staff
+
+
+@pytest.fixture
+def number(rows: Rows, registrar: Client) -> Sender:
+    credential = Credential(
+        client_id=registrar.id, name="main", account_sid="AC" + "0" * 32, auth_token="secret"
+    )
+    rows.add(credential)
+    number = Sender(
+        client_id=registrar.id, credential_id=credential.id, kind=SenderKind.TWILIO,
+        address="+13195550100", rate=1.0,
+    )  # fmt: skip
+    rows.add(number)
+    return number
+
+
+def write(staff: Staff, body: str, **more: str) -> str:
+    """Write a canned reply called `away` and return the path of its page."""
+    answer = staff.send(NEW, name="away", body=body, media=more.get("media", ""))
+    assert answer.status_code == 302, answer.get_data(as_text=True)
+    return str(answer.headers["Location"])
+
+
+def shown(staff: Staff, path: str) -> str:
+    answer = staff.http.get(path)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return str(answer.get_data(as_text=True))
+
+
+def test_a_reply_is_written_and_listed(pat: Staff, rows: Rows) -> None:
+    path = write(pat, "Please call 319-335-0000.\r\nThank you.")
+    assert rows.one(TemplateVersion).body == "Please call 319-335-0000.\nThank you."
+    assert rows.one(TemplateVersion).created_by == "pat@example.edu"
+    assert "away" in shown(pat, f"{HOME}/replies")
+    page = shown(pat, path)
+    assert "Not in use yet" in page
+    assert "1 segment" in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"name": "", "body": "hello"}, "needs a name"),
+        ({"name": "away", "body": "  "}, "is empty"),
+        ({"name": "away", "body": "Hi {{ toName"}, "Line 1"),
+        ({"name": "away", "body": "x" * 1601}, "1601 characters"),
+        ({"name": "away", "body": "hi", "media": "ftp://example.edu/a.png"}, "https"),
+    ],
+    ids=["no name", "empty", "broken braces", "too long", "no web address"],
+)
+def test_what_cannot_be_saved_is_said_and_nothing_typed_is_lost(
+    pat: Staff, rows: Rows, fields: dict[str, str], said: str
+) -> None:
+    answer = pat.send(NEW, **{"media": "", **fields})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert said in page
+    assert fields["body"].strip()[:1500] in page
+    assert rows.count(Template) == 0
+
+
+def test_a_name_is_taken_once(pat: Staff) -> None:
+    write(pat, "one")
+    answer = pat.send(NEW, name="away", body="two", media="")
+    assert answer.status_code == 422
+    assert "There is a “away” already" in answer.get_data(as_text=True)
+
+
+def test_saving_makes_versions_and_an_older_one_comes_back(pat: Staff, rows: Rows) -> None:
+    path = write(pat, "first words")
+    pat.send(path, body="second words", media="")
+    pat.send(path, body="second words", media="")
+    assert rows.count(TemplateVersion) == 2, "the same words make no new version"
+    pat.send(f"{path}/restore/1", seen_at=path)
+    bodies = rows.all(select(TemplateVersion.body).order_by(TemplateVersion.number))
+    assert list(bodies) == ["first words", "second words", "first words"]
+    assert rows.one(Template).current_version == 3
+
+
+def test_the_counter_counts_as_twilio_bills(pat: Staff) -> None:
+    token = pat.token(NEW)
+
+    def preview(body: str) -> str:
+        data = {"csrf_token": token, "body": body, "media": ""}
+        answer = pat.http.post(f"{HOME}/templates/preview/reply", data=data)
+        return str(answer.get_data(as_text=True))
+
+    assert "1 segment<" in preview("a" * 160)
+    assert "2 segments<" in preview("a" * 161)
+    curly = preview("It’s closed")
+    assert "UCS-2" in curly
+    assert "write <code>&#39;</code> instead" in curly
+    assert "[toName]" in preview("Hi {{ toName }}")
+    assert "&lt;Response&gt;" in preview("Hi")
+
+
+def test_what_a_number_uses_cannot_be_deleted(pat: Staff, rows: Rows, number: Sender) -> None:
+    path = write(pat, "hello")
+    template = rows.one(Template)
+    rows.add(
+        Route(
+            client_id=number.client_id, sender_id=number.id, channel=Channel.SMS,
+            handler=Handler.AUTO_REPLY, template_id=template.id, updated_by="pat@example.edu",
+        )
+    )  # fmt: skip
+    assert "Used by" in shown(pat, path)
+    answer = pat.send(f"{path}/delete", seen_at=path)
+    assert answer.status_code == 302
+    assert "cannot be deleted" in shown(pat, path)
+    assert rows.count(Template) == 1
+
+
+def test_what_nothing_uses_can_be_deleted(pat: Staff, rows: Rows) -> None:
+    path = write(pat, "hello")
+    pat.send(f"{path}/delete", seen_at=path)
+    assert rows.count(Template) == 0
+    assert rows.count(TemplateVersion) == 0
+
+
+def test_a_test_goes_to_ones_own_phone(pat: Staff, rows: Rows, number: Sender) -> None:
+    path = write(pat, "Hi {{ toName }}")
+    pat.send(f"{path}/test", seen_at=path, phone="(319) 555-0142", sender=number.id)
+    sent = rows.one(Message)
+    assert (sent.to, sent.body) == ("+13195550142", "Hi [toName]")
+    pat.send(f"{path}/test", seen_at=path, phone="12", sender=number.id)
+    assert rows.count(Message) == 1
+    pat.send(f"{path}/test", seen_at=path, phone="3195550142", sender="somebody else's")
+    assert rows.count(Message) == 1
+
+
+def test_another_clients_templates_do_not_exist(pat: Staff, rows: Rows) -> None:
+    other = Client(name="bursar", owner_email="bursar@example.edu")
+    rows.add(other)
+    theirs = Template(client_id=other.id, name="secret", kind="reply", current_version=1)
+    rows.add(theirs)
+    rows.add(TemplateVersion(template_id=theirs.id, number=1, body="private", created_by="someone"))
+    path = f"{HOME}/templates/{theirs.id}"
+    assert pat.http.get(path).status_code == 404
+    for action in ("delete", "restore/1", "test"):
+        answer = pat.send(f"{path}/{action}", seen_at="/staff/account")
+        assert answer.status_code == 404
+    assert "private" not in shown(pat, f"{HOME}/replies")
