@@ -227,7 +227,10 @@ function exchange(row) {
   const good = row.status !== null && row.status < 400;
   const path = row.url.replace(/^https?:\/\/[^/]+/, "");
   const attempt = row.attempt > 1 ? ` (try ${row.attempt})` : "";
-  return entry(`${row.kind}${attempt}`, row.status === null ? "failed" : String(row.status), good,
+  const values = Object.fromEntries(row.params);
+  const words = values.MessageStatus || (row.kind.startsWith("call") && values.CallStatus)
+    || (values.Body && `“${values.Body.slice(0, 40)}”`) || values.RecordingStatus || "";
+  return entry(`${row.kind}${attempt} ${words}`, row.status === null ? "failed" : String(row.status), good,
     `${row.ms} ms · ${clock(row.at)}`,
     make("p", { class: "quiet" }, `${row.method} ${path}`),
     row.error ? make("p", { class: "bad" }, row.error) : null,
