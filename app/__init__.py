@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 import config
-from app import api, cli, extensions, health, inbound, logging, problems, staff
+from app import api, cli, extensions, health, inbound, links, logging, problems, staff
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
@@ -21,7 +21,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     logging.init_app(app, settings)
     extensions.init_app(app, settings)
     problems.init_app(app)
-    for blueprint in (health.blueprint, *inbound.blueprints, *api.blueprints):
+    for blueprint in (health.blueprint, *inbound.blueprints, *links.blueprints, *api.blueprints):
         app.register_blueprint(blueprint)
     staff.init_app(app)
     cli.init_app(app)

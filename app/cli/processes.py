@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import wake
 from app.extensions import current_settings, db, redis_client
+from app.maintenance import retention
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +80,10 @@ class Task:
 
 def tasks() -> tuple[Task, ...]:
     """Return what the clock does, most frequent first."""
-    return (Task("wake send", 1.0, partial(wake_drain, "send")),)
+    return (
+        Task("wake send", 1.0, partial(wake_drain, "send")),
+        Task("retention", 30.0, retention.tick),
+    )
 
 
 def wake_drain(name: str) -> None:

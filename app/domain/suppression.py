@@ -49,8 +49,8 @@ def suppress(
         index_elements=[entry.list_id, entry.phone, entry.scope, entry.source],
         set_={"since": added.excluded.since, "lifted_at": None},
         where=entry.lifted_at.is_not(None) & (entry.lifted_at <= added.excluded.since),
-    )
-    return _changed(session.execute(statement)) > 0
+    ).returning(entry.id)
+    return session.scalar(statement) is not None
 
 
 def lift(

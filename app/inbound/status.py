@@ -8,11 +8,11 @@ import structlog
 from flask import Blueprint, Response
 from werkzeug.exceptions import BadRequest, Forbidden
 
-from app.domain import statuses
+from app.domain import metrics, statuses
 from app.domain.statuses import Report
 from app.extensions import db, unit_of_work
 from app.inbound import errors
-from app.inbound.webhook import Webhook, received
+from app.inbound.webhook import Webhook, is_id, received
 from app.models.credential import Credential
 from app.models.message import Message
 from app.models.route import Channel
@@ -29,8 +29,9 @@ _KEPT = ("RawDlrDoneDate", "MessagingServiceSid", "From", "ChannelStatusMessage"
 @blueprint.post("/inbound/sms/status/<message_id>")
 def sms_status(message_id: str) -> Response:
     """Take one report. Its order, repeats and unknown words are harmless."""
-    message = db.session.get(Message, message_id)
+    message = db.session.get(Message, message_id) if is_id(message_id) else None
     if message is None or message.destination is not Channel.SMS:
+        metrics.unknown_ids.labels("sms_status").inc()
         log.warning("status of a message that is not ours", message=message_id)
         return Response(status=204)
     webhook = received()

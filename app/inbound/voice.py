@@ -45,10 +45,11 @@ def receive() -> Response:
 @blueprint.post("/dialed/<incoming_id>")
 def dialed(incoming_id: str) -> Response:
     """Note how the call that we forwarded to ended, and tell the caller if nobody took it."""
-    request = webhook.received()
-    call = lookup.logged_call(db.session(), id=incoming_id)
+    known = webhook.is_id(incoming_id)
+    call = lookup.logged_call(db.session(), id=incoming_id) if known else None
     if call is None:
         return _unknown("dialed")
+    request = webhook.received()
     _require_call(request, call)
     status = request.get("DialCallStatus")[:32]
     with unit_of_work() as session:

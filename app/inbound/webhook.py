@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -10,12 +11,14 @@ from flask import request
 from werkzeug.exceptions import BadRequest, Forbidden
 
 from app.extensions import current_settings
+from app.models.base import ID_LENGTH
 from app.twilio import signature
 
 MAX_BYTES = 256 * 1024
 """Largest body read; Twilio's own requests have a few kilobytes."""
 MAX_FIELDS = 1000
 IDEMPOTENCY_HEADER = "I-Twilio-Idempotency-Token"
+_ID = re.compile(f"[0-9A-Z]{{{ID_LENGTH}}}")
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -55,6 +58,11 @@ class Webhook:
         for name, value in expected.items():
             if self.get(name) != value:
                 raise Forbidden(f"{name} is not the one that this belongs to.")
+
+
+def is_id(text: str) -> bool:
+    """Tell whether ``text`` can be one of our ids; nothing else is looked up."""
+    return _ID.fullmatch(text) is not None
 
 
 def received() -> Webhook:

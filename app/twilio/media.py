@@ -84,6 +84,15 @@ def fetch_media(
     raise MediaUnavailable(f"The file's address redirects more than {MAX_REDIRECTS} times.", True)
 
 
+def is_twilio_url(url: str, base_url: str | None = None) -> bool:
+    """Tell whether `url` is at Twilio, or at `base_url` where that stands for Twilio."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return _is_twilio(parts) or (base_url is not None and _is_trusted(parts, base_url))
+
+
 def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)

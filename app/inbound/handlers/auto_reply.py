@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain import phones, suppression, templates
+from app.domain import contacts, notices, phones, suppression, templates
 from app.extensions import current_settings
 from app.inbound.handlers import Answer, Reply, TextContext
 from app.inbound.lookup import Number, table
@@ -16,6 +17,7 @@ from app.inbound.parsing import Arrival
 from app.models.base import new_id
 from app.models.incoming import Outcome
 from app.models.message import Direction, Message
+from app.models.sender import Sender
 from app.twiml import messaging
 from app.twiml.text import clean
 
@@ -31,8 +33,11 @@ def answer(context: TextContext) -> Answer:
     route = context.route
     if route.template_body is None:
         return failure("The route names no template to reply with. Choose one.")
+    known: dict[str, Any] = dict(attributes(context.arrival))
     try:
-        body = templates.render(route.template_body, attributes(context.arrival))
+        if not templates.placeholders(route.template_body) <= known.keys():
+            known = {**_member(context), **known}
+        body = templates.render(route.template_body, known)
     except templates.TemplateProblem as problem:
         return failure(f"The reply could not be rendered. {problem.message}")
     return reply(
@@ -43,6 +48,15 @@ def answer(context: TextContext) -> Answer:
         route.template_media,
         route.template_version_id,
     )
+
+
+def _member(context: TextContext) -> dict[str, Any]:
+    """Return the attributes of the person who was last written to at this phone, if anybody."""
+    sender = context.session.get_one(Sender, context.number.id)
+    contact = contacts.find(
+        context.session, context.number.client.id, context.arrival.from_, sender
+    )
+    return dict(contact.member or {}) if contact else {}
 
 
 def reply(
@@ -61,13 +75,7 @@ def reply(
     if reason := refusal(session, arrival, number, confirms):
         return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=reason)
     if _recent_replies(session, arrival, number) >= MAX_REPLIES:
-        return Answer(
-            messaging.empty(),
-            Outcome.LOOP_STOPPED,
-            error=f"{arrival.from_} has had {MAX_REPLIES} replies within an hour; two machines"
-            " may be answering each other.",
-            flagged=True,
-        )
+        return _loop_stopped(arrival, number)
     text = clean(body)
     if not text.strip() and not media:
         return failure("The template renders to an empty text, so there was nothing to reply.")
@@ -80,6 +88,34 @@ def reply(
     twiml = messaging.reply(text, media, status_url(message_id))
     made = Reply(message_id, text, tuple(media), template_version_id)
     return Answer(twiml, Outcome.REPLIED, reply=made)
+
+
+def _loop_stopped(arrival: Arrival, number: Number) -> Answer:
+    """Answer nothing and tell the owner, once a day for each phone and number."""
+    phone, day = arrival.from_, f"{arrival.received_at:%Y-%m-%d}"
+    reason = (
+        f"{phone} has had {MAX_REPLIES} replies within an hour; two machines may be answering"
+        " each other."
+    )
+
+    def tell(session: Session) -> None:
+        notices.notify(
+            session,
+            number.client.owner_email,
+            f"Automatic replies from {number.address} to {phone} were stopped",
+            f"{reason}\nFurther texts from {phone} are in the log of {number.client.name} and are"
+            f" not answered until an hour has fewer than {MAX_REPLIES} replies.\n",
+            dedupe_key=f"loop:{number.id}:{phone}:{day}",
+        )
+
+    return Answer(
+        messaging.empty(),
+        Outcome.LOOP_STOPPED,
+        error=reason,
+        flagged=True,
+        afterwards=tell,
+        wakes="relay",
+    )
 
 
 def attributes(arrival: Arrival) -> dict[str, str]:

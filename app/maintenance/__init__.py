@@ -1,0 +1,1 @@
+"""Keeping house: one small file per rule."""
