@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 Path = tuple[str | int, ...]
 Spec = TypeVar("Spec", bound=BaseModel)
+Found = TypeVar("Found")
 
 SECRET_FIELDS = frozenset(
     {"password", "key", "auth_token", "next_auth_token", "api_key_secret", "secret"}
@@ -58,6 +59,33 @@ class Refused(ValueError):
     def because(cls, message: str, *path: str | int, code: str = "invalid") -> Refused:
         """Make a refusal with one reason."""
         return cls([Mistake(path, message, code)])
+
+
+class Reasons:
+    """Collects the reasons of several checks, so that all are told at once."""
+
+    def __init__(self) -> None:
+        self.mistakes: list[Mistake] = []
+
+    def add(self, message: str, *path: str | int) -> None:
+        """Add a reason."""
+        self.mistakes.append(Mistake(path, message))
+
+    def get(self, look_up: Callable[..., Found], *arguments: object) -> Found | None:
+        """Return what ``look_up`` finds; what it refuses is added, and there is None."""
+        try:
+            return look_up(*arguments)
+        except Refused as refused:
+            self.mistakes.extend(refused.mistakes)
+            return None
+
+    def settle(self) -> None:
+        """Go on only if there was no reason against it.
+
+        :raises Refused: with all of them.
+        """
+        if self.mistakes:
+            raise Refused(self.mistakes)
 
 
 def parse(model: type[Spec], data: object) -> Spec:

@@ -5,14 +5,13 @@ Every rule about routes is here; the configuration file, the API and the staff p
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import named, phones
-from app.domain.mistakes import Mistake, Refused
+from app.domain.mistakes import Reasons
 from app.domain.route_specs import (
     AutoReply,
     CallForward,
@@ -35,11 +34,10 @@ from app.models.suppression import SuppressionList
 from app.models.template import TemplateKind
 
 __all__ = [
-    "RouteSpec", "clear_route", "conflict", "describe", "find_route", "parse", "save_route",
+    "RouteSpec", "check",
+    "clear_route", "conflict", "describe", "find_route", "parse", "save_route",
     "sentence", "shape",
 ]  # fmt: skip
-
-Found = TypeVar("Found")
 
 
 def find_route(session: Session, sender: Sender, channel: Channel) -> Route | None:
@@ -79,6 +77,14 @@ def save_route(
     return route
 
 
+def check(session: Session, sender: Sender, channel: Channel, spec: RouteSpec) -> None:
+    """Look whether the route could be saved, without saving it.
+
+    :raises Refused: with every reason at once.
+    """
+    _resolve(session, sender, channel, spec)
+
+
 def clear_route(session: Session, sender: Sender, channel: Channel) -> bool:
     """Take the route away, so that a neutral answer is given; return whether there was one."""
     route = find_route(session, sender, channel)
@@ -112,36 +118,18 @@ _EXCLUSIVE = (
 )
 
 
-class _Reasons:
-    """Collects the reasons of several look-ups, so that all are reported at once."""
-
-    def __init__(self) -> None:
-        self.mistakes: list[Mistake] = []
-
-    def add(self, message: str, *path: str | int) -> None:
-        self.mistakes.append(Mistake(path, message))
-
-    def get(self, look_up: Callable[..., Found], *arguments: object) -> Found | None:
-        try:
-            return look_up(*arguments)
-        except Refused as refused:
-            self.mistakes.extend(refused.mistakes)
-            return None
-
-
 def _resolve(session: Session, sender: Sender, channel: Channel, spec: RouteSpec) -> dict[str, Any]:
     """Return the columns of the route, having checked everything about it."""
-    reasons = _Reasons()
+    reasons = Reasons()
     if refusal := _sender_refusal(sender, channel):
         reasons.add(refusal)
     columns = _columns(session, sender, channel, spec, reasons)
-    if reasons.mistakes:
-        raise Refused(reasons.mistakes)
+    reasons.settle()
     return columns
 
 
 def _columns(
-    session: Session, sender: Sender, channel: Channel, spec: RouteSpec, reasons: _Reasons
+    session: Session, sender: Sender, channel: Channel, spec: RouteSpec, reasons: Reasons
 ) -> dict[str, Any]:
     match spec:
         case AutoReply():
@@ -179,7 +167,7 @@ def _sender_refusal(sender: Sender, channel: Channel) -> str | None:
 
 
 def _auto_reply(
-    session: Session, sender: Sender, spec: AutoReply, reasons: _Reasons
+    session: Session, sender: Sender, spec: AutoReply, reasons: Reasons
 ) -> dict[str, Any]:
     reply, client = TemplateKind.REPLY, sender.client_id
     template = reasons.get(named.template, session, client, spec.template, reply, "template")
@@ -194,7 +182,7 @@ def _auto_reply(
 
 
 def _forward_to_email(
-    session: Session, sender: Sender, spec: ForwardToEmail, reasons: _Reasons
+    session: Session, sender: Sender, spec: ForwardToEmail, reasons: Reasons
 ) -> dict[str, Any]:
     population = reasons.get(
         named.require, session, Population, sender.client_id, spec.population, "population"
@@ -211,7 +199,7 @@ def _forward_to_email(
 
 
 def _play_message(
-    session: Session, sender: Sender, spec: PlayMessage, reasons: _Reasons
+    session: Session, sender: Sender, spec: PlayMessage, reasons: Reasons
 ) -> dict[str, Any]:
     options = spec.model_dump(exclude={"handler", "recording"}, exclude_none=True)
     if spec.recording is None:
