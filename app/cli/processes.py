@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.domain import wake
 from app.extensions import current_settings, db, redis_client
 from app.maintenance import retention
+from app.outbound import sweep
 
 log = structlog.get_logger(__name__)
 
@@ -82,8 +83,16 @@ def tasks() -> tuple[Task, ...]:
     """Return what the clock does, most frequent first."""
     return (
         Task("wake send", 1.0, partial(wake_drain, "send")),
+        Task("sweep lost claims", 5.0, sweep.lost_claims),
+        Task("settle unknown sends", 5.0, partial(keep_house, "app.outbound.settle.run")),
         Task("retention", 30.0, retention.tick),
+        Task("fetch missing statuses", 600.0, partial(keep_house, "app.outbound.refresh.run")),
     )
+
+
+def keep_house(function: str) -> None:
+    """Have the worker of the queue ``house`` do what would keep the clock from its next task."""
+    wake.enqueue_job("house", function, redis_client())
 
 
 def wake_drain(name: str) -> None:

@@ -179,8 +179,8 @@ def _move_status(session: Session, message_id: str, report: Report, at: datetime
         values["error_message"] = (report.error_message or "")[:500] or None
     if report.status == "sent":
         values["sent_at"] = at
-    if report.status in _terminal(message.destination):
-        values["check_at"] = None
+    if report.status in _terminal(message.destination) and message.price is not None:
+        values["check_at"] = None  # nothing is left to ask Twilio
     moved = _set(session, and_(Message.id == message_id, newer), **values)
     if moved is None:
         return None

@@ -58,10 +58,18 @@ def enqueue_drain(name: str, connection: Redis) -> bool:
 
     :raises redis.RedisError: when Redis is away.
     """
-    drains = queue(name, connection)
-    if drains.count:
+    return enqueue_job(name, DRAINS[name], connection)
+
+
+def enqueue_job(name: str, function: str, connection: Redis) -> bool:
+    """Enqueue a job that keeps house, by dotted name, unless it is waiting already.
+
+    :raises redis.RedisError: when Redis is away.
+    """
+    jobs = queue(name, connection)
+    if any(job.func_name == function for job in jobs.jobs):
         return False
-    drains.enqueue(DRAINS[name], job_timeout=JOB_TIMEOUT, result_ttl=0, failure_ttl=3600)
+    jobs.enqueue(function, job_timeout=JOB_TIMEOUT, result_ttl=0, failure_ttl=3600)
     return True
 
 

@@ -25,7 +25,7 @@ from app.models.message import Lane, Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender
 
-CLAIM_SECONDS = 60
+CLAIM_SECONDS = 30
 """A claim that is older than this belongs to a process that died; the sweep takes it up."""
 HORIZON_US = 250_000
 """A message is claimed at most this long before its slot."""

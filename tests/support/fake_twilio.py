@@ -98,6 +98,8 @@ class FakeTwilio:
         self.plan = plan
         self.accepted: list[Accepted] = []
         self.tried: list[tuple[float, Form]] = []
+        self.refuse_look_ups = False
+        self.looked_up = 0
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -155,6 +157,9 @@ class FakeTwilio:
         self, writer: asyncio.StreamWriter, method: str, target: str, body: str, at: float
     ) -> bool:
         path = urlsplit(target).path
+        if method == "GET" and self.refuse_look_ups:
+            await self._reply(writer, 503, "<html>busy</html>")
+            return True
         if method == "GET":
             query = dict(parse_qsl(urlsplit(target).query))
             await self._reply(writer, 200, self._look_up(path, query))
@@ -194,6 +199,7 @@ class FakeTwilio:
         return made
 
     def _look_up(self, path: str, query: Form) -> dict[str, Any]:
+        self.looked_up += 1
         name = path.rsplit("/", 1)[1]
         if name != "Messages.json":
             return next(m.as_json() for m in self.accepted if f"{m.sid}.json" == name)

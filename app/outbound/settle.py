@@ -1,0 +1,196 @@
+"""What became of a POST whose answer was lost: Twilio's own log is asked, and never a second POST.
+
+A look-up adopts a SID only when there can be no doubt whose it is. A status callback, a call's
+answer request or the late answer of the POST itself may settle the message at any time before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from flask import Flask, current_app
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.domain import statuses
+from app.domain.statuses import Report
+from app.extensions import db, unit_of_work
+from app.models.base import utcnow
+from app.models.credential import Credential
+from app.models.message import Message, MessageState
+from app.models.route import Channel
+from app.outbound.send import client_of
+from app.twilio.client import TwilioClient, TwilioFailure
+from app.twilio.results import Message as TwilioMessage
+from app.twilio.segments import smart_encode
+
+log = structlog.get_logger(__name__)
+
+LOOKS = (30, 120, 600, 1800)
+"""Seconds after a POST became uncertain at which Twilio's log is asked."""
+TWILIO_AWAY = timedelta(seconds=60)
+"""When Twilio cannot be asked, that look does not count; it is made up for after this."""
+AT_ONCE = 8
+MOST = 400
+NO_TRACE = "Twilio has no trace of this message, so it was not sent; it may be sent again by hand."
+SEVERAL = (
+    "Twilio's log holds several messages that this could be; look there before sending it again."
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A message or call in Twilio's log that could be ours."""
+
+    sid: str
+    report: Report
+
+
+Search = Callable[[TwilioClient, Message], Iterator[Found]]
+
+
+def run() -> None:
+    """Look up every message whose look is due, several at once; a job of the queue ``house``."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    ids = db.session.scalars(
+        select(Message.id)
+        .where(Message.state == MessageState.UNKNOWN, Message.check_at <= utcnow())
+        .order_by(Message.check_at)
+        .limit(MOST)
+    ).all()
+    db.session.rollback()
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look-up") as pool:
+        for _ in pool.map(lambda id_: _look_up_safely(app, id_), ids):
+            pass
+
+
+def look_up(message_id: str) -> None:
+    """Ask Twilio's log about one message of unknown fate, and settle it if that is possible."""
+    message = db.session.get(Message, message_id)
+    if message is None or message.state is not MessageState.UNKNOWN:
+        return
+    credential = db.session.get_one(Credential, message.credential_id)
+    twilio = client_of(credential)
+    db.session.expunge_all()
+    db.session.rollback()
+    try:
+        found = list(SEARCHES[message.destination](twilio, message))
+    except TwilioFailure as failure:
+        log.warning("Twilio's log cannot be asked", message=message_id, error=str(failure))
+        with unit_of_work() as session:
+            _look_again(session, message, utcnow() + TWILIO_AWAY, message.checks)
+        return
+    with unit_of_work() as session:
+        _settle(session, message, found)
+
+
+def find_texts(twilio: TwilioClient, message: Message) -> Iterator[Found]:
+    """Yield the texts in Twilio's log that have this phone, sender and text, since the claim."""
+    earliest = _not_before(message)
+    service = message.from_ if message.from_.startswith("MG") else None
+    bodies = {_essence(message.body or ""), _essence(smart_encode(message.body or ""))}
+    sender = None if service else message.from_
+    for found in twilio.list_messages(to=message.to, from_=sender, limit=300, page_size=300):
+        if found.date_created is not None and found.date_created < earliest:
+            continue
+        if found.direction == "outbound-api" and _essence(found.body) in bodies:
+            if service is not None and found.messaging_service_sid != service:
+                continue
+            yield Found(
+                found.sid,
+                report_of(found),
+            )
+
+
+def report_of(found: TwilioMessage) -> Report:
+    """Return what Twilio's log says about one of our texts."""
+    return Report(
+        found.status,
+        "lookup",
+        sid=found.sid,
+        error_code=found.error_code,
+        error_message=found.error_message,
+        sender=found.from_,
+        segments=found.num_segments or None,
+        price=abs(float(found.price)) if found.price is not None else None,
+        price_unit=found.price_unit,
+    )
+
+
+SEARCHES: dict[Channel, Search] = {Channel.SMS: find_texts}
+"""How each destination is looked for; what follows from the finds is the same for all."""
+
+
+def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
+    """Adopt the only SID that can be this message's; else look again later, or give up."""
+    taken = set(
+        session.scalars(select(Message.sid).where(Message.sid.in_([one.sid for one in found])))
+    )
+    free = [one for one in found if one.sid not in taken]
+    twins = session.scalar(
+        select(Message.id)
+        .where(
+            Message.to == message.to,
+            Message.sender_id == message.sender_id,
+            Message.body == message.body,
+            Message.id != message.id,
+            Message.lane_key == message.lane_key,
+            Message.state.in_((MessageState.CLAIMED, MessageState.UNKNOWN)),
+        )
+        .limit(1)
+    )
+    if len(free) == 1 and twins is None:
+        statuses.record_report(session, message.id, free[0].report)
+        return
+    looks = message.checks + 1
+    if looks < len(LOOKS):
+        wait = timedelta(seconds=LOOKS[looks] - LOOKS[looks - 1])
+        _look_again(session, message, utcnow() + wait, looks)
+    elif free:
+        _look_again(session, message, None, looks, SEVERAL)
+    else:
+        statuses.end(
+            session,
+            message.id,
+            MessageState.FAILED,
+            before=(MessageState.UNKNOWN,),
+            reason="failed",
+            error_message=NO_TRACE,
+        )
+
+
+def _look_again(
+    session: Session, message: Message, at: datetime | None, looks: int, note: str | None = None
+) -> None:
+    values = {"check_at": at, "checks": looks}
+    session.execute(
+        update(Message)
+        .where(Message.id == message.id, Message.state == MessageState.UNKNOWN)
+        .values({**values, "error_message": note} if note else values)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _look_up_safely(app: Flask, message_id: str) -> None:
+    with app.app_context():
+        try:
+            look_up(message_id)
+        except Exception:
+            log.exception("a look-up failed; it will be tried again", message=message_id)
+        finally:
+            db.session.remove()
+
+
+def _not_before(message: Message) -> datetime:
+    """Return when the message was claimed, in Twilio's whole seconds, give or take one."""
+    claimed = message.claimed_at or message.created_at
+    return claimed.replace(microsecond=0) - timedelta(seconds=1)
+
+
+def _essence(body: str) -> str:
+    """Return a text without what Twilio adds for trial accounts or leaves out at the ends."""
+    return body.removeprefix("Sent from your Twilio trial account - ").strip()

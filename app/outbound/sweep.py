@@ -1,0 +1,42 @@
+"""What a process that died has left behind is found by state and age, however old."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from app.domain import statuses
+from app.extensions import db, unit_of_work
+from app.models.base import utcnow
+from app.models.message import Message, MessageState
+
+MOST = 500
+
+
+def lost_claims() -> int:
+    """Give up claims whose process has died: nobody knows whether their texts are out.
+
+    :returns: how many messages became ``unknown``; Twilio's log is asked about them at once.
+    """
+    now = utcnow()
+    ids = db.session.scalars(
+        select(Message.id)
+        .where(Message.state == MessageState.CLAIMED, Message.check_at <= now)
+        .limit(MOST)
+    ).all()
+    db.session.rollback()
+    if not ids:
+        return 0
+    with unit_of_work() as session:
+        ended = [
+            statuses.end(
+                session,
+                message_id,
+                MessageState.UNKNOWN,
+                before=(MessageState.CLAIMED,),
+                reason="unknown",
+                error_message="The process that sent it died; it is being looked up at Twilio.",
+                check_at=now,
+            )
+            for message_id in ids
+        ]
+    return sum(message is not None for message in ended)
