@@ -1,0 +1,270 @@
+"""One HTTP request to an address that a client chose: bounded, pinned, and believed with care.
+
+requests and urllib3 do the talking, so Host, SNI and the certificate check are theirs; the
+connection is ours (:mod:`app.outbound.relay.dial`). No redirect is followed, no proxy, netrc or
+other part of the environment is used, and nothing is tried twice.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any, cast
+
+import certifi
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from app.domain.addresses import Network
+from app.outbound.relay.deadline import Deadline
+from app.outbound.relay.dial import Dialer, DialError, Resolver, resolve_name
+
+MAX_HEADERS = 50
+MAX_HEADER_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long an exchange may take, in seconds, and how much of an answer is kept, in bytes."""
+
+    connect: float = 5.0
+    read: float = 10.0
+    total: float = 15.0
+    dns: float = 3.0
+    body: int = 16 * 1024
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is to be sent."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None = None
+
+
+@dataclass
+class Answer:
+    """What came back, or why nothing did.
+
+    ``error`` is None exactly when complete headers came within the deadline: ``blocked``, ``dns``,
+    ``connect``, ``tls``, ``timeout`` (a read), ``deadline`` (the whole) or ``connection``.
+    """
+
+    status: int | None = None
+    error: str | None = None
+    detail: str | None = None
+    """The error as a sentence."""
+    address: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    truncated: bool = False
+    """There was more, or the rest did not come."""
+    duration_ms: int = 0
+
+
+def send(
+    call: Call,
+    networks: tuple[Network, ...] = (),
+    limits: Limits = LIMITS,
+    resolver: Resolver = resolve_name,
+    trust: ssl.SSLContext | None = None,
+) -> Answer:
+    """Send ``call`` once and return what happened; never raises for what the other side does.
+
+    :param networks: exempt from the block of private addresses, and from https and port 443.
+    :param trust: whose certificates are believed; the system's and certifi's when not given.
+    """
+    started = time.monotonic()
+    answer = Answer()
+    with Deadline(limits.total) as deadline:
+        dialer = Dialer(deadline, networks, limits.connect, limits.dns, resolver)
+        try:
+            _exchange(call, dialer, limits, trust or trusted(), answer)
+        except DialError as error:
+            answer.error, answer.detail = error.kind, str(error)
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            answer.error, answer.detail = _explain(error)
+        if answer.error and deadline.fired:
+            answer.error = "deadline"
+            answer.detail = f"There was no complete answer within {limits.total:g} s."
+    answer.address = dialer.address
+    answer.duration_ms = round((time.monotonic() - started) * 1000)
+    return answer
+
+
+@lru_cache(maxsize=1)
+def trusted() -> ssl.SSLContext:
+    """Return the context that every try shares; loading the certificates takes 20 ms.
+
+    The system's store counts (``SSL_CERT_FILE`` can add an institution's own), and certifi's.
+    """
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _exchange(
+    call: Call, dialer: Dialer, limits: Limits, trust: ssl.SSLContext, answer: Answer
+) -> None:
+    prepared = requests.Request(call.method, call.url, call.headers, data=call.body).prepare()
+    adapter = _PinnedAdapter(dialer, trust)
+    # The adapter itself, not a session: that would read the environment, and would read the
+    # whole body of a redirect in order to follow it.
+    response = adapter.send(prepared, stream=True, timeout=(limits.connect, limits.read))
+    try:
+        if dialer.deadline.fired:
+            raise requests.ReadTimeout
+        answer.status = response.status_code
+        answer.headers = {
+            name[:MAX_HEADER_CHARACTERS]: _printable(value)[:MAX_HEADER_CHARACTERS]
+            for name, value in list(response.headers.items())[:MAX_HEADERS]
+        }
+        answer.body, answer.truncated = _read(response, limits.body)
+    finally:
+        response.close()
+
+
+def _read(response: requests.Response, limit: int) -> tuple[str, bool]:
+    """Read the beginning of the body, undecoded; what cuts it short does not undo the answer."""
+    kept = bytearray()
+    ended = False
+    try:
+        while len(kept) <= limit:
+            part = response.raw.read1(limit + 1 - len(kept), decode_content=False)
+            if not part:
+                ended = True
+                break
+            kept += part
+    except (HTTPError, OSError, http.client.HTTPException, ValueError):
+        ended = False
+    return _printable(bytes(kept[:limit]).decode("utf-8", "replace")), not ended
+
+
+def _printable(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL stores no NUL
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    reason = str(error)
+    if isinstance(error, requests.exceptions.SSLError):
+        return "tls", _explain_tls(reason)
+    if isinstance(error, requests.Timeout):
+        return "timeout", "The host took the connection but did not answer in time."
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)):
+        return "connection", f"The URL cannot be used: {reason[:200]}"
+    if "Connection reset" in reason:
+        return "connection", "The host broke the connection off before it had answered."
+    if "without response" in reason or "cut short" in reason:
+        return "connection", "The host closed the connection before its answer was complete."
+    return "connection", f"The answer was no valid HTTP: {_printable(reason)[:200]}"
+
+
+def _explain_tls(reason: str) -> str:
+    known = {
+        "certificate has expired": "The certificate of the host has expired; renew it.",
+        "Hostname mismatch": "The certificate is for another host name.",
+        "IP address mismatch": "The certificate is for another host.",
+        "self-signed": "The certificate is self-signed; use one from a public authority.",
+        "unable to get local issuer": "The certificate is from an unknown authority, or the server"
+        " does not send the intermediate certificates.",
+        "timed out": "The host did not complete the TLS handshake in time.",
+    }
+    for mark, sentence in known.items():
+        if mark in reason:
+            return sentence
+    return f"TLS failed: {_printable(reason)[-200:]}"
+
+
+class _PinnedAdapter(HTTPAdapter):
+    """Sends one request through a connection that our dialer opens."""
+
+    def __init__(self, dialer: Dialer, trust: ssl.SSLContext) -> None:
+        super().__init__(max_retries=0)
+        self._dialer = dialer
+        self._trust = trust
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *_: object, **__: object
+    ) -> HTTPConnectionPool:
+        """Make a pool for this one connection."""
+        host, tls = self.build_connection_pool_key_attributes(request, True)
+        pool: HTTPConnectionPool
+        if host["scheme"] == "https":
+            pool = HTTPSConnectionPool(
+                host["host"], host["port"] or 443, maxsize=1, ssl_context=self._trust,
+                cert_reqs=tls["cert_reqs"],
+            )  # fmt: skip
+            pool.ConnectionCls = partial(_PinnedHTTPS, dialer=self._dialer)  # type: ignore[assignment]
+        else:
+            pool = HTTPConnectionPool(host["host"], host["port"] or 80, maxsize=1)
+            pool.ConnectionCls = partial(_PinnedHTTP, dialer=self._dialer)  # type: ignore[assignment]
+        return pool
+
+    def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
+        """Leave the shared context as it is: it requires and checks certificates."""
+
+
+class _CompleteResponse(http.client.HTTPResponse):
+    """An answer whose headers must have ended: http.client takes a cut for their end."""
+
+    def begin(self) -> None:
+        """Read status line and headers.
+
+        :raises http.client.HTTPException: when the connection ended within them.
+        """
+        inner = self.fp
+        lines = _Lines(inner)
+        self.fp = cast(Any, lines)
+        super().begin()
+        self.fp = inner
+        if lines.last not in (b"\r\n", b"\n"):
+            raise http.client.HTTPException("the headers were cut short")
+
+
+class _Lines:
+    """A file that remembers the last line read from it."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.last = b""
+
+    def readline(self, *arguments: int) -> bytes:
+        line: bytes = self.inner.readline(*arguments)
+        self.last = line
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class _PinnedHTTP(HTTPConnection):
+    response_class = _CompleteResponse
+
+    def __init__(self, *arguments: Any, dialer: Dialer, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._dialer = dialer
+
+    def _new_conn(self) -> Any:
+        return self._dialer.dial("http", self.host, self.port)
+
+
+class _PinnedHTTPS(HTTPSConnection):
+    response_class = _CompleteResponse
+
+    def __init__(self, *arguments: Any, dialer: Dialer, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._dialer = dialer
+
+    def _new_conn(self) -> Any:
+        return self._dialer.dial("https", self.host, self.port)
