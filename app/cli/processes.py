@@ -25,6 +25,7 @@ from app.domain import wake
 from app.extensions import current_settings, db, redis_client
 from app.maintenance import retention
 from app.outbound import sweep
+from app.outbound.relay import sweep as relay
 
 log = structlog.get_logger(__name__)
 
@@ -47,10 +48,11 @@ def worker(queue: str) -> None:
                 app, [name], connection=connection, serializer=JSONSerializer,
                 log_job_description=False,
             ).work(logging_level="WARNING")  # fmt: skip
-            return
+            break
         except RedisError as error:
             log.warning("Redis is away; trying again", queue=queue, error=str(error))
             wake.stopping.wait(1)
+    wake.finish()
 
 
 class DrainWorker(SimpleWorker):
@@ -82,9 +84,11 @@ class Task:
 def tasks() -> tuple[Task, ...]:
     """Return what the clock does, most frequent first."""
     return (
+        Task("wake the relay", 1.0, relay.wake_due),
         Task("wake send", 1.0, partial(wake_drain, "send")),
         Task("sweep lost claims", 5.0, sweep.lost_claims),
         Task("settle unknown sends", 5.0, partial(keep_house, "app.outbound.settle.run")),
+        Task("sweep the relay", 5.0, relay.sweep),
         Task("retention", 30.0, retention.tick),
         Task("fetch missing statuses", 600.0, partial(keep_house, "app.outbound.refresh.run")),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,14 +12,12 @@ from sqlalchemy.orm import Session
 
 from app.domain import named, urls
 from app.domain.mistakes import Mistake, Refused
+from app.domain.plain_urls import PLACEHOLDER
 from app.domain.route_specs import Name, Spec
 from app.models.communication import Callback, CallbackEvent, Communication
 from app.models.credential import SavedCredential
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message
-
-PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
-"""A placeholder of a plain URL: ``{{ batchId }}``, a field of the event or of the member."""
 
 
 def _plain_url(url: str) -> str:

@@ -6,6 +6,7 @@ One row per client, phone and sender, so that the look-up costs the same however
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import case, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -13,7 +14,18 @@ from sqlalchemy.orm import Session
 
 from app.models.last_contact import LastContact
 from app.models.message import Message
-from app.models.sender import Sender
+
+
+class InService(Protocol):
+    """A number, by its ids: a sender, or what is known of it on the fast path."""
+
+    @property
+    def id(self) -> str:
+        """The sender's id."""
+
+    @property
+    def service_id(self) -> str | None:
+        """The messaging service that it is in."""
 
 
 def remember(session: Session, message: Message, at: datetime) -> None:
@@ -46,7 +58,7 @@ def remember(session: Session, message: Message, at: datetime) -> None:
     )
 
 
-def find(session: Session, client_id: str, phone: str, sender: Sender) -> LastContact | None:
+def find(session: Session, client_id: str, phone: str, sender: InService) -> LastContact | None:
     """Return the last contact with ``phone``, or None if it was never written to.
 
     What was sent from the number itself or from its messaging service comes first, the newer of

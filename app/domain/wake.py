@@ -36,6 +36,20 @@ COALESCE_SECONDS = 0.02
 stopping = threading.Event()
 """Set when this worker process was asked to stop; a drain then ends within a second or two."""
 
+_on_stop: list[Callable[[], object]] = []
+
+
+def on_stop(finish: Callable[[], object]) -> None:
+    """Have ``finish`` called when this worker process ends: it takes a few seconds at most."""
+    _on_stop.append(finish)
+
+
+def finish() -> None:
+    """End what the drains of this process have left running."""
+    stopping.set()
+    while _on_stop:
+        _on_stop.pop()()
+
 
 def queue(name: str, connection: Redis) -> Queue:
     """Return the RQ queue ``name``; jobs are JSON, because a pickle can run code."""

@@ -61,6 +61,7 @@ def serving(
         yield server
     finally:
         ended.set()
+        listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which would serve one more
         listener.close()
 
 

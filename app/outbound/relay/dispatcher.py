@@ -1,0 +1,142 @@
+"""The threads of one worker process that make the tries.
+
+A thread goes on claiming until nothing is due, so a delivery that comes while others hang is not
+waited for by anybody. Tries to endpoints that have just failed, and mails, may hold a part of the
+threads only.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import suppress
+
+import structlog
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.domain import wake
+from app.extensions import db, unit_of_work
+from app.models.base import utcnow
+from app.outbound.relay import sweep
+from app.outbound.relay.attempt import attempt
+from app.outbound.relay.claim import Lease, Room, claim, something_due
+
+log = structlog.get_logger(__name__)
+
+THREADS = 24
+FOR_SUSPECTS = 12
+FOR_MAIL = 6
+CLAIM_PAUSES = (0.003, 0.006, 0.012, 0.025, 0.05)
+"""Seconds between looks when what is due is locked by somebody."""
+GRACE_SECONDS = 4.0
+"""How long a worker that stops waits for its tries; then it gives them back."""
+
+
+class Dispatcher:
+    """Claims what is due and works on it, several at a time."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._threads = 0
+        self._leases: set[Lease] = set()
+        self._changed = threading.Condition()
+
+    def start_due(self) -> int:
+        """Start a thread for everything that is due and fits in; return how many. Never waits."""
+        started = 0
+        while self._enter():
+            lease = None
+            try:
+                lease = self._claim()
+            finally:
+                if lease is None:
+                    self._leave()
+            if lease is None:
+                break
+            started += 1
+            threading.Thread(target=self._work, args=(lease,), name="relay", daemon=True).start()
+        return started
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait until no thread is at work; return whether that came about."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._threads, seconds)
+
+    def finish(self) -> None:
+        """End within seconds: wait a little, then give back what is still under way.
+
+        What was given back may have arrived: it is sent again, with the same id.
+        """
+        if self.wait_idle(GRACE_SECONDS):
+            return
+        with self._changed:
+            unfinished = tuple(self._leases)
+        with self._app.app_context(), suppress(SQLAlchemyError):
+            for lease in unfinished:
+                sweep.give_back(lease, "The worker was stopped during this try.")
+
+    def _enter(self) -> bool:
+        with self._changed:
+            if wake.stopping.is_set() or self._threads >= THREADS:
+                return False
+            self._threads += 1
+            return True
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._threads -= 1
+            self._changed.notify_all()
+
+    def _work(self, lease: Lease | None) -> None:
+        try:
+            while lease is not None:
+                try:
+                    attempt(self._app, lease)
+                finally:
+                    with self._changed:
+                        self._leases.discard(lease)
+                lease = None if wake.stopping.is_set() else self._claim()
+        except SQLAlchemyError as error:
+            # What was claimed is given back when its lease is over, and the clock wakes us.
+            log.warning("the database is away; a try is over", error=type(error).__name__)
+        finally:
+            self._leave()
+
+    def _claim(self) -> Lease | None:
+        """Claim something that is due.
+
+        Its endpoint may be locked for a moment, by a try that ends or an event that is being
+        recorded: then look again.
+        """
+        for pause in CLAIM_PAUSES:
+            with self._app.app_context():
+                now = utcnow()
+                room = self._room()
+                if not something_due(db.session(), now, room):
+                    return None
+                with unit_of_work() as session:
+                    lease = claim(session, now, room)
+            if lease is not None:
+                with self._changed:
+                    self._leases.add(lease)
+                return lease
+            time.sleep(pause)
+        return None
+
+    def _room(self) -> Room:
+        with self._changed:
+            mails = sum(lease.is_mail for lease in self._leases)
+            suspects = sum(lease.is_suspect for lease in self._leases)
+        return Room(mail=mails < FOR_MAIL, suspects=suspects < FOR_SUSPECTS)
+
+
+def dispatcher_of(app: Flask) -> Dispatcher:
+    """Return this process's dispatcher: threads do not survive a fork."""
+    kept: tuple[int, Dispatcher] | None = app.extensions.get("relay")
+    if kept is None or kept[0] != os.getpid():
+        kept = (os.getpid(), Dispatcher(app))
+        app.extensions["relay"] = kept
+        wake.on_stop(kept[1].finish)
+    return kept[1]

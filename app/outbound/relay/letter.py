@@ -1,0 +1,38 @@
+"""What one try sends: read from the database before, because no transaction waits for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class MediaFile:
+    """Something that a person sent along: at Twilio, and under our own link."""
+
+    code: str
+    url: str
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An event with all that its sending needs."""
+
+    event_id: str
+    type: str
+    body: str
+    context: dict[str, Any]
+    created_at: datetime
+    url: str
+    """The endpoint's URL or e-mail address."""
+    method: str = "POST"
+    secrets: tuple[str, ...] = ()
+    """Of a webhook: its signing secrets, the current one first."""
+    login: tuple[str, str] | None = None
+    """Of a plain URL: user name and password."""
+    media: tuple[MediaFile, ...] = ()
+    """Of a mail: what is to be attached or linked."""
+    twilio: tuple[str, str] | None = None
+    """Of a mail: the log-in with which its media are fetched from Twilio."""

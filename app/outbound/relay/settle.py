@@ -1,0 +1,152 @@
+"""Writing down what came of a try: the attempt, the delivery, and the endpoint's health, at once.
+
+The endpoint's row is locked first, as when claiming. A try whose lease has passed to somebody else
+is written down and changes nothing, except that a success is believed whenever it comes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.models.base import utcnow
+from app.models.delivery import (
+    BY_HAND,
+    AttemptTrigger,
+    Delivery,
+    DeliveryAttempt,
+    DeliveryState,
+)
+from app.models.endpoint import DisabledReason, Endpoint, EndpointState
+from app.outbound.relay import alerts, schedule
+from app.outbound.relay.claim import Lease
+from app.outbound.relay.outcome import Outcome
+
+log = structlog.get_logger(__name__)
+
+_HEALTH = tuple(field.name for field in dataclasses.fields(schedule.Health))
+
+
+def settle(session: Session, lease: Lease, outcome: Outcome, started_at: datetime) -> None:
+    """Write down the outcome of the try that ``lease`` gave the right to."""
+    now = utcnow()
+    delivery, endpoint = lock(session, lease.delivery_id)
+    attempt = _attempt(delivery, lease, outcome, started_at)
+    session.add(attempt)
+    if delivery.lease_token != lease.token:
+        _settle_late(delivery, outcome, now)
+        return
+    trigger = delivery.trigger
+    endpoint.in_flight = max(0, endpoint.in_flight - 1)
+    delivery.lease_token = delivery.lease_until = None
+    delivery.trigger, delivery.requested_by = AttemptTrigger.AUTO, None
+    delivery.last_status = outcome.status
+    delivery.last_error = outcome.detail[:500] if outcome.detail else None
+    _judge(endpoint, outcome, now, by_hand=trigger in BY_HAND)
+    if outcome.succeeded:
+        delivery.state, delivery.delivered_at = DeliveryState.DELIVERED, now
+        return
+    delivery.failures += 1
+    if outcome.is_gone and endpoint.state is not EndpointState.DISABLED:
+        disable(session, endpoint, DisabledReason.GONE, now)
+    _plan_next(session, delivery, endpoint, outcome, now, last=trigger is AttemptTrigger.PING)
+    attempt.next_attempt_at = delivery.next_attempt_at
+
+
+def disable(session: Session, endpoint: Endpoint, reason: DisabledReason, now: datetime) -> None:
+    """Disable an endpoint, hold what waits for it, and tell the client's owner."""
+    endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, reason
+    endpoint.changed_at = now
+    endpoint.open_until = None
+    session.execute(
+        update(Delivery)
+        .where(Delivery.endpoint_id == endpoint.id, Delivery.state == DeliveryState.PENDING)
+        .values(state=DeliveryState.HELD, next_attempt_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    alerts.disabled(session, endpoint)
+    log.warning("endpoint disabled", endpoint=endpoint.id, reason=reason.value)
+
+
+def lock(session: Session, delivery_id: str) -> tuple[Delivery, Endpoint]:
+    """Lock a delivery's endpoint and then the delivery, and return both as they are now."""
+    endpoint_id = select(Delivery.endpoint_id).where(Delivery.id == delivery_id).scalar_subquery()
+    endpoint = session.scalars(
+        select(Endpoint)
+        .where(Endpoint.id == endpoint_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).one()
+    delivery = session.scalars(
+        select(Delivery)
+        .where(Delivery.id == delivery_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    return delivery, endpoint
+
+
+def _settle_late(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
+    log.warning("a try came back after its lease", delivery=delivery.id, error=outcome.error)
+    if outcome.succeeded and delivery.state is DeliveryState.PENDING:
+        delivery.state, delivery.delivered_at = DeliveryState.DELIVERED, now
+        delivery.next_attempt_at = delivery.last_error = None
+        delivery.last_status = outcome.status
+
+
+def _attempt(
+    delivery: Delivery, lease: Lease, outcome: Outcome, started_at: datetime
+) -> DeliveryAttempt:
+    return DeliveryAttempt(
+        delivery_id=delivery.id,
+        number=lease.number,
+        trigger=delivery.trigger,
+        requested_by=delivery.requested_by,
+        started_at=started_at,
+        duration_ms=outcome.duration_ms,
+        url=outcome.url[:2048],
+        address=outcome.address,
+        request_headers=outcome.request_headers,
+        status=outcome.status,
+        error=outcome.error,
+        detail=outcome.detail[:500] if outcome.detail else None,
+        response_headers=outcome.response_headers,
+        response_body=outcome.response_body,
+        truncated=outcome.truncated,
+    )
+
+
+def _judge(endpoint: Endpoint, outcome: Outcome, now: datetime, *, by_hand: bool) -> None:
+    """Bring the endpoint's health up to date; a failure of a try by hand does not count."""
+    health = schedule.Health(**{name: getattr(endpoint, name) for name in _HEALTH})
+    if outcome.succeeded:
+        health = schedule.after_success(health, now)
+    elif by_hand or outcome.error == "lost":  # our own process died: no fault of the endpoint
+        return
+    else:
+        asked = outcome.wait if outcome.status in (429, 503) else None
+        tripping = schedule.trips(outcome.error, outcome.status) and not outcome.permanent
+        health = schedule.after_failure(health, now, tripping=tripping, wait=asked)
+    for name in _HEALTH:
+        setattr(endpoint, name, getattr(health, name))
+
+
+def _plan_next(
+    session: Session, delivery: Delivery, endpoint: Endpoint, outcome: Outcome, now: datetime,
+    *, last: bool,
+) -> None:  # fmt: skip
+    wait = None if last or outcome.permanent else schedule.delay(delivery.failures)
+    if wait is not None:
+        wait = max(wait, outcome.wait or timedelta(0))
+    if endpoint.state is EndpointState.DISABLED and not last:
+        delivery.state, delivery.next_attempt_at = DeliveryState.HELD, None
+    elif wait is None or now + wait > delivery.give_up_at:
+        delivery.state, delivery.next_attempt_at = DeliveryState.EXHAUSTED, None
+        if not last:
+            alerts.exhausted(session, delivery, endpoint)
+    else:
+        delivery.state, delivery.next_attempt_at = DeliveryState.PENDING, now + wait

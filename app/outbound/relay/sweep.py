@@ -1,0 +1,169 @@
+"""What nobody is working on any more: leases of dead processes, counters, what is too old."""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from app.domain import wake
+from app.extensions import db, redis_client, unit_of_work
+from app.models.base import utcnow
+from app.models.delivery import Delivery, DeliveryState
+from app.models.endpoint import (
+    DisabledReason,
+    Endpoint,
+    EndpointKind,
+    EndpointSecret,
+    EndpointState,
+)
+from app.outbound.relay import alerts, schedule, settle
+from app.outbound.relay.claim import Lease, something_due
+from app.outbound.relay.outcome import Outcome
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 100
+
+
+def wake_due() -> bool:
+    """Wake the relay's worker if something is due; the clock asks every second."""
+    if not something_due(db.session(), utcnow()):
+        return False
+    return wake.enqueue_drain("relay", redis_client())
+
+
+def sweep() -> None:
+    """Put right what a dead process left behind, give up what is too old, warn and disable."""
+    release_expired()
+    recount()
+    expire()
+    judge_failing()
+    forget_secrets()
+
+
+def release_expired() -> int:
+    """Give back what was claimed by processes that died; return how many."""
+    now = utcnow()
+    expired = db.session.execute(
+        select(Delivery.id, Delivery.lease_token, Delivery.attempts)
+        .where(Delivery.state == DeliveryState.IN_FLIGHT, Delivery.lease_until < now)
+        .order_by(Delivery.lease_until)
+        .limit(AT_ONCE)
+    ).all()
+    for delivery_id, token, number in expired:
+        lease = Lease(delivery_id, token or "", number, is_mail=False, is_suspect=False)
+        give_back(lease, "The process that made this try ended before it knew the result.")
+    if expired:
+        log.warning("tries were lost and are made again", count=len(expired))
+    return len(expired)
+
+
+def give_back(lease: Lease, why: str) -> None:
+    """Write a try down as lost, if its lease is still the valid one; it is made again."""
+    with unit_of_work() as session:
+        delivery, endpoint = settle.lock(session, lease.delivery_id)
+        if delivery.lease_token == lease.token:
+            started = delivery.lease_until or utcnow()
+            settle.settle(
+                session, lease, Outcome(endpoint.url, error="lost", detail=why),
+                min(started, utcnow()),
+            )  # fmt: skip
+
+
+def recount() -> int:
+    """Correct the counters of tries under way; return how many were wrong."""
+    wrong = db.session.scalars(
+        select(Endpoint.id).where(Endpoint.in_flight > 0, Endpoint.in_flight != _under_way())
+    ).all()
+    for endpoint_id in wrong:
+        with unit_of_work() as session:
+            # First the lock, then the count: a claim in between would be forgotten.
+            session.execute(
+                select(Endpoint.id)
+                .where(Endpoint.id == endpoint_id)
+                .with_for_update(key_share=True)
+            )
+            session.execute(
+                update(Endpoint)
+                .where(Endpoint.id == endpoint_id)
+                .values(in_flight=_under_way())
+                .execution_options(synchronize_session=False)
+            )
+    return len(wrong)
+
+
+def expire() -> int:
+    """Give up what could not be delivered in 96 hours; return how many.
+
+    A pause does not count: when it ends, the time is prolonged by its length.
+    """
+    late = db.session.scalars(
+        select(Delivery.id)
+        .join(Endpoint, Endpoint.id == Delivery.endpoint_id)
+        .where(
+            Delivery.state == DeliveryState.PENDING,
+            Delivery.give_up_at < utcnow(),
+            Endpoint.state == EndpointState.ACTIVE,
+        )
+        .limit(AT_ONCE)
+    ).all()
+    for delivery_id in late:
+        with unit_of_work() as session:
+            delivery, endpoint = settle.lock(session, delivery_id)
+            if delivery.state is DeliveryState.PENDING and endpoint.state is EndpointState.ACTIVE:
+                delivery.state, delivery.next_attempt_at = DeliveryState.EXHAUSTED, None
+                alerts.exhausted(session, delivery, endpoint)
+    return len(late)
+
+
+def judge_failing() -> None:
+    """Warn owners of endpoints that have been failing for long, and disable after five days.
+
+    Not mail addresses: one that does not exist gives itself away with each mail.
+    """
+    failing = db.session.scalars(
+        select(Endpoint.id).where(
+            Endpoint.first_failure_at < utcnow() - schedule.WARN_AFTER[0],
+            Endpoint.state == EndpointState.ACTIVE,
+            Endpoint.kind != EndpointKind.EMAIL,
+        )
+    ).all()
+    for endpoint_id in failing:
+        with unit_of_work() as session:
+            _judge(session, endpoint_id)
+
+
+def forget_secrets() -> None:
+    """Delete the signing secrets whose overlap is over."""
+    over = (EndpointSecret.expires_at.isnot(None)) & (EndpointSecret.expires_at < utcnow())
+    if db.session.scalar(select(EndpointSecret.id).where(over).limit(1)):
+        with unit_of_work() as session:
+            session.execute(delete(EndpointSecret).where(over))
+
+
+def _judge(session: Session, endpoint_id: str) -> None:
+    endpoint = session.get_one(
+        Endpoint, endpoint_id, with_for_update={"key_share": True}, populate_existing=True
+    )
+    now = utcnow()
+    health = schedule.Health(first_failure_at=endpoint.first_failure_at)
+    if endpoint.state is not EndpointState.ACTIVE:
+        return
+    if schedule.must_be_disabled(health, now):
+        settle.disable(session, endpoint, DisabledReason.FAILING, now)
+        return
+    due = schedule.warnings_due(health, now)
+    if due > endpoint.warnings_sent:
+        endpoint.warnings_sent = due
+        alerts.failing(session, endpoint)
+
+
+def _under_way() -> object:
+    return (
+        select(func.count())
+        .select_from(Delivery)
+        .where(Delivery.endpoint_id == Endpoint.id, Delivery.state == DeliveryState.IN_FLIGHT)
+        .correlate(Endpoint)
+        .scalar_subquery()
+    )
