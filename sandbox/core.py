@@ -42,7 +42,7 @@ class Sandbox:
         self.delays = Delays()
         self.clock = Clock(settings.speed)
         self.scheduler = Scheduler(self.clock)
-        self.pool = ThreadPoolExecutor(64, thread_name_prefix="sandbox")
+        self.pool = ThreadPoolExecutor(200, thread_name_prefix="sandbox")
         self.inboxes: dict[str, SimpleQueue[tuple[str, ...]]] = {}
         self._caller = Caller(self._record, self.store.next_number)
 
@@ -136,13 +136,17 @@ class Sandbox:
                 self.alert(answer.code, answer.error, sid, url)
         return None
 
-    def fetch_media(self, url: str, sid: str) -> Answer | None:
+    def fetch_sound(self, url: str, sid: str) -> Answer | None:
         """Fetch a sound for <Play>, without Twilio's parameters; an Answer only if it failed."""
         answer = self._caller.fetch("", url, "GET", (), "sound", sid)
         if answer.code is None and not answer.content_type.startswith("audio/"):
             answer.code = 12300
             answer.error = f"Invalid Content-Type {answer.content_type or '(none)'} of a sound."
         return None if answer.code in (None, 11750) else answer
+
+    def fetch_file(self, url: str, method: str, sid: str, limit: int) -> Answer:
+        """HEAD or GET of a file that a text links to, without signature or parameters."""
+        return self._caller.fetch("", url, method, (), "picture", sid, limit)
 
     def account(self, sid: str) -> Account:
         """The account with this identifier."""

@@ -73,6 +73,9 @@ MESSAGES: dict[int, str] = {
 STATUSES = {20003: 401, 20008: 403, 20404: 404, 20429: 429, 20500: 500, 20503: 503, 20009: 409}
 
 DELIVERY: dict[int, str] = {
+    11200: "HTTP retrieval failure",
+    11751: "Media Message - Media exceeds messaging provider size limit",
+    12300: "Invalid Content-Type",
     21610: "Attempt to send to unsubscribed recipient",
     30001: "Queue overflow",
     30002: "Account suspended",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from . import segments
+from . import pictures, segments
 from .clock import utcnow
 from .core import API_VERSION, Sandbox
 from .errors import DELIVERY, RestError
@@ -255,7 +255,23 @@ def _plan(box: Sandbox, message: Message, overflow: bool) -> None:
     if wait > message.validity_period:
         box.scheduler.after(message.validity_period, lambda: finish(box, message, "failed", 30001))
         return
-    box.scheduler.after(wait + box.delays.sent, lambda: _sent(box, message))
+    box.scheduler.after(wait + box.delays.sent, lambda: _leave(box, message))
+
+
+def _leave(box: Sandbox, message: Message) -> None:
+    """Its turn has come. The files of an MMS are fetched first, as Twilio does."""
+    if not message.media_urls:
+        _sent(box, message)
+        return
+
+    def fetch() -> None:
+        problem = pictures.problem(box, message)
+        if problem:
+            finish(box, message, "failed", problem)
+        else:
+            _sent(box, message)
+
+    box.submit(fetch)
 
 
 def _release(box: Sandbox, message: Message) -> None:

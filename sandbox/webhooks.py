@@ -22,6 +22,7 @@ from .signing import signature, signed_url
 
 MAX_BODY = 64 * 1024
 MAX_REDIRECTS = 10
+_BODILESS = ("GET", "HEAD")
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -59,16 +60,26 @@ class Caller:
         self._watchdog = Scheduler(Clock())
 
     def fetch(
-        self, token: str, url: str, method: str, params: Pairs, kind: str, sid: str
+        self,
+        token: str,
+        url: str,
+        method: str,
+        params: Pairs,
+        kind: str,
+        sid: str,
+        limit: int = MAX_BODY,
     ) -> Answer:
-        """One delivery with its retries, redirects and the 15 seconds that Twilio allows."""
+        """One delivery with its retries, redirects and the 15 seconds that Twilio allows.
+
+        An answer of more than `limit` bytes is an error (11750).
+        """
         try:
             bare, overrides = split(url)
         except ValueError as error:
             return Answer(url, code=11243, error=f"Bad connection override: {error}.")
         if not bare.startswith(("http://", "https://")) or not urlsplit(bare).hostname:
             return Answer(url, code=11100, error="Invalid URL format.")
-        delivery = _Delivery(self, token, kind, sid, overrides)
+        delivery = _Delivery(self, token, kind, sid, overrides, limit)
         answer = delivery.run(bare, method.upper(), params)
         answer.url = answer.url or bare
         return answer
@@ -96,13 +107,18 @@ class Caller:
 
 class _Delivery:
     def __init__(
-        self, caller: Caller, token: str, kind: str, sid: str, overrides: Overrides
+        self,
+        caller: Caller,
+        token: str,
+        kind: str,
+        sid: str,
+        overrides: Overrides,
+        limit: int,
     ) -> None:
         self.caller, self.token, self.kind, self.sid = caller, token, kind, sid
-        self.overrides = overrides
+        self.overrides, self.limit = overrides, limit
         self.deadline = time.monotonic() + overrides.total
         self.idempotency = new_sid("")
-        self.cookies = ""
 
     def run(self, url: str, method: str, params: Pairs) -> Answer:
         attempt = 0
@@ -133,25 +149,27 @@ class _Delivery:
                     return answer, None
                 url = urljoin(url, answer.headers["location"])
                 if answer.status not in (307, 308):
-                    method, params = "GET", ()
+                    method, params = "HEAD" if method == "HEAD" else "GET", ()
                 continue
-            return _judged(answer)
+            return _judged(answer, self.limit)
 
     def _send(
         self, url: str, method: str, params: Pairs, attempt: int, authorization: str
     ) -> Answer:
-        if method == "GET" and params:
+        if method in _BODILESS and params:
             parts = urlsplit(url)
             query = "&".join(filter(None, (parts.query, urlencode(params))))
             url = urlunsplit(parts._replace(query=query))
         line = self.caller.exchange(self.kind, self.sid, method, url, params)
         line.attempt = attempt
-        line.signature = signature(self.token, signed_url(url), () if method == "GET" else params)
+        line.signature = signature(
+            self.token, signed_url(url), () if method in _BODILESS else params
+        )
         started = time.monotonic()
         try:
             answer = self._talk(url, method, params, line.signature, authorization)
             line.status, line.content_type = answer.status, answer.content_type or None
-            line.body = answer.body.decode("utf-8", "replace")
+            line.body = answer.body[:MAX_BODY].decode("utf-8", "replace")
             return answer
         except Failure as failure:
             line.error = f"{failure.code}: {failure}"
@@ -174,7 +192,7 @@ class _Delivery:
         if authorization:
             headers["Authorization"] = authorization
         body = None
-        if method != "GET":
+        if method not in _BODILESS:
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
             body = urlencode(params).encode()
         connection = self._connect(parts)
@@ -183,7 +201,7 @@ class _Delivery:
         try:
             connection.request(method, target, body=body, headers=headers)
             response = connection.getresponse()
-            data = response.read(MAX_BODY + 1)
+            data = response.read(self.limit + 1)
         except TimeoutError as error:
             raise Failure(11203, "rt", "The application did not answer in time.") from error
         except (OSError, http.client.HTTPException) as error:
@@ -225,13 +243,13 @@ class _Delivery:
         return connection
 
 
-def _judged(answer: Answer) -> tuple[Answer, str | None]:
+def _judged(answer: Answer, limit: int) -> tuple[Answer, str | None]:
     if answer.status >= 400:
         answer.code = 11200
         answer.error = f"HTTP retrieval failure: the application answered {answer.status}."
         return answer, "5xx" if answer.status >= 500 else "4xx"
-    if len(answer.body) > MAX_BODY:
-        answer.code, answer.error = 11750, "The answer is larger than 64 kB."
+    if len(answer.body) > limit:
+        answer.code, answer.error = 11750, f"The answer is larger than {limit} bytes."
     return answer, None
 
 

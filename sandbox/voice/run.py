@@ -124,7 +124,7 @@ def _play(line: Line, verb: twiml.Verb) -> None:
         line.wait(0.5 * len(verb.get("digits")))
         return
     url = urljoin(line.base, verb.text.strip())
-    answer = line.box.fetch_media(url, line.call.sid)
+    answer = line.box.fetch_sound(url, line.call.sid)
     if answer is not None:
         line.box.alert(answer.code or 12300, answer.error, line.call.sid, url)
         line.hear("silence", "A sound that could not be played.")

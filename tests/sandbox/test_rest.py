@@ -333,3 +333,26 @@ def test_callbacks_early_and_shuffled(running: Running, stub: Stub) -> None:
     client.messages.create(to=PERSON, from_=DEMO, body="Hello", status_callback=callback)
     seen = eventually(lambda: len(stub.at("/status")) == 2 and stub.at("/status"))
     assert [r.params["MessageStatus"] for r in seen] == ["delivered", "sent"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        pytest.param((200, "image/png", "picture"), None, id="picture"),
+        pytest.param((200, "text/vcard", "card"), None, id="vcard"),
+        pytest.param((200, "text/html", "page"), 12300, id="type"),
+        pytest.param((404, "text/html", "none"), 11200, id="gone"),
+        pytest.param((200, "image/png", "x" * (5 * 1024 * 1024 + 1)), 11751, id="over-5-mb"),
+        pytest.param((200, "application/pdf", "x" * 600_000), 11751, id="large-pdf"),
+    ],
+)
+def test_pictures_are_fetched(
+    running: Running, stub: Stub, answer: tuple[int, str, str], code: int
+) -> None:
+    client, url = running.client(), stub.on("/file", answer)
+    sent = client.messages.create(to=PERSON, from_=DEMO, media_url=[url])
+    assert sent.sid.startswith("MM")
+    expected = "failed" if code else "delivered"
+    eventually(lambda: client.messages(sent.sid).fetch().status == expected)
+    assert client.messages(sent.sid).fetch().error_code == code
+    assert stub.at("/file")[0].method == "HEAD"

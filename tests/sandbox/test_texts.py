@@ -37,6 +37,7 @@ def test_the_request_is_as_twilio_sends_it(running: Running, stub: Stub) -> None
 
 
 def test_the_reply_reaches_the_person_with_statuses(running: Running, stub: Stub) -> None:
+    stub.on("/map.png", (200, "image/png", "picture"))
     stub.on(
         SMS,
         '<Response><Message action="/status/7"><Body>Hello &amp; bye</Body>'

@@ -67,9 +67,10 @@ class StubHandler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
-    do_GET = do_POST = _serve
+    do_GET = do_POST = do_HEAD = _serve
 
     def log_message(self, *args: Any) -> None:
         return
