@@ -10,6 +10,7 @@ from . import geo, optout, outbox, segments, twiml
 from .clock import utcnow
 from .core import API_VERSION, Sandbox
 from .errors import RestError
+from .orders import Order
 from .records import Account, Media, Message, Number, Service, new_sid
 from .webhooks import Answer
 
@@ -226,7 +227,7 @@ def _reply(box: Sandbox, visit: Visit, base: str, verb: twiml.Verb) -> None:
         box.alert(14107, "Reply limit hit: 30 replies in a row, each within 30 s.", sid, base)
         return
     callback = verb.get("action") or verb.get("statusCallback")
-    order = outbox.Order(
+    order = Order(
         to=to,
         from_=from_,
         service_sid=visit.number.service_sid or "",

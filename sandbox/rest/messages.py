@@ -12,6 +12,7 @@ from .. import outbox
 from ..clock import rfc2822
 from ..core import API_VERSION, Sandbox
 from ..errors import RestError
+from ..orders import Order
 from ..records import Account, Media, Message
 from .base import integer, page_2010, reply, signed_in
 
@@ -156,9 +157,9 @@ def _register_media(app: Flask, box: Sandbox) -> None:
         return response
 
 
-def _order() -> outbox.Order:
+def _order() -> Order:
     form = request.form
-    return outbox.Order(
+    return Order(
         to=form.get("To", "").strip(),
         from_=form.get("From", "").strip(),
         service_sid=form.get("MessagingServiceSid", ""),

@@ -7,15 +7,14 @@ from urllib.parse import urljoin
 
 from .. import outbox, twiml
 from ..errors import RestError
-from ..records import Recording
+from ..orders import Order
 from ..webhooks import Answer
+from . import sound
 from .dial import dial
+from .input import gather, record
 from .line import HungUp, Jump, Line
 
 APOLOGY = "We are sorry, an application error has occurred. Goodbye."
-ENDLESS = 1000
-CHARACTERS_PER_SECOND = 14.0
-PLAY_SECONDS = 5.0
 
 
 def program(line: Line, first: Jump) -> str:
@@ -78,12 +77,12 @@ def _checked(line: Line, document: twiml.Document) -> twiml.Document:
 def _document(line: Line, document: twiml.Document) -> str:
     if document.plain is not None:
         line.answer()
-        _say(line, twiml.Verb("Say", {}, document.plain))
+        sound.say(line, twiml.Verb("Say", {}, document.plain))
         return "completed"
     if document.audio is not None:
         line.answer()
         line.hear("play", document.audio)
-        line.wait(PLAY_SECONDS)
+        line.wait(sound.PLAY_SECONDS)
         return "completed"
     for index, verb in enumerate(document.verbs):
         if verb.name == "Reject" and index == 0 and line.answered_at is None:
@@ -101,150 +100,8 @@ def _document(line: Line, document: twiml.Document) -> str:
     return "completed"
 
 
-def _loops(verb: twiml.Verb) -> int:
-    count = int(verb.number("loop", 1))
-    return ENDLESS if count == 0 else min(count, ENDLESS)
-
-
-def _say(line: Line, verb: twiml.Verb) -> None:
-    for _ in range(_loops(verb)):
-        line.hear(
-            "say",
-            verb.text.strip(),
-            voice=verb.get("voice", "man"),
-            language=verb.get("language", "en-US"),
-        )
-        if line.wait(max(1.0, len(verb.text) / CHARACTERS_PER_SECOND), line.barge_in):
-            return
-
-
-def _play(line: Line, verb: twiml.Verb) -> None:
-    if verb.get("digits"):
-        line.hear("tones", verb.get("digits"))
-        line.wait(0.5 * len(verb.get("digits")))
-        return
-    url = urljoin(line.base, verb.text.strip())
-    answer = line.box.fetch_sound(url, line.call.sid)
-    if answer is not None:
-        line.box.alert(answer.code or 12300, answer.error, line.call.sid, url)
-        line.hear("silence", "A sound that could not be played.")
-        return
-    for _ in range(_loops(verb)):
-        line.hear("play", url)
-        if line.wait(PLAY_SECONDS, line.barge_in):
-            return
-
-
-def _pause(line: Line, verb: twiml.Verb) -> None:
-    seconds = verb.number("length", 1)
-    line.hear("pause", f"{seconds:g} s")
-    line.wait(seconds, line.barge_in)
-
-
 def _redirect(line: Line, verb: twiml.Verb) -> None:
     raise Jump(urljoin(line.base, verb.text.strip()), verb.get("method", "POST"), kind="redirect")
-
-
-def _gather(line: Line, verb: twiml.Verb) -> None:
-    kinds = verb.get("input", "dtmf").split()
-    line.keys = line.speech = ""
-    line.call.waiting_for = "digits" if kinds == ["dtmf"] else "digits or speech"
-    line.barge_in = verb.get("bargeIn", "true") != "false"
-    try:
-        for child in verb.children:
-            if line.barge_in and (line.keys or line.speech):
-                break
-            if child.name in ("Say", "Play", "Pause"):
-                _VERBS[child.name](line, child)
-        line.barge_in = False
-        line.hear("gather", "Waiting for " + line.call.waiting_for + ".")
-        digits, ended_by = _collect(line, verb, kinds)
-    finally:
-        line.barge_in = False
-        line.call.waiting_for = None
-    extra: list[tuple[str, str]] = []
-    if line.speech and "speech" in kinds:
-        extra = [("SpeechResult", line.speech), ("Confidence", "0.9")]
-    elif digits or verb.get("actionOnEmptyResult") == "true":
-        extra = [("Digits", digits), ("FinishedOnKey", ended_by)]
-    if extra:
-        url = urljoin(line.base, verb.get("action"))
-        raise Jump(url, verb.get("method", "POST"), [("msg", "Gather End"), *extra])
-
-
-def _collect(line: Line, verb: twiml.Verb, kinds: list[str]) -> tuple[str, str]:
-    """Digits and the key that ended them, until enough came or nothing for `timeout`."""
-    timeout = verb.number("timeout", 5)
-    finish = verb.get("finishOnKey", "#")
-    limit = int(verb.number("numDigits", 10**6))
-    digits = ""
-    _automatic(line, kinds, digits="" if line.keys else line.plan.digits)
-    while len(digits) < limit and not line.speech:
-        key = line.key(timeout)
-        if key is None:
-            return digits, ""
-        if finish and key in finish and digits:
-            return digits, key
-        if "dtmf" in kinds:
-            digits += key
-    return digits, ""
-
-
-def _automatic(line: Line, kinds: list[str], digits: str) -> None:
-    """A phone with a plan presses its digits, or says its sentence, by itself."""
-    if line.how != "person":
-        return
-    if digits and "dtmf" in kinds:
-        line.inbox.put(("digits", digits))
-    elif line.plan.speech and "speech" in kinds:
-        line.inbox.put(("speech", line.plan.speech))
-
-
-def _record(line: Line, verb: twiml.Verb) -> None:
-    finish = verb.get("finishOnKey", "1234567890*#")
-    limit = verb.number("maxLength", 3600)
-    line.keys = ""
-    if verb.get("playBeep", "true") != "false":
-        line.hear("beep", "Beep.")
-    line.call.waiting_for = "recording"
-    started = line.box.clock.now()
-    ended_by, hung_up = "", None
-    length = limit if line.attended else min(limit, line.plan.record_seconds)
-    line.hear("record", "Recording.")
-    try:
-        while not ended_by:
-            key = line.key(length - (line.box.clock.now() - started))
-            if key is None:
-                break
-            ended_by = key if key in finish else ""
-    except HungUp as gone:
-        ended_by, hung_up = "hangup", gone
-    line.call.waiting_for = None
-    seconds = round(line.box.clock.now() - started)
-    if seconds < 1:
-        if hung_up:
-            raise hung_up
-        return
-    _recorded(line, verb, seconds, ended_by, hung_up)
-
-
-def _recorded(
-    line: Line, verb: twiml.Verb, seconds: int, ended_by: str, hung_up: HungUp | None
-) -> None:
-    recording = Recording(line.call.account_sid, line.call.sid, seconds, "RecordVerb")
-    line.box.store.recordings[recording.sid] = recording
-    callback = verb.get("recordingStatusCallback")
-    line.recording_callback(
-        recording,
-        urljoin(line.base, callback) if callback else None,
-        verb.get("recordingStatusCallbackMethod", "POST"),
-    )
-    extra = [*line.recording_params(recording), ("Digits", ended_by)]
-    url, method = urljoin(line.base, verb.get("action")), verb.get("method", "POST")
-    if hung_up:
-        line.fetch(url, method, extra, "call action")
-        raise hung_up
-    raise Jump(url, method, extra)
 
 
 def _dial(line: Line, verb: twiml.Verb) -> None:
@@ -277,7 +134,7 @@ def _sms(line: Line, verb: twiml.Verb) -> None:
     caller = call.from_ if call.direction == "inbound" else call.to
     own = call.to if call.direction == "inbound" else call.from_
     callback = verb.get("action") or verb.get("statusCallback")
-    order = outbox.Order(
+    order = Order(
         to=verb.get("to", caller),
         from_=verb.get("from", own),
         body=verb.text.strip(),
@@ -298,11 +155,11 @@ def _unsupported(line: Line, verb: twiml.Verb) -> None:
 
 
 _VERBS: dict[str, Callable[[Line, twiml.Verb], None]] = {
-    "Say": _say,
-    "Play": _play,
-    "Pause": _pause,
-    "Gather": _gather,
-    "Record": _record,
+    "Say": sound.say,
+    "Play": sound.play,
+    "Pause": sound.pause,
+    "Gather": gather,
+    "Record": record,
     "Dial": _dial,
     "Redirect": _redirect,
     "Enqueue": _enqueue,
