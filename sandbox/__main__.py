@@ -20,6 +20,9 @@ HOST = "127.0.0.1"
 
 def main() -> int:
     """Read the settings, start the servers, wait for a signal."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     logging.basicConfig(level=logging.WARNING, format="sandbox: %(message)s")
     try:
         settings = from_environment(os.environ)
@@ -36,9 +39,6 @@ def main() -> int:
         return 1
     print(f"sandbox: phone page and REST API at {settings.public_url}/", flush=True)
     print(f"sandbox: mail for smtp://{HOST}:{settings.smtp_port}", flush=True)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     stop.wait()
     server.shutdown()
     mail.stop()

@@ -22,10 +22,11 @@ def phone(running: Running, stub: Stub, page: Page) -> Iterator[Page]:
     stub.on("/inbound/sms", "<Response><Message>We are closed.</Message></Response>")
     stub.on(
         "/inbound/voice",
-        "<Response><Say>Welcome.</Say><Gather numDigits='1' action='/keys' timeout='60'>"
+        "<Response><Say>Welcome.</Say><Gather numDigits='1' action='/keys' timeout='300'>"
         "<Say>Press a key.</Say></Gather></Response>",
     )
     stub.on("/keys", "<Response><Say>Thank you.</Say></Response>")
+    running.put("time", {"speed": 4})  # a busy machine must not run out of a person's patience
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
