@@ -21,7 +21,7 @@ from app.api.reading import Shape
 from app.api.shapes import MemberObject, Phone
 from app.api.urls import owned
 from app.domain import mistakes, senders
-from app.domain.callbacks import CallbacksSpec, save_callbacks
+from app.domain.callbacks import CallbacksSpec
 from app.domain.messages import Refusal, queue_text
 from app.domain.phones import InvalidPhone, normalize
 from app.domain.wake import wake
@@ -175,15 +175,13 @@ def _queue(session: Session, caller: Caller, body: MessageBody) -> MessageObject
             body=body.body,
             media=body.media,
             member=body.member.root if body.member else None,
+            callbacks=body.callbacks,
         )
     except Refusal as refusal:
         raise _refused(refusal) from None
-    if body.callbacks is not None:
-        try:
-            save_callbacks(session, caller.client_id, body.callbacks, message=message)
-        except mistakes.Refused as refused:
-            wrong = [one.under("callbacks") for one in refused.mistakes]
-            raise mistakes.Refused(wrong) from None
+    except mistakes.Refused as refused:
+        wrong = [one.under("callbacks") for one in refused.mistakes]
+        raise mistakes.Refused(wrong) from None
     return describe([message])[0]
 
 

@@ -44,6 +44,7 @@ def record(
     incoming_id: str | None = None,
     message_id: str | None = None,
     context: Mapping[str, Any] | None = None,
+    not_before: datetime | None = None,
 ) -> Delivery | None:
     """Record an event for one endpoint, within the caller's transaction.
 
@@ -56,13 +57,14 @@ def record(
     :param dedupe_key: names the happening: told again, it makes no second event for the same
         endpoint.
     :param context: what the sending needs beyond the body, such as the member's attributes.
+    :param not_before: the first try waits until then; now when not given.
     :returns: the delivery on its way, or None if the happening was recorded before. One to a
         disabled endpoint is ``held`` until the endpoint is enabled.
     :raises LookupError: when there is no such endpoint.
     :raises EventTooLargeError: when the body would exceed 64 KiB.
     """
     sequence, state = _next_sequence(session, endpoint_id)
-    key = _key(endpoint_id, dedupe_key)
+    key = key_of(endpoint_id, dedupe_key)
     if key and session.scalar(select(Delivery.id).where(Delivery.dedupe_key == key)):
         _give_back(session, endpoint_id)
         return None
@@ -74,12 +76,12 @@ def record(
         dedupe_key=key,
         sequence=sequence,
         occurred_at=occurred_at,
-        body=_body(type, occurred_at, {**data, "sequence": sequence}),
+        body=body_of(type, occurred_at, {**data, "sequence": sequence}),
         context=dict(context or {}),
         incoming_id=incoming_id,
         message_id=message_id,
         state=DeliveryState.HELD if held else DeliveryState.PENDING,
-        next_attempt_at=None if held else utcnow(),
+        next_attempt_at=None if held else not_before or utcnow(),
         give_up_at=utcnow() + GIVE_UP_AFTER,
     )
     session.add(delivery)
@@ -115,7 +117,8 @@ def _give_back(session: Session, endpoint_id: str) -> None:
     )
 
 
-def _key(endpoint_id: str, dedupe_key: str | None) -> str | None:
+def key_of(endpoint_id: str, dedupe_key: str | None) -> str | None:
+    """Return what ``Delivery.dedupe_key`` holds for a happening told to one endpoint."""
     if dedupe_key is None:
         return None
     key = f"{endpoint_id}:{dedupe_key}"
@@ -125,8 +128,11 @@ def _key(endpoint_id: str, dedupe_key: str | None) -> str | None:
     return f"{endpoint_id}:{hashlib.sha256(dedupe_key.encode()).hexdigest()}"
 
 
-def _body(type: EventType, occurred_at: datetime, data: Mapping[str, Any]) -> str:
-    """Write the JSON once: the same bytes are signed and sent at every try."""
+def body_of(type: EventType, occurred_at: datetime, data: Mapping[str, Any]) -> str:
+    """Write the JSON once: the same bytes are signed and sent at every try.
+
+    :raises EventTooLargeError: when it would exceed 64 KiB.
+    """
     body = json.dumps(
         {"type": type.value, "timestamp": instant(occurred_at), "data": data},
         ensure_ascii=False,  # emoji as themselves: a third of the size of \u escapes

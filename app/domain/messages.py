@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.domain import announcements, lanes, phones, suppression
+from app.domain.callbacks import CallbacksSpec, save_callbacks
 from app.models.base import new_id, utcnow
 from app.models.client import Client
 from app.models.communication import Communication
@@ -158,6 +159,7 @@ def queue_text(
     member: Mapping[str, Any] | None = None,
     communication: Communication | None = None,
     options: Mapping[str, Any] | None = None,
+    callbacks: CallbacksSpec | None = None,
     due_at: datetime | None = None,
 ) -> Message:
     """Put one text into its sender's lane; after the commit the caller wakes ``send``.
@@ -166,8 +168,10 @@ def queue_text(
     that is ``suppressed`` from the start.
 
     :param options: ``validityPeriod`` (seconds), ``sendAsMms``, ``smartEncoded``.
+    :param callbacks: who is told of this message, in place of the client's defaults.
     :param due_at: not to be sent before this; now when not given.
     :raises Refusal: when the client, sender, phone or text may not be sent; nothing is stored.
+    :raises app.domain.mistakes.Refused: when the callbacks name what does not exist.
     """
     options = dict(options or {})
     credential = session.get_one(Credential, sender.credential_id)
@@ -201,6 +205,8 @@ def queue_text(
         message.error_message = SUPPRESSED
     session.add(message)
     session.flush()
+    if callbacks is not None:
+        save_callbacks(session, client.id, callbacks, message=message)
     if suppressed:
         announcements.problem(session, message, "suppressed")
     return message

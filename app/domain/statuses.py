@@ -52,6 +52,13 @@ class Report:
     price_unit: str | None = None
     sequence: int | None = None
     """SequenceNumber of a call's report."""
+    call_duration: int | None = None
+    """Seconds; with a call's end."""
+    answered_by: str | None = None
+    """Twilio's word on who answered a call."""
+    recording_url: str | None = None
+    digits: str | None = None
+    speech: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -229,6 +236,11 @@ def _extras(report: Report) -> dict[str, Any]:
         "segments": report.segments or None,
         "price": report.price,
         "price_unit": report.price_unit if report.price is not None else None,
+        "call_duration": report.call_duration,
+        "answered_by": report.answered_by,
+        "recording_url": report.recording_url,
+        "digits": report.digits,
+        "speech": report.speech,
     }
     return {name: value for name, value in found.items() if value is not None}
 

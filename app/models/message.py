@@ -181,6 +181,8 @@ class Message(Identified, Owned, Created, Ordered, Base):
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow)
 
+    twiml_source: Mapped[str | None] = mapped_column(Text)
+    """The template of a single call; a batch's is that of ``template_version_id``."""
     answered_by: Mapped[str | None] = mapped_column(String(32))
     """Twilio's raw word on who answered a call."""
     answer_twiml: Mapped[str | None] = mapped_column(Text)
@@ -189,6 +191,9 @@ class Message(Identified, Owned, Created, Ordered, Base):
     """Seconds."""
     recording_url: Mapped[str | None] = mapped_column(String(2048))
     digits: Mapped[str | None] = mapped_column(String(200))
+    """Keys pressed during a call, where our own address took them."""
+    speech: Mapped[str | None] = mapped_column(String(1000))
+    """What was said there, as Twilio understood it."""
 
     @hybrid_property
     def public_status(self) -> str:
