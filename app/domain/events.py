@@ -68,6 +68,11 @@ def record(
     if key and session.scalar(select(Delivery.id).where(Delivery.dedupe_key == key)):
         _give_back(session, endpoint_id)
         return None
+    try:
+        body = body_of(type, occurred_at, {**data, "sequence": sequence})
+    except EventTooLargeError:
+        _give_back(session, endpoint_id)
+        raise
     held = state is EndpointState.DISABLED
     delivery = Delivery(
         client_id=client_id,
@@ -76,7 +81,7 @@ def record(
         dedupe_key=key,
         sequence=sequence,
         occurred_at=occurred_at,
-        body=body_of(type, occurred_at, {**data, "sequence": sequence}),
+        body=body,
         context=dict(context or {}),
         incoming_id=incoming_id,
         message_id=message_id,

@@ -14,7 +14,14 @@ from app.domain import templates
 from app.domain.wake import wake
 from app.extensions import unit_of_work
 from app.inbound import journal, keywords, lookup
-from app.inbound.handlers import Answer, TextContext, auto_reply, handle_yourself
+from app.inbound.handlers import (
+    Answer,
+    TextContext,
+    auto_reply,
+    forward_to_email,
+    forward_to_webhook,
+    handle_yourself,
+)
 from app.inbound.lookup import Number
 from app.inbound.parsing import Arrival
 from app.models.base import new_id
@@ -28,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 HANDLERS = {
     Handler.AUTO_REPLY: auto_reply.answer,
+    Handler.FORWARD_TO_EMAIL: forward_to_email.answer,
+    Handler.FORWARD_TO_WEBHOOK: forward_to_webhook.answer,
 }
 """The handlers that need the transaction; ``handle_yourself`` needs the route alone."""
 
