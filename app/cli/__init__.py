@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.cli import apply, recordings, retention
+from app.cli import apply, keys, recordings, retention, users
 from app.cli.processes import clock, worker
 
 COMMANDS = (
     apply.command,
     clock,
+    keys.group,
     recordings.group,
     retention.group,
+    users.group,
     worker,
 )
 

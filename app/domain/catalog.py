@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.domain import named, templates, urls
 from app.domain.deletion import delete_thing, in_use
 from app.domain.mistakes import Mistake, Refused
+from app.domain.voice_templates import check_voice_template
 from app.models.client import Client
 from app.models.template import Template, TemplateKind, TemplateVersion
 
@@ -127,11 +128,13 @@ def _body_mistakes(kind: TemplateKind, body: str, has_media: bool) -> Iterator[M
             yield Mistake(("body",), "The template is empty.")
         return
     try:
+        if kind is TemplateKind.VOICE:
+            for found in check_voice_template(body):
+                yield Mistake(("body",), f"Line {found.line}: {found.message}")
+            return
         templates.check(body)
     except templates.TemplateProblem as problem:
         yield Mistake(("body",), problem.message)
-        return
-    if kind is TemplateKind.VOICE:
         return
     literal = _shortest(body)
     if literal > MAX_SMS:
