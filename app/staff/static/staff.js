@@ -16,3 +16,6 @@ if ("speechSynthesis" in window) {
 
 // After a form was refused, the reader is taken to what is wrong.
 document.querySelector("[role=alert]")?.scrollIntoView({ block: "center" });
+
+// On a phone the list of sections scrolls sideways: the current one comes into view.
+document.querySelector(".sections [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
