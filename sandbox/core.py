@@ -11,7 +11,7 @@ from queue import SimpleQueue
 
 from .clock import Clock, Scheduler
 from .faults import Faults
-from .records import Account, Alert, Exchange
+from .records import Account, Alert, Exchange, new_sid
 from .settings import Settings
 from .store import Store
 from .webhooks import Answer, Caller, Pairs
@@ -78,9 +78,11 @@ class Sandbox:
         faults = self.faults.webhooks
         if faults.delay:
             time.sleep(faults.delay)
-        answer = self._caller.fetch(account.auth_token, url, method, params, kind, sid)
-        if self.faults.chance(faults.duplicate):
-            answer = self._caller.fetch(account.auth_token, url, method, params, kind, sid)
+        token = new_sid("")
+        for _ in range(2 if self.faults.chance(faults.duplicate) else 1):
+            answer = self._caller.fetch(
+                account.auth_token, url, method, params, kind, sid, idempotency=token
+            )
         if self.faults.chance(faults.drop_answer):
             return Answer(url, code=11206, error="The answer was dropped (a fault).")
         return answer

@@ -31,6 +31,7 @@ def feed(box: Sandbox, phone: str) -> dict[str, Any]:
         ][:60],
         "texts": texts(box, phone),
         "calls": calls(box, phone),
+        "log": log(box),
         "exchanges": [exchange(e) for e in reversed(exchanges)],
         "alerts": [alert(a) for a in reversed(alerts)],
         "mails": list(reversed(list(store.mails)[-SHOWN_LINES:])),
@@ -68,6 +69,29 @@ def message(row: Message, phone: str) -> dict[str, Any]:
         "media": media,
         "arrived": row.direction == "inbound" or row.status in ("sent", "delivered"),
     }
+
+
+def log(box: Sandbox) -> list[dict[str, Any]]:
+    """The latest texts and calls of everybody, newest first, as in Twilio's console."""
+    store = box.store
+    rows: list[Message | Call] = [
+        *list(store.messages.values())[-SHOWN_LINES:],
+        *list(store.calls.values())[-SHOWN_LINES:],
+    ]
+    rows.sort(key=lambda row: row.date_created, reverse=True)
+    return [
+        {
+            "sid": row.sid,
+            "from": row.from_ or "messaging service",
+            "to": row.to,
+            "status": row.status,
+            "errorCode": row.error_code if isinstance(row, Message) else None,
+            "text": row.body if isinstance(row, Message) else None,
+            "inbound": row.direction == "inbound",
+            "at": iso8601(row.date_created),
+        }
+        for row in rows[:SHOWN_LINES]
+    ]
 
 
 def calls(box: Sandbox, phone: str) -> list[dict[str, Any]]:

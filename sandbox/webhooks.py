@@ -68,10 +68,12 @@ class Caller:
         kind: str,
         sid: str,
         limit: int = MAX_BODY,
+        idempotency: str = "",
     ) -> Answer:
         """One delivery with its retries, redirects and the 15 seconds that Twilio allows.
 
-        An answer of more than `limit` bytes is an error (11750).
+        An answer of more than `limit` bytes is an error (11750). All tries carry one idempotency
+        token, a new one unless it is given.
         """
         try:
             bare, overrides = split(url)
@@ -80,6 +82,7 @@ class Caller:
         if not bare.startswith(("http://", "https://")) or not urlsplit(bare).hostname:
             return Answer(url, code=11100, error="Invalid URL format.")
         delivery = _Delivery(self, token, kind, sid, overrides, limit)
+        delivery.idempotency = idempotency or delivery.idempotency
         answer = delivery.run(bare, method.upper(), params)
         answer.url = answer.url or bare
         return answer

@@ -238,6 +238,18 @@ function exchange(row) {
     terms([...row.params, ["X-Twilio-Signature", row.signature]]));
 }
 
+const WELL = new Set(["received", "queued", "accepted", "scheduled", "sent", "delivered", "ringing", "in-progress", "completed"]);
+
+function logLine(row) {
+  const person = state.people.find((p) => p.name && p.phone === (row.inbound ? row.from : row.to));
+  const name = person ? ` (${person.name})` : "";
+  const sides = row.inbound ? `${row.from}${name} → ${row.to}` : `${row.from} → ${row.to}${name}`;
+  return make("li", { class: "plain" },
+    make("span", { class: `status ${WELL.has(row.status) ? "good" : "bad"}` },
+      row.status + (row.errorCode ? ` ${row.errorCode}` : "")), ` ${sides}`,
+    make("div", { class: "quiet" }, `${clock(row.at)} · ${row.text === null ? "call" : row.text || "(picture)"}`));
+}
+
 function alertLine(row) {
   return make("li", { class: "plain" },
     make("span", { class: row.level === "ERROR" ? "bad" : "" }, `${row.code} `), row.text,
@@ -266,6 +278,7 @@ function hit(row) {
 
 function showDesk() {
   list("webhooks-log", state.exchanges, (r) => String(r.number), exchange, "Nothing yet.");
+  list("log-log", state.log, (r) => r.sid, logLine, "No texts or calls yet.");
   list("debugger-log", state.alerts, (r) => r.at + r.code, alertLine, "Nothing to complain about.");
   list("mail-log", state.mails, (r) => r.messageId + r.at, mail, "No e-mail yet.");
   list("endpoint-log", state.hits, (r) => (r.headers["webhook-id"] || "") + r.received, hit, "Nothing received yet.");

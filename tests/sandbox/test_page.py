@@ -48,6 +48,8 @@ def test_a_text_is_answered_and_stop_is_heeded(phone: Page, running: Running) ->
     phone.get_by_role("button", name="STOP").click()
     expect(phone.locator(".automatic .bubble")).to_contain_text("You have successfully been")
     assert (DEMO, PERSON) in running.box.store.opted_out
+    phone.click("#tab-log")
+    expect(phone.locator("#log-log")).to_contain_text(f"{PERSON} (Ana Moreno) → {DEMO}")
 
 
 def test_a_picture_is_sent(phone: Page, stub: Stub) -> None:
@@ -107,8 +109,8 @@ def test_a_fault_is_switched_on_and_seen(phone: Page, running: Running, stub: St
 def test_the_tabs_follow_the_arrow_keys(phone: Page) -> None:
     phone.focus("#tab-webhooks")
     phone.keyboard.press("ArrowRight")
-    expect(phone.locator("#debugger")).to_be_visible()
-    expect(phone.locator("#tab-debugger")).to_be_focused()
+    expect(phone.locator("#log")).to_be_visible()
+    expect(phone.locator("#tab-log")).to_be_focused()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -119,7 +121,7 @@ def test_it_fits_and_everyone_can_use_it(phone: Page, scheme: str, width: int) -
     write(phone, "A long word: " + "x" * 90)
     phone.click("#dial")
     expect(phone.locator("#heard")).to_contain_text("Press a key.")
-    for tab in ("mail", "endpoint", "faults", "webhooks"):
+    for tab in ("log", "mail", "endpoint", "faults", "webhooks"):
         phone.click(f"#tab-{tab}")
         overflow = "document.documentElement.scrollWidth - window.innerWidth"
         assert phone.evaluate(overflow) <= 0

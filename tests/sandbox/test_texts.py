@@ -214,6 +214,7 @@ def test_duplicate_and_dropped_answers(running: Running, stub: Stub) -> None:
     running.put("faults", {"webhooks": {"duplicate": 1}})
     sid = running.text("Hi")
     assert [r.params["MessageSid"] for r in stub.at(SMS)] == [sid, sid]
+    assert len({r.headers["I-Twilio-Idempotency-Token"] for r in stub.at(SMS)}) == 1
     running.put("faults", {"webhooks": {"drop_answer": 1}})
     before = len(running.bubbles())
     running.text("Hi")
