@@ -50,6 +50,8 @@ class Settings:
     metrics_token: str | None = field(repr=False)
     log_level: str
     api_requests_per_minute: int
+    default_area_code: str
+    default_locality: str
 
     @property
     def is_development(self) -> bool:
@@ -112,6 +114,8 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         metrics_token=reader.text("METRICS_TOKEN", "") or None,
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS, "INFO"),
         api_requests_per_minute=reader.integer("API_REQUESTS_PER_MINUTE", 6000, 1, 1_000_000),
+        default_area_code=str(reader.integer("DEFAULT_AREA_CODE", 319, 200, 999)),
+        default_locality=reader.text("DEFAULT_LOCALITY", "Iowa City"),
     )
 
 

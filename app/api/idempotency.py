@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 from flask import request
@@ -21,13 +22,14 @@ from app.api.auth import Caller
 from app.api.operation import Answer
 from app.api.problem import Refusal, invalid
 from app.api.reading import Shape
-from app.domain.idempotency import KEPT_FOR
 from app.extensions import unit_of_work
 from app.models.base import utcnow
 from app.models.house import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 MAX_LENGTH = 255
+KEPT_FOR = timedelta(days=1)
+"""Older ones are deleted by retention; until then they count as gone."""
 _TRIES = 3
 
 M = TypeVar("M", bound=Shape)

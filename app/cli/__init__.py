@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.cli import apply, keys, recordings, retention, users
+from app.cli import apply, clients, keys, numbers, recordings, retention, users
 from app.cli.processes import clock, worker
 
 COMMANDS = (
     apply.command,
+    clients.group,
     clock,
     keys.group,
+    numbers.group,
     recordings.group,
     retention.group,
     users.group,

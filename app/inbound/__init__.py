@@ -2,11 +2,12 @@
 
 from flask import Blueprint
 
-from app.inbound import sms, status, voice
+from app.inbound import sms, status, verification, voice
 
 blueprints: tuple[Blueprint, ...] = (
     sms.blueprint,
     status.blueprint,
     voice.blueprint,
     voice.reports,
+    verification.blueprint,
 )

@@ -107,6 +107,7 @@ class Delivery(Identified, Created, Ordered, Base):
             sqlite_where=text("state = 'pending' AND trigger IN ('manual', 'ping')"),
         ),
         Index(None, "client_id", "created_at"),
+        Index(None, "client_id", "commit_order"),
     )
 
     client_id: Mapped[str | None] = mapped_column(ForeignKey("client.id"), index=True)

@@ -37,6 +37,30 @@ class Usage(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow)
 
 
+class UsageEntry(Base):
+    """What one message or incoming text or call has added to its client's month so far.
+
+    When more is learnt about it, such as Twilio's price, the difference is added: so nothing is
+    counted twice, and nothing is lost when the message itself is gone.
+    """
+
+    __tablename__ = "usage_entry"
+    __table_args__ = (Index(None, "month"),)
+
+    id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    """The id of the message, or of what came in."""
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.id"))
+    month: Mapped[str] = mapped_column(String(7))
+    segments_in: Mapped[int] = mapped_column(default=0)
+    segments_out: Mapped[int] = mapped_column(default=0)
+    messages_in: Mapped[int] = mapped_column(default=0)
+    messages_out: Mapped[int] = mapped_column(default=0)
+    media_in: Mapped[int] = mapped_column(default=0)
+    media_out: Mapped[int] = mapped_column(default=0)
+    call_minutes: Mapped[int] = mapped_column(default=0)
+    price: Mapped[float] = mapped_column(Numeric(12, 5, asdecimal=False), default=0)
+
+
 class AuditEntry(Base):
     """Who changed what, and when."""
 

@@ -58,6 +58,7 @@ class Incoming(Identified, Owned, Ordered, Base):
     __table_args__ = (
         Index(None, "client_id", "from", "received_at"),
         Index(None, "client_id", "received_at"),
+        Index(None, "client_id", "commit_order"),
         Index(None, "sender_id", "received_at"),
     )
 
@@ -93,3 +94,6 @@ class Incoming(Identified, Owned, Ordered, Base):
     dial_status: Mapped[str | None] = mapped_column(String(32))
     """How the call that we forwarded to ended."""
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(
+        UtcDateTime, default=utcnow, onupdate=utcnow, index=True
+    )

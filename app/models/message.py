@@ -125,6 +125,7 @@ class Message(Identified, Owned, Created, Ordered, Base):
         Index("ix_message_check_at", "check_at", **_only("check_at IS NOT NULL")),
         Index(None, "client_id", "to", "created_at"),
         Index(None, "client_id", "created_at"),
+        Index(None, "client_id", "commit_order"),
         Index(None, "batch_id", "state", "status"),
     )  # fmt: skip
 
@@ -179,7 +180,9 @@ class Message(Identified, Owned, Created, Ordered, Base):
     price_unit: Mapped[str | None] = mapped_column(String(3))
     accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow)
+    updated_at: Mapped[datetime] = mapped_column(
+        UtcDateTime, default=utcnow, onupdate=utcnow, index=True
+    )
 
     twiml_source: Mapped[str | None] = mapped_column(Text)
     """The template of a single call; a batch's is that of ``template_version_id``."""

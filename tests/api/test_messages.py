@@ -10,7 +10,6 @@ import pytest
 import time_machine
 from sqlalchemy import update
 
-from app.domain import idempotency
 from app.models.client import Client
 from app.models.communication import Callback
 from app.models.house import IdempotencyKey
@@ -156,17 +155,6 @@ def test_twenty_concurrent_repeats_make_one_message(api: Caller, rows: Rows) -> 
         answers = set(pool.map(post, range(20)))
     assert [status for status, _ in answers] == [201]
     assert rows.count(Message) == rows.count(IdempotencyKey) == 1
-
-
-def test_old_keys_are_deleted(api: Caller, rows: Rows) -> None:
-    now = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-    with time_machine.travel(now - timedelta(hours=25)):
-        api.post("messages", TEXT, Idempotency_Key="old")
-    with time_machine.travel(now):
-        api.post("messages", TEXT, Idempotency_Key="new")
-        with api.http.application.app_context():
-            assert idempotency.purge() == 1
-    assert [one.key for one in rows.all(IdempotencyKey)] == ["new"]
 
 
 def test_the_entries_of_a_list_stay_when_they_are_lifted(

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
-from app.models.batch import Batch
 from app.models.base import utcnow
+from app.models.batch import Batch
 from app.models.delivery import Delivery, DeliveryState, EventType
 from tests.api.test_lists import incoming, message
 from tests.support.departments import Caller, Department
@@ -44,7 +44,10 @@ def furnish(rows: Rows, of: Department) -> dict[str, list[str]]:
     now = utcnow()
     sent, came = message(of), incoming(of)
     batch = Batch(
-        client_id=of.client.id, communication_id=of.texts.id, scheduled_at=now, created_by="test",
+        client_id=of.client.id,
+        communication_id=of.texts.id,
+        scheduled_at=now,
+        created_by="test",
         lane_key=f"sms:{of.number.id}",
     )
     delivery = Delivery(

@@ -1,0 +1,273 @@
+"""Numbers come into service, are checked and repaired, and go: the commands, at the sandbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from click.testing import Result
+from flask.testing import FlaskCliRunner
+from sqlalchemy import select, update
+
+from app.models.client import Client
+from app.models.credential import Credential
+from app.models.delivery import Delivery
+from app.models.house import AuditEntry
+from app.models.number import TwilioRequest, Verification, VerificationState
+from app.models.route import Channel, Handler, Route
+from app.models.sender import Sender, SenderKind, SenderType
+from tests.support.rows import Rows
+from tests.support.sandbox import Running, eventually
+
+SMS = "http://127.0.0.1:{port}/inbound/sms"
+VOICE = "http://127.0.0.1:{port}/inbound/voice"
+
+
+@pytest.fixture
+def flask(flask_command: FlaskCliRunner) -> Any:
+    def run(*arguments: str, fails: bool = False, **more: Any) -> Result:
+        result = flask_command.invoke(args=arguments, **more)
+        assert (result.exit_code != 0) is fails, result.output + repr(result.exception)
+        return result
+
+    return run
+
+
+def expected(port: int) -> dict[str, str]:
+    """What Twilio has to be told (Twilio, IncomingPhoneNumber resource; connection overrides)."""
+    retries = "#rc=2&rp=5xx,ct,rt"
+    return {
+        "sms_url": SMS.format(port=port) + retries,
+        "sms_method": "POST",
+        "sms_fallback_url": SMS.format(port=port),
+        "voice_url": VOICE.format(port=port) + retries,
+        "voice_fallback_url": VOICE.format(port=port),
+        "status_callback": VOICE.format(port=port) + "/status" + retries,
+    }
+
+
+def at_twilio(box: Running, phone: str) -> dict[str, str]:
+    number = box.client().incoming_phone_numbers.list(phone_number=phone)[0]
+    return {name: getattr(number, name) for name in expected(0)}
+
+
+def test_numbers_of_the_institutions_area_come_first(flask: Any, registrar: Client) -> None:
+    lines = flask("numbers", "search", "registrar").output.splitlines()
+    assert all(line.startswith("+1319") and "Iowa City, IA" in line for line in lines)
+    assert all("sms" in line and "voice" in line for line in lines)
+    assert flask("numbers", "search", "registrar", "--area-code", "515").output.startswith("+1515")
+    assert flask("numbers", "search", "registrar", "--toll-free").output.startswith("+1833")
+    assert (
+        "another area code"
+        in flask("numbers", "search", "registrar", "--area-code", "533", fails=True).output
+    )
+
+
+def test_a_number_is_bought_and_set_up_in_one_request(
+    flask: Any, registrar: Client, rows: Rows, box: Running, port: int
+) -> None:
+    phone = flask("numbers", "search", "registrar").output.split()[0]
+    flask("numbers", "buy", "registrar", phone)
+    sender = rows.one(Sender)
+    assert (sender.address, sender.kind, sender.type) == (
+        phone, SenderKind.TWILIO, SenderType.LONG_CODE,
+    )  # fmt: skip
+    assert sender.twilio_sid.startswith("PN")
+    assert at_twilio(box, phone) == expected(port)
+    assert "not available" in flask("numbers", "buy", "registrar", phone, fails=True).output.lower()
+    assert rows.one(AuditEntry).action == "buy"
+
+
+def test_a_client_without_twilio_gets_no_number(flask: Any, registrar: Client, rows: Rows) -> None:
+    rows.change(update(Client).values(twilio_enabled=False))
+    refused = flask("numbers", "buy", "registrar", "+13192000000", fails=True)
+    assert "flask client enable registrar" in refused.output
+
+
+def test_existing_numbers_are_taken_over_with_their_kind(
+    flask: Any, registrar: Client, rows: Rows
+) -> None:
+    flask("numbers", "import", "registrar", "+13195550100", "+18885550104")
+    assert {one.address: (one.type, one.rate) for one in rows.all(Sender)} == {
+        "+13195550100": (SenderType.LONG_CODE, 1.0),
+        "+18885550104": (SenderType.TOLL_FREE, 3.0),
+    }
+    flask("numbers", "import", "registrar")
+    assert rows.count(Sender) == 5
+    missing = flask("numbers", "import", "registrar", "+13195559999", fails=True)
+    assert "+13195559999" in missing.output
+
+
+def test_what_differs_at_twilio_is_shown_and_repaired(
+    flask: Any, registrar: Client, rows: Rows, box: Running, port: int
+) -> None:
+    flask("numbers", "import", "registrar", "+13195550100", "+13195550101")
+    assert "as it should be" in flask("numbers", "audit").output
+    number = box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0]
+    number.update(sms_url="https://elsewhere.example.edu/", voice_method="GET")
+
+    shown = flask("numbers", "audit", "registrar", fails=True).output
+    assert "+13195550100 (registrar): sms_url is “https://elsewhere.example.edu/”" in shown
+    assert "voice_method is “GET”" in shown
+    assert "+13195550101" not in shown
+
+    flask("numbers", "repair")
+    assert at_twilio(box, "+13195550100") == expected(port)
+    assert "as it should be" in flask("numbers", "audit").output
+    assert "repair" in [entry.action for entry in rows.all(AuditEntry)]
+
+
+def test_a_number_handled_by_the_client_points_at_its_own_url(
+    flask: Any, registrar: Client, rows: Rows, box: Running, port: int
+) -> None:
+    flask("numbers", "import", "registrar", "+13195550100")
+    own = "https://registrar.example.edu/twiml"
+    rows.add(
+        Route(
+            client_id=registrar.id, sender_id=rows.one(Sender).id, channel=Channel.SMS,
+            handler=Handler.HANDLE_YOURSELF, url=own, updated_by="test",
+        )
+    )  # fmt: skip
+    assert own in flask("numbers", "audit", fails=True).output
+    flask("numbers", "repair")
+    assert at_twilio(box, "+13195550100") == {**expected(port), "sms_url": own}
+
+
+def test_a_number_that_left_the_account_is_reported(
+    flask: Any, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask("numbers", "import", "registrar", "+13195550100")
+    box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0].delete()
+    assert "not in the Twilio account" in flask("numbers", "audit", fails=True).output
+    assert "not in the Twilio account" in flask("numbers", "repair", fails=True).output
+
+
+def test_when_twilio_cannot_be_asked_it_is_said(
+    flask: Any, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask("numbers", "import", "registrar", "+13195550100")
+    rows.change(update(Client).values(name="registrar"))
+    box.box.store.accounts.clear()
+    assert "could not be checked" in flask("numbers", "audit", fails=True).output
+
+
+def test_a_messaging_service_has_inbound_settings_of_its_own(
+    flask: Any, registrar: Client, rows: Rows, box: Running, port: int
+) -> None:
+    flask("numbers", "import", "registrar", "+13195550100")
+    flask("numbers", "service", "registrar", "outreach", "--add", "+13195550100")
+    service = rows.one(select(Sender).filter_by(kind=SenderKind.MESSAGING_SERVICE))
+    found = box.client().messaging.v1.services(service.address).fetch()
+    assert found.inbound_request_url == expected(port)["sms_url"]
+    assert found.fallback_url == expected(port)["sms_fallback_url"]
+    assert found.use_inbound_webhook_on_number is False
+    pool = box.client().messaging.v1.services(service.address).phone_numbers.list()
+    assert [one.phone_number for one in pool] == ["+13195550100"]
+    number = rows.one(select(Sender).filter_by(kind=SenderKind.TWILIO))
+    assert number.service_id == service.id
+    assert "as it should be" in flask("numbers", "audit").output
+
+    found.update(use_inbound_webhook_on_number=True, inbound_request_url="")
+    pool[0].delete()
+    shown = flask("numbers", "audit", fails=True).output
+    assert "use_inbound_webhook_on_number is “true”; it must be “false”" in shown
+    assert f"is not in the service {service.address}" in shown
+    flask("numbers", "repair")
+    assert "as it should be" in flask("numbers", "audit").output
+
+
+def test_a_number_is_given_back_only_when_nothing_uses_it_and_it_was_typed_twice(
+    flask: Any, registrar: Client, rows: Rows, box: Running
+) -> None:
+    phone = "+13195550100"
+    flask("numbers", "import", "registrar", phone)
+    refused = flask("numbers", "release", "registrar", phone, input="+13195550101\n", fails=True)
+    assert "nothing was released" in refused.output
+    flask("numbers", "release", "registrar", phone, input=f"{phone}\n")
+    assert box.client().incoming_phone_numbers.list(phone_number=phone) == []
+    released = rows.one(Sender)
+    assert released.stopped_at is not None
+    assert released.twilio_sid is None
+    flask("numbers", "buy", "registrar", phone)
+    assert rows.one(Sender).stopped_at is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "state"),
+    [(None, VerificationState.SUCCESS), ("000000", VerificationState.FAILED)],
+    ids=["the code", "another code"],
+)
+def test_an_institutions_own_number_is_verified(
+    flask: Any, registrar: Client, rows: Rows, box: Running, live: None,
+    typed: str | None, state: VerificationState,
+) -> None:  # fmt: skip
+    phone = "+13193350123"
+    box.put(f"phones/{phone}", {"name": "Front desk", "digits": typed})
+    result = flask(
+        "numbers", "verify", "registrar", phone, "--name", "Front desk", "--wait", "30",
+        fails=state is VerificationState.FAILED,
+    )  # fmt: skip
+    assert "Type this code there: " in result.output
+    verification = rows.one(Verification)
+    assert verification.state is state
+    assert verification.code is None
+    senders = rows.all(Sender)
+    if state is VerificationState.SUCCESS:
+        (sender,) = senders
+        assert (sender.address, sender.kind) == (phone, SenderKind.VERIFIED)
+        assert sender.verified_at is not None
+        assert sender.twilio_sid.startswith("PN")
+    else:
+        assert senders == []
+
+
+def test_a_number_verified_before_is_taken_over(flask: Any, registrar: Client, rows: Rows) -> None:
+    assert "is verified" in flask("numbers", "verify", "registrar", "+13193350000").output
+    assert rows.one(Sender).kind is SenderKind.VERIFIED
+
+
+def test_twilio_is_asked_for_granted_and_noted(flask: Any, registrar: Client, rows: Rows) -> None:
+    rows.change(update(Client).values(twilio_enabled=False))
+    flask("client", "request", "registrar", "--by", "pat@example.edu", "--reason", "Reminders")
+    flask("client", "request", "registrar", "--by", "kim@example.edu")
+    asked = rows.one(TwilioRequest)
+    assert (asked.requested_by, asked.granted_at) == ("pat@example.edu", None)
+    flask("client", "enable", "registrar", "--by", "support@example.edu")
+    granted = rows.one(TwilioRequest)
+    assert granted.granted_by == "support@example.edu"
+    assert granted.granted_at is not None
+    assert rows.one(Client).twilio_enabled
+    assert [entry.action for entry in rows.all(AuditEntry)] == ["request", "enable"]
+    mails = [delivery.body for delivery in rows.all(Delivery)]
+    assert any("asks for Twilio" in mail for mail in mails)
+    assert sum("can use Twilio now" in mail for mail in mails) == 2
+    assert "granted by support@example.edu" in flask("client", "requests").output
+
+
+def test_all_sending_of_a_client_is_halted_and_resumed(
+    flask: Any, registrar: Client, rows: Rows
+) -> None:
+    flask("client", "halt", "registrar")
+    assert rows.one(Client).halted_at is not None
+    flask("client", "resume", "registrar")
+    assert rows.one(Client).halted_at is None
+    assert "no client" in flask("client", "halt", "nobody", fails=True).output
+
+
+def test_a_forged_outcome_is_refused(
+    flask: Any, registrar: Client, rows: Rows, live: None, port: int
+) -> None:
+    started = Verification(
+        client_id=registrar.id, phone="+13193350123", started_by="test",
+        credential_id=rows.one(Credential).id,
+    )  # fmt: skip
+    rows.add(started)
+    url = f"{VOICE.format(port=port)}/verification/{started.id}"
+    form = {"VerificationStatus": "success", "OutgoingCallerIdSid": "PN" + "0" * 32}
+    assert requests.post(url, form, timeout=5).status_code == 403
+    bad = {"X-Twilio-Signature": "AAAA"}
+    assert requests.post(url, form, headers=bad, timeout=5).status_code == 403
+    unknown = f"{VOICE.format(port=port)}/verification/{'0' * 26}"
+    assert requests.post(unknown, form, headers=bad, timeout=5).status_code == 204
+    assert eventually(lambda: rows.one(Verification).state is VerificationState.STARTING)
