@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 
@@ -58,7 +59,7 @@ class Mailbox:
         assert isinstance(data, LoginPassword)
         pair = (data.login.decode(), data.password.decode())
         self.log_ins.append(pair)
-        return AuthResult(success=pair == ("dispatch", "p@ss"))
+        return AuthResult(success=pair == ("dispatch", "p@ss"), handled=False)
 
 
 @contextlib.contextmanager
@@ -68,17 +69,23 @@ def mailbox(
 ) -> Iterator[Mailbox]:  # fmt: skip
     """Listen on a loopback address until the end of the block."""
     box = Mailbox()
-    controller = Controller(
-        box, hostname="127.0.0.1", port=port, ssl_context=tls, tls_context=starttls,
-        authenticator=box.log_in if log_in else None, auth_require_tls=False,
-        auth_required=log_in, data_size_limit=size,
-    )  # fmt: skip
-    if port == 0:  # aiosmtpd checks that it answers, at the port it was given
-        controller._trigger_server = lambda: None  # type: ignore[method-assign]
-    controller.start()
-    assert controller.server is not None
-    box.port = controller.server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
+    loop = asyncio.new_event_loop()
+
+    def speak() -> SMTP:
+        return SMTP(
+            box, hostname="mail.example.edu", tls_context=starttls, data_size_limit=size,
+            authenticator=box.log_in if log_in else None, auth_require_tls=False,
+            auth_required=log_in, loop=loop,
+        )  # fmt: skip
+
+    listening = loop.create_server(speak, "127.0.0.1", port, ssl=tls)
+    server = loop.run_until_complete(listening)
+    box.port = server.sockets[0].getsockname()[1]
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
     try:
         yield box
     finally:
-        controller.stop()
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)

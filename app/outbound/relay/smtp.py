@@ -91,8 +91,12 @@ def hand_over(
     handed = Handed()
     with Deadline(total_seconds) as deadline:
         try:
-            with contextlib.closing(_connect(server, deadline, trust, step_seconds)) as session:
-                handed.address = session.peer
+            context = (trust or ssl.create_default_context()) if server.tls else None
+            with contextlib.closing(
+                _Session(
+                    deadline, context, handed, timeout=step_seconds, local_hostname=server.own_name
+                )
+            ) as session:
                 _greet(session, server, trust)
                 handed.reply = _transact(session, sender, recipient, mail, smaller)
                 handed.status = 250
@@ -103,41 +107,33 @@ def hand_over(
             handed.error, handed.detail = "smtp", str(error)
         except (OSError, smtplib.SMTPException, UnicodeError, ValueError) as error:
             handed.error, handed.detail = _explain(error)
-            if deadline.fired:
-                handed.error = "deadline"
-                handed.detail = f"The mail server took longer than {total_seconds:g} s."
+        if handed.error and deadline.fired:
+            handed.error, handed.status, handed.permanent = "deadline", None, False
+            handed.detail = f"The mail server took longer than {total_seconds:g} s."
     return handed
 
 
 class _Session(smtplib.SMTP):
     """An SMTP connection under a deadline."""
 
-    def __init__(self, deadline: Deadline, trust: ssl.SSLContext | None, **options: Any) -> None:
-        self._deadline, self._trust = deadline, trust
-        self.peer: str | None = None
+    def __init__(
+        self, deadline: Deadline, trust: ssl.SSLContext | None, handed: Handed, **options: Any
+    ) -> None:
+        self._deadline, self._trust, self._handed = deadline, trust, handed
         super().__init__(**options)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         sock = socket.create_connection((host, port), timeout)
         self._deadline.watch(sock)
-        self.peer = str(sock.getpeername()[0])[:64]
+        self._handed.address = str(sock.getpeername()[0])[:64]
         return self._trust.wrap_socket(sock, server_hostname=host) if self._trust else sock
-
-
-def _connect(
-    server: Server, deadline: Deadline, trust: ssl.SSLContext | None, seconds: float
-) -> _Session:
-    context = (trust or ssl.create_default_context()) if server.tls else None
-    session = _Session(deadline, context, timeout=seconds, local_hostname=server.own_name)
-    code, reply = session.connect(server.host, server.port)
-    if code != 220:
-        session.close()
-        raise _RefusedError("the connection", code, reply, about_mail=False)
-    return session
 
 
 def _greet(session: _Session, server: Server, trust: ssl.SSLContext | None) -> None:
     session._host = server.host  # type: ignore[attr-defined]  # the name STARTTLS is checked against
+    code, reply = session.connect(server.host, server.port)
+    if code != 220:
+        raise _RefusedError("the connection", code, reply, about_mail=False)
     session.ehlo_or_helo_if_needed()
     if server.starttls:
         code, reply = session.starttls(context=trust or ssl.create_default_context())
@@ -190,6 +186,8 @@ def _explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, TimeoutError):
         return "timeout", "The mail server did not answer in time."
     if isinstance(error, smtplib.SMTPServerDisconnected):
+        if "timed out" in str(error):
+            return "timeout", "The mail server did not answer in time."
         return "smtp", "The mail server closed the connection before it had taken the mail."
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return "smtp", f"The mail server lacks what SMTP_URL asks for: {error}"[:500]
