@@ -86,6 +86,7 @@ def tasks() -> tuple[Task, ...]:
     return (
         Task("wake the relay", 1.0, relay.wake_due),
         Task("wake send", 1.0, partial(wake_drain, "send")),
+        Task("wake house", 1.0, partial(wake_drain, "house")),
         Task("sweep lost claims", 5.0, sweep.lost_claims),
         Task("settle unknown sends", 5.0, partial(keep_house, "app.outbound.settle.run")),
         Task("sweep the relay", 5.0, relay.sweep),

@@ -27,9 +27,9 @@ class BatchState(enum.StrEnum):
 
 BATCH_TRANSITIONS: dict[BatchState, tuple[BatchState, ...]] = {
     BatchState.SCHEDULED: (BatchState.PREPARING, BatchState.CANCELED, BatchState.REFUSED),
-    BatchState.PREPARING: (BatchState.RUNNING, BatchState.CANCELED, BatchState.REFUSED),
+    BatchState.PREPARING: (BatchState.RUNNING, BatchState.PAUSED, BatchState.CANCELED),
     BatchState.RUNNING: (BatchState.PAUSED, BatchState.COMPLETE, BatchState.CANCELED),
-    BatchState.PAUSED: (BatchState.RUNNING, BatchState.CANCELED),
+    BatchState.PAUSED: (BatchState.RUNNING, BatchState.PREPARING, BatchState.CANCELED),
     BatchState.COMPLETE: (),
     BatchState.CANCELED: (),
     BatchState.REFUSED: (),

@@ -68,13 +68,18 @@ class Drain:
         self._renew_at = 0.0
 
     def turn(self) -> bool:
-        """Look for lanes and claim what is due; return whether there is anything left to do."""
-        now = time.monotonic()
-        if now >= self._next_look:
+        """Look for lanes and claim what is due; return whether there may be anything left to do.
+
+        A text that was settled a moment ago can have made the next step due, so nothing is left
+        only when a look finds nothing after all had been settled.
+        """
+        now, settled = time.monotonic(), not self.posting.busy()
+        looks = now >= self._next_look
+        if looks:
             self._next_look = now + LOOK_SECONDS
             self._look(now)
         self._serve()
-        return bool(self._busy) or self.posting.busy()
+        return bool(self._busy) or not (looks and settled)
 
     def release(self) -> None:
         """Give the lanes back, so that other processes can take them at once."""

@@ -148,7 +148,7 @@ class FakeTwilio:
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 if not await self._answer(writer, method, target, body.decode(), at):
                     return
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from app.models.audience import Member, Population
 from app.models.base import new_id
 from app.models.client import Client
+from app.models.communication import Campaign, Communication, CommunicationStep
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender, SenderKind, SenderType
+from app.models.template import Template, TemplateKind, TemplateVersion
 from tests.support.rows import Rows
 from tests.support.twilio import ACCOUNT_SID, AUTH_TOKEN
 
@@ -81,3 +84,40 @@ def text(house: House, **changes: Any) -> Message:
         "due_at": datetime.now(UTC),
     }
     return Message(**{**values, **changes})
+
+
+def communication(rows: Rows, house: House, *bodies: str, **changes: Any) -> Communication:
+    """Add a communication that says the first of ``bodies``; the others are its steps."""
+    client_id = house.client.id
+    population = Population(id=new_id(), client_id=client_id, name=f"students {new_id()}")
+    campaign = Campaign(id=new_id(), client_id=client_id, name=f"spring {new_id()}")
+    kind = TemplateKind.VOICE if changes.get("destination") is Channel.VOICE else TemplateKind.SMS
+    templates = []
+    for body in bodies or ("Hi {{ toName }}",):
+        template = Template(id=new_id(), client_id=client_id, name=f"t {new_id()}", kind=kind)
+        template.versions = [TemplateVersion(number=1, body=body, created_by="pat")]
+        templates.append(template)
+    rows.add(population, campaign, *templates)
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "client_id": client_id,
+        "campaign_id": campaign.id,
+        "name": "reminder",
+        "destination": Channel.SMS,
+        "template_id": templates[0].id,
+        "population_id": population.id,
+        "sender_id": house.sender.id,
+        "steps": [
+            CommunicationStep(position=position, template_id=template.id, after=0)
+            for position, template in enumerate(templates[1:], 1)
+        ],
+    }
+    made = Communication(**{**values, **changes})
+    rows.add(made)
+    return made
+
+
+def join(rows: Rows, made: Communication, *people: dict[str, Any]) -> None:
+    """Add members to the communication's population."""
+    assert made.population_id is not None
+    rows.add(*(Member(population_id=made.population_id, attributes=person) for person in people))
