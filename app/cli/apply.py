@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy.exc import DBAPIError
 
 from app.domain.configuration.run import Outcome, WrongFile, apply_file
 
@@ -33,6 +34,12 @@ def command(file: Path, dry_run: bool, force: bool) -> None:
         raise click.exceptions.Exit(2) from None
     except OSError as error:
         raise click.UsageError(f"{file} cannot be read: {error.strerror}.") from error
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise click.ClickException(
+            f"The database refused: {reason}. Nothing was changed. Has it been brought up to date"
+            " with `flask db upgrade`?"
+        ) from error
     _show(outcome, dry_run)
 
 

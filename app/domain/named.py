@@ -12,7 +12,6 @@ from app.models.audience import Population
 from app.models.credential import Credential, SavedCredential
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.media import Recording
-from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateKind
 
@@ -84,19 +83,6 @@ def endpoint(session: Session, client_id: str, name: str, *field: str | int) -> 
     if found is None:
         raise unknown("endpoint", name, *field)
     return found
-
-
-def find_number(session: Session, client_id: str, address: str) -> Sender | None:
-    """Return the client's number with that phone, or None."""
-    found = session.scalar(select(Sender).filter_by(client_id=client_id, address=address))
-    return found if found is not None and found.is_number else None
-
-
-def find_service(session: Session, client_id: str, name: str) -> Sender | None:
-    """Return the client's messaging service of that name, or None."""
-    return session.scalar(
-        select(Sender).filter_by(client_id=client_id, kind=SenderKind.MESSAGING_SERVICE, name=name)
-    )
 
 
 def unknown(what: str, name: str, *field: str | int) -> Refused:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from flask.testing import FlaskCliRunner
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from app.models.audience import Member
 from app.models.client import Client
@@ -692,3 +692,12 @@ def test_a_file_in_another_encoding(operator: Operator) -> None:
     result = operator.runner.invoke(args=["apply", str(operator.file)])
     assert result.exit_code == 2
     assert f"{operator.file}:2:18: The file is not written in UTF-8." in result.stderr
+
+
+@pytest.mark.database("sqlite")
+def test_a_database_without_tables_is_explained(operator: Operator, rows: Rows) -> None:
+    rows.change(text("DROP TABLE membership"))
+    rows.change(text("DROP TABLE user"))
+    result = operator.apply(SMALL + "    users: [{email: pat@example.edu}]\n")
+    assert result.exit_code == 1
+    assert "flask db upgrade" in result.stderr

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.domain import mistakes, named
+from app.domain import mistakes, named, senders
 from app.domain.callbacks import CallbacksSpec, save_callbacks
 from app.domain.configuration.schema import CommunicationSpec
 from app.domain.configuration.work import Scope, Work
@@ -117,12 +117,12 @@ def _resolve(
 
 def _sender(work: Work, scope: Scope, spec: CommunicationSpec) -> Sender:
     if spec.messaging_service is not None:
-        service = named.find_service(work.session, scope.client_id, spec.messaging_service)
+        service = senders.find_service(work.session, scope.client_id, spec.messaging_service)
         if service is None:
             raise named.unknown("messaging service", spec.messaging_service, "messaging_service")
         return service
     address = spec.sender or ""
-    number = named.find_number(work.session, scope.client_id, address)
+    number = senders.find_number(work.session, scope.client_id, address)
     if number is None:
         raise named.unknown("number", address, "from")
     if spec.destination == "sms" and number.kind is SenderKind.VERIFIED:

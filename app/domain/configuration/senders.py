@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.domain import named, phones, routes
+from app.domain import senders as known_senders
 from app.domain.configuration.schema import MessagingServiceSpec, NumberSpec
 from app.domain.configuration.work import ACTOR, Scope, Work, given
 from app.domain.mistakes import Path, Refused
@@ -44,7 +45,7 @@ def messaging_services(work: Work, scope: Scope) -> None:
     for path, spec in work.items(scope, "messaging_services", MessagingServiceSpec):
         with work.at(scope, path):
             target = f"messaging service {spec.name}"
-            known = _own(work, scope, spec.sid, "sid") or named.find_service(
+            known = _own(work, scope, spec.sid, "sid") or known_senders.find_service(
                 work.session, scope.client_id, spec.name
             )
             columns: Columns = {
@@ -215,7 +216,7 @@ def _save(
 
 
 def _join(work: Work, scope: Scope, service: Sender, address: str) -> None:
-    number = named.find_number(work.session, scope.client_id, address)
+    number = known_senders.find_number(work.session, scope.client_id, address)
     if number is None:
         raise named.unknown("number", address)
     if number.kind is not SenderKind.TWILIO:
