@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
 
 from app.models.route import Channel, Handler
+from embedded.process import free_port
+from sandbox import smtp
 from sandbox.settings import ACCOUNT_SID, AUTH_TOKEN
 from tests.support.inbound import AWAY, NUMBER, Department
 from tests.support.processes import Processes
 from tests.support.rows import Rows
 from tests.support.sandbox import PERSON, Running, eventually
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPj/HwADBwIAMCbHYQAAAABJRU5ErkJg"
+    "gg=="
+)
 
 pytestmark = [pytest.mark.processes, pytest.mark.database("sqlite")]
 
@@ -110,3 +119,37 @@ def test_the_wrong_token_is_refused(department: Department, served: Running) -> 
     served.text("Hi")
     assert bodies(served) == []
     assert [e["status"] for e in served.get("exchanges")["items"]] == [403, 403]
+
+
+@pytest.mark.settings(ENVIRONMENT="development", WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8")
+def test_the_demonstration_forwards_to_the_endpoint_and_by_mail(
+    running: Running, processes: Processes
+) -> None:
+    processes.env |= {
+        "TWILIO_API_BASE_URL": running.url,
+        "SANDBOX_PUBLIC_URL": running.url,
+        "SMTP_URL": f"smtp://127.0.0.1:{(port := free_port())}",
+    }
+    mailbox = smtp.start(running.box, "127.0.0.1", port)
+    try:
+        applied = processes.flask("apply", "sandbox/demo.yaml")
+        assert applied.returncode == 0, applied.stdout + applied.stderr
+        processes.web()
+        processes.procfile("worker-relay")
+        processes.procfile("clock")
+        for phone in list(running.box.store.numbers):
+            running.put(f"numbers/{phone}", {"app_url": processes.base_url})
+        service = running.box.store.services[running.box.settings.service_sid]
+        service.inbound_request_url = f"{processes.base_url}/inbound/sms"
+        picture = {"contentType": "image/png", "data": base64.b64encode(PIXEL).decode()}
+        running.text("To the system", "+13195550101", media=[picture])
+        running.text("To the help desk", "+13195550102", media=[picture])
+        hit = eventually(lambda: running.get("endpoints/demo")["items"], seconds=30)[0]
+        assert hit["signature"] == "valid"
+        assert json.loads(hit["body"])["data"]["body"] == "To the system"
+        mail = eventually(lambda: running.get("mails")["items"], seconds=30)[0]
+        assert "To the help desk" in mail["text"]
+        assert [a["contentType"] for a in mail["attachments"]] == ["image/png"]
+        assert running.get("alerts")["items"] == []
+    finally:
+        mailbox.stop()
