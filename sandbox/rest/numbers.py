@@ -31,7 +31,11 @@ _FIELDS = {
     "VoiceApplicationSid": "voice_application_sid",
 }
 _TOLL_FREE = ("800", "833", "844", "855", "866", "877", "888")
-_LOCALITY = {"319": ("Iowa City", "IA", "52240"), "515": ("Des Moines", "IA", "50309")}
+_LOCALITY = {
+    "319": ("Iowa City", "IA", "52240"),
+    "515": ("Des Moines", "IA", "50309"),
+    "563": ("Davenport", "IA", "52801"),
+}
 _MAGIC_BUY = {"+15005550000": 21422, "+15005550001": 21421}
 
 
@@ -173,6 +177,7 @@ def _offers(box: Sandbox, kind: str) -> Iterator[str]:
         areas = [area] if area else ["833", "844", "855"]
     else:
         areas = [area] if area else ["319", "515", "563"]
+    areas = [code for code in areas if _lies_in(code)]
     pattern = _contains(request.args.get("Contains", ""))
     text = request.args.get("PageSize", "30")
     left = min(50, int(text)) if text.isdigit() else 30
@@ -187,6 +192,16 @@ def _offers(box: Sandbox, kind: str) -> Iterator[str]:
                 return
             left -= 1
             yield phone
+
+
+def _lies_in(area: str) -> bool:
+    """Whether the area code's place is the one asked for by InLocality and InRegion."""
+    locality, region, _ = _LOCALITY.get(area, ("", "", ""))
+    asked = request.args.get("InLocality", ""), request.args.get("InRegion", "")
+    return all(
+        not want or want.lower() == have.lower()
+        for want, have in zip(asked, (locality, region), strict=True)
+    )
 
 
 def _contains(text: str) -> str:

@@ -12,6 +12,7 @@ from threading import Thread
 
 from ..core import Sandbox
 from ..errors import RestError
+from ..orders import plan_counts
 from ..records import Account, Call
 from .line import ENDS, HungUp, Jump, Line
 from .ring import ANSWERS, Canceled, ring
@@ -55,7 +56,7 @@ def check(box: Sandbox, account: Account, form: Mapping[str, str]) -> None:
     if account.trial and to not in _verified(box, account):
         raise RestError(21219, to=to)
     plan = box.store.phones.get(to)
-    if plan and plan.create_error:
+    if plan and plan.create_error and plan_counts(box, to):
         raise RestError(plan.create_error, to=to, from_=from_)
 
 

@@ -218,3 +218,11 @@ def test_the_page_takes_a_ringing_call(running: Running, stub: Stub) -> None:
     eventually(lambda: running.get(f"calls/{sent.sid}")["ringingFor"] == PERSON)
     running.post(f"calls/{sent.sid}/answer", {"as": "machine"})
     assert events(stub, "completed")[-1]["AnsweredBy"] == "machine_start"
+
+
+def test_a_create_error_so_many_times(running: Running, stub: Stub) -> None:
+    running.put(f"phones/{PERSON}", {"create_error": 21215, "times": 1})
+    with pytest.raises(TwilioRestException) as caught:
+        place(running, stub)
+    assert caught.value.code == 21215
+    assert place(running, stub).status == "queued"

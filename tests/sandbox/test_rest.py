@@ -234,6 +234,11 @@ def test_numbers_are_searched_bought_configured_and_released(running: Running) -
     assert all(o.phone_number.startswith("+1319") for o in offers)
     assert client.available_phone_numbers("US").local.list(limit=1)[0].phone_number[2:5] == "319"
     assert client.available_phone_numbers("US").toll_free.list(limit=1)
+    local = client.available_phone_numbers("US").local
+    assert {o.locality for o in local.list(in_locality="Iowa City", in_region="IA")} == {
+        "Iowa City"
+    }
+    assert local.list(in_locality="Chicago") == []
     phone = offers[0].phone_number
     number = client.incoming_phone_numbers.create(
         phone_number=phone, sms_url="https://app.example.edu/inbound/sms"
