@@ -394,6 +394,9 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, int, str, str]]]] = {
         "clients:\n- name: a\n  templates:\n  - {name: a, kind: sms, body: b,"
         " media: ['ftp://a.example.edu/']}\n",
         [(4, 43, "clients[0].templates[0].media[0]", "https://")]),
+    "a NUL": (
+        'clients: [{name: a, owner_email: "a\\0@example.edu"}]',
+        [(1, 34, "clients[0].owner_email", "NUL")]),
     "an alias of itself": ("clients: &a [*a]", [(1, 10, "clients[0]", "contains itself")]),
     "a broken item and what refers to it": (
         "clients:\n- name: a\n  templates: [{name: away, kind: replay, body: b}]\n"

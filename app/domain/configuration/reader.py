@@ -21,6 +21,7 @@ MAX_VALUES = 2_000_000
 
 _VARIABLE = re.compile(r"\$(\$?)\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -135,6 +136,8 @@ class _Builder:
     def _scalar(self, node: ScalarNode, path: Path) -> str | None:
         if node.tag.startswith("!") or node.tag == "tag:yaml.org,2002:binary":
             self._mistake(path, f"The tag {node.tag} is not supported; write plain text.")
+        if _UNSTORABLE.search(node.value):
+            self._mistake(path, "This holds NUL or half a character, which no text may hold.")
         if not node.style and node.value in _NULL:
             return None
         return _VARIABLE.sub(lambda found: self._variable(found, path), str(node.value))
