@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.cli import apply, clients, keys, numbers, recordings, retention, users
+from app.cli import apply, batch, clients, keys, numbers, recordings, retention, users
 from app.cli.processes import clock, worker
 
 COMMANDS = (
     apply.command,
+    batch.group,
     clients.group,
     clock,
     keys.group,

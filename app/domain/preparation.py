@@ -147,10 +147,10 @@ def prepare(
             refused.append(Refused(position, refusal.code, refusal.reason, refusal.sentence))
             rows.append(_ended(batch, plan, sender, position, attributes, refusal))
     known = _fingerprints(session, batch, {one.to for _, _, one in composed})
-    listed = _listed(session, plan, sender, {one.to for _, _, one in composed})
+    on_list = listed(session, plan, sender, {one.to for _, _, one in composed})
     for position, attributes, one in composed:
         refusal_ = None
-        if one.to in listed:
+        if one.to in on_list:
             refusal_ = Refusal("suppressed", SUPPRESSED, "to")
         elif one.fingerprint in known:
             refusal_ = Refusal("duplicate", "The same text goes to this phone already.", "to")
@@ -214,7 +214,8 @@ def _fingerprints(session: Session, batch: Batch, numbers: set[str]) -> set[str]
     return {one for one in found if one}
 
 
-def _listed(session: Session, plan: Plan, sender: Sender, numbers: set[str]) -> set[str]:
+def listed(session: Session, plan: Plan, sender: Sender, numbers: set[str]) -> set[str]:
+    """Return the phones among ``numbers`` that the plan's suppression list forbids now."""
     if plan.destination is Channel.VOICE or plan.suppression_list_id is None:
         return set()
     scopes = suppression.scopes_of(sender.id, sender.service_id)
