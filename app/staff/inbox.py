@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +25,7 @@ from app.staff.access import blueprint, client_blueprint, role_in
 PAGE = 50
 CONVERSATION = 100
 SEARCH_LENGTH = 100
+PHONE = re.compile(r"[-+(). 0-9]+")
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,19 @@ def _filters(wanted: str, kind: str) -> list[ColumnElement[bool]]:
     elif kind == "failed":
         found.append(Incoming.outcome.in_(NOT_ANSWERED))
     if wanted:
-        matches: list[ColumnElement[bool]] = [Incoming.body.icontains(wanted, autoescape=True)]
-        digits = "".join(character for character in wanted if character.isdigit())
-        if len(digits) >= 3:  # fewer are words such as "2 pm"
-            matches.append(Incoming.from_.contains(digits, autoescape=True))
-        found.append(or_(*matches))
+        found.append(_fits(wanted))
     return found
+
+
+def _fits(wanted: str) -> ColumnElement[bool]:
+    """Match a whole phone number, which an index finds, or else words and parts of numbers."""
+    digits = "".join(character for character in wanted if character.isdigit())
+    if PHONE.fullmatch(wanted) and 10 <= len(digits) <= 15:
+        return Incoming.from_.in_((f"+{digits}", f"+1{digits}"))
+    words = Incoming.body.icontains(wanted, autoescape=True)
+    if len(digits) < 3:  # words such as "2 pm"
+        return words
+    return or_(words, Incoming.from_.contains(digits, autoescape=True))
 
 
 def _retention_start() -> datetime:

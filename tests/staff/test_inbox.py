@@ -6,7 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from flask import Flask
+from sqlalchemy import event
 
+from app.extensions import db
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.credential import Credential
@@ -98,11 +101,24 @@ def test_hostile_words_stay_words(pat: Staff, text_in: Callable[..., Incoming]) 
         ("q=library", ["library hours?"]),
         ("q=LIBRARY", ["library hours?"]),
         ("q=100%25", []),
-        ("q=319-555-0142", ["library hours?", "STOP"]),
+        ("q=(319)+555-0142", ["library hours?", "STOP"]),
+        ("q=%2B13195550142", ["library hours?", "STOP"]),
+        ("q=319-555-0143", []),
+        ("q=555-0142", ["library hours?", "STOP"]),
         ("kind=opt_out", ["STOP"]),
         ("kind=voice", []),
     ],
-    ids=["word", "any case", "percent is no wildcard", "phone", "opt-outs", "calls"],
+    ids=[
+        "word",
+        "any case",
+        "percent is no wildcard",
+        "phone",
+        "E.164",
+        "another phone",
+        "part",
+        "opt-outs",
+        "calls",
+    ],
 )
 def test_the_inbox_is_searched_by_words_phone_and_kind(
     pat: Staff, text_in: Callable[..., Incoming], query: str, found: list[str]
@@ -111,6 +127,22 @@ def test_the_inbox_is_searched_by_words_phone_and_kind(
     text_in("STOP", opt_out=OptOut.STOP)
     page = shown(pat, f"/inbox?{query}")
     assert [words for words in ("library hours?", "STOP") if f">{words}" in page] == found
+
+
+def test_a_long_inbox_costs_as_many_statements_as_a_short_one(
+    app: Flask, pat: Staff, text_in: Callable[..., Incoming]
+) -> None:
+    statements: list[str] = []
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    counts = []
+    for texts in (1, 30):
+        for _ in range(texts):
+            text_in("hello")
+        statements.clear()
+        shown(pat, "/inbox")
+        counts.append(len(statements))
+    assert counts[0] == counts[1] <= 7
 
 
 def test_older_pages_follow_without_gap_or_repeat(
