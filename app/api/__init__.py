@@ -20,6 +20,7 @@ from app.api import (
     populations,
     preview,
     suppression_lists,
+    usage,
 )
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "populations",
     "preview",
     "suppression_lists",
+    "usage",
 ]
 
 blueprints: tuple[Blueprint, ...] = (operation.blueprint, docs.blueprint)

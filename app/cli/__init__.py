@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.cli import apply, batch, clients, keys, numbers, recordings, retention, users
+from app.cli import apply, batch, clients, keys, numbers, recordings, retention, usage, users
 from app.cli.processes import clock, worker
 
 COMMANDS = (
@@ -16,6 +16,7 @@ COMMANDS = (
     numbers.group,
     recordings.group,
     retention.group,
+    usage.group,
     users.group,
     worker,
 )

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import ColumnElement, Select, delete, exists, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from app.domain import usage
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import DEFAULT_RETENTION_DAYS, Client
@@ -63,6 +64,7 @@ def run(seconds: float | None = None) -> tuple[Counter[str], bool]:
 
     :param seconds: stop after about this time; None goes on to the end.
     """
+    usage.count()  # before what is counted goes
     now = utcnow()
     deadline = None if seconds is None else time.monotonic() + seconds
     removed: Counter[str] = Counter()

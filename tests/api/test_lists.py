@@ -27,17 +27,19 @@ API = f"{PUBLIC_BASE_URL}/api/v1"
 
 def message(of: Department, to: str = "+13195550150", **more: Any) -> Message:
     return Message(
-        client_id=of.client.id, destination=Channel.SMS, sender_id=of.number.id,
-        credential_id=of.credential.id, to=to, from_=of.number.address,
-        **{"body": "Hi", "segments": 1, **more},
+        client_id=of.client.id, sender_id=of.number.id, credential_id=of.credential.id, to=to,
+        from_=of.number.address,
+        **{"destination": Channel.SMS, "body": "Hi", "segments": 1, **more},
     )  # fmt: skip
 
 
 def incoming(of: Department, **more: Any) -> Incoming:
     return Incoming(
-        client_id=of.client.id, destination=Channel.SMS, sid=sid("SM"), sender_id=of.number.id,
-        to=of.number.address,
-        **{"from_": "+13195550150", "body": "Hello", "outcome": Outcome.REPLIED, **more},
+        client_id=of.client.id, sender_id=of.number.id, to=of.number.address,
+        **{
+            "destination": Channel.SMS, "sid": sid("SM"), "from_": "+13195550150",
+            "body": "Hello", "outcome": Outcome.REPLIED, **more,
+        },
     )  # fmt: skip
 
 

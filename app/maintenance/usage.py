@@ -1,0 +1,94 @@
+"""Usage is counted, and its owners are told before it becomes dear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.domain import notices, usage
+from app.domain.wake import wake
+from app.extensions import current_settings, unit_of_work
+from app.models.base import utcnow
+from app.models.client import Client
+from app.models.house import Usage
+
+LEVELS = (80, 100)
+"""Percent of a client's threshold at which owner and support are told, once each."""
+
+
+def tick() -> None:
+    """Count, then tell those who have crossed a level; for the clock."""
+    usage.count(limit=20 * usage.CHUNK)
+    alert()
+    usage.prune()
+
+
+def alert() -> int:
+    """Mail owners and support about months that crossed a level; return how many mails."""
+    written = 0
+    with unit_of_work() as session:
+        rows = session.execute(
+            select(Usage, Client)
+            .join(Client, Client.id == Usage.client_id)
+            .where(Usage.month == usage.month_of(utcnow()))
+            .with_for_update(of=Usage)
+        ).all()
+        for month, client in rows:
+            for kind in _kinds(month, client):
+                written += _tell(session, month, client, kind)
+    if written:
+        wake("relay")
+    return written
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One threshold of a client and how far it is used."""
+
+    name: str
+    column: str
+    used: int
+    allowed: int | None
+
+
+def _kinds(month: Usage, client: Client) -> tuple[_Kind, _Kind]:
+    segments = month.segments_in + month.segments_out
+    return (
+        _Kind("segments", "segments_alerted", segments, client.alert_segments),
+        _Kind("call minutes", "minutes_alerted", month.call_minutes, client.alert_call_minutes),
+    )
+
+
+def _tell(session: Session, month: Usage, client: Client, kind: _Kind) -> int:
+    written = 0
+    for level in LEVELS:
+        crossed = kind.allowed and kind.used * 100 >= level * kind.allowed
+        if not crossed or getattr(month, kind.column) >= level:
+            continue
+        setattr(month, kind.column, level)
+        written += notices.notify(
+            session,
+            {client.owner_email, current_settings().support_email},
+            f"Dispatch: {client.name} has used {level} % of its {kind.name} this month",
+            _text(month, client, kind, level),
+            dedupe_key=f"usage:{client.id}:{month.month}:{kind.name}:{level}",
+        )
+    return written
+
+
+def _text(month: Usage, client: Client, kind: _Kind, level: int) -> str:
+    more = (
+        "Using Twilio costs money; a high use is charged to the department. Support will be in"
+        " touch about it.\n"
+        if level == LEVELS[-1]
+        else ""
+    )
+    return (
+        f"In {month.month} {client.name} has used {kind.used:,} {kind.name} of the"
+        f" {kind.allowed:,} at which its owner wants to be told ({level} %).\n\n"
+        f"Segments in {month.segments_in:,}, out {month.segments_out:,}; call minutes"
+        f" {month.call_minutes:,}; Twilio's price so far about"
+        f" {month.price:,.2f} {month.currency}.\n{more}"
+    )
