@@ -67,7 +67,8 @@ def check_client(client: Client) -> None:
 def check_sender(sender: Sender, credential: Credential, destination: Channel) -> None:
     """Refuse a sender that cannot, or must not, send.
 
-    :raises Refusal: ``verified_number``, ``wrong_sender`` or ``sender_stopped``.
+    :raises Refusal: ``verified_number``, ``not_verified``, ``wrong_sender`` or
+        ``sender_stopped``.
     """
     if destination is Channel.SMS and sender.kind is SenderKind.VERIFIED:
         raise Refusal(
@@ -79,6 +80,17 @@ def check_sender(sender: Sender, credential: Credential, destination: Channel) -
     if destination is Channel.VOICE and not sender.is_number:
         raise Refusal(
             "wrong_sender", "A messaging service cannot place calls; choose a number.", "from"
+        )
+    if destination is Channel.VOICE and sender.is_short_code:
+        raise Refusal(
+            "wrong_sender", f"{sender.address} is a short code, which places no calls.", "from"
+        )
+    if sender.kind is SenderKind.VERIFIED and sender.verified_at is None:
+        raise Refusal(
+            "not_verified",
+            f"{sender.address} has not been verified with Twilio yet; support verifies it by a"
+            " call to that number.",
+            "from",
         )
     stopped = sender if sender.stopped_at else credential if credential.stopped_at else None
     if stopped is not None:

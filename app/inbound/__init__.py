@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from app.inbound import sms, status, verification, voice
+from app.inbound import answer, sms, status, verification, voice
 
 blueprints: tuple[Blueprint, ...] = (
     sms.blueprint,
@@ -10,4 +10,6 @@ blueprints: tuple[Blueprint, ...] = (
     voice.blueprint,
     voice.reports,
     verification.blueprint,
+    answer.blueprint,
+    answer.reports,
 )

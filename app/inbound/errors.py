@@ -34,6 +34,12 @@ def for_calls(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(Exception, _call_failed)
 
 
+def for_our_calls(blueprint: Blueprint) -> None:
+    """Answer failures with a sentence and status 200: a person whom we called is on the line."""
+    blueprint.register_error_handler(HTTPException, problems.http_error)
+    blueprint.register_error_handler(Exception, _our_call_failed)
+
+
 def _text_without_database(error: Exception) -> Response:
     log.error("the database failed while a text came in", error=str(error))
     return twiml(messaging.empty(), 503)
@@ -45,8 +51,17 @@ def _text_failed(error: Exception) -> Response:
 
 
 def _call_failed(error: Exception) -> Response:
-    if isinstance(error, SQLAlchemyError):
-        log.error("the database failed while a call came in", error=str(error))
-    else:
-        log.error("an incoming call could not be answered", exc_info=error)
+    _log_call(error)
     return twiml(voice.apology())
+
+
+def _our_call_failed(error: Exception) -> Response:
+    _log_call(error)
+    return twiml(voice.sorry())
+
+
+def _log_call(error: Exception) -> None:
+    if isinstance(error, SQLAlchemyError):
+        log.error("the database failed during a call", error=str(error))
+    else:
+        log.error("a call could not be answered", exc_info=error)

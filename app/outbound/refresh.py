@@ -9,16 +9,16 @@ import structlog
 from sqlalchemy import case, null, select, update
 
 from app.domain import statuses
+from app.domain.statuses import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
 from app.models.route import Channel
 from app.outbound.send import client_of
-from app.outbound.settle import report_of
+from app.outbound.settle import report_of, report_of_call
 from app.twilio.client import Refused, TwilioClient, TwilioFailure
-from app.twilio.results import Message as TwilioMessage
-from app.twilio.statuses import MESSAGE_TERMINAL
+from app.twilio.statuses import CALL_TERMINAL, MESSAGE_TERMINAL
 
 log = structlog.get_logger(__name__)
 
@@ -33,14 +33,20 @@ LONGEST_WAY = timedelta(hours=10)
 
 
 def run() -> None:
-    """Ask about the texts whose look is due, account by account; a job of the queue ``house``."""
+    """Ask about what is due for a look, account by account; a job of the queue ``house``."""
+    for destination in Channel:
+        _run(destination)
+
+
+def _run(destination: Channel) -> None:
     now = utcnow()
     due = (
         Message.check_at <= now,
         Message.state == MessageState.ACCEPTED,
         Message.sid.is_not(None),
-        Message.destination == Channel.SMS,
+        Message.destination == destination,
     )
+    ask = _ask_calls if destination is Channel.VOICE else _ask
     for credential_id in db.session.scalars(select(Message.credential_id).where(*due).distinct()):
         rows = db.session.execute(
             select(Message.id, Message.sid, Message.accepted_at, Message.checks)
@@ -52,22 +58,20 @@ def run() -> None:
         db.session.rollback()
         by_sid = {str(row.sid): row.id for row in rows}
         try:
-            for found in _ask(twilio, by_sid, [row.accepted_at for row in rows if row.accepted_at]):
+            for report in ask(twilio, by_sid, [row.accepted_at for row in rows if row.accepted_at]):
                 with unit_of_work() as session:
-                    statuses.record_report(session, by_sid[found.sid], report_of(found))
+                    statuses.record_report(session, by_sid[report.sid or ""], report)
         except TwilioFailure as failure:
             log.warning("Twilio's log cannot be asked", error=str(failure))
             continue
         _asked(list(by_sid.values()), now)
 
 
-def _ask(
-    twilio: TwilioClient, by_sid: dict[str, str], times: list[datetime]
-) -> Iterator[TwilioMessage]:
+def _ask(twilio: TwilioClient, by_sid: dict[str, str], times: list[datetime]) -> Iterator[Report]:
     if len(by_sid) <= A_FEW or not times:
         for sid in by_sid:
             try:
-                yield twilio.fetch_message(sid)
+                yield report_of(twilio.fetch_message(sid))
             except Refused as refused:
                 log.warning("Twilio does not show a text of ours", sid=sid, error=str(refused))
         return
@@ -75,13 +79,23 @@ def _ask(
         sent_after=min(times), sent_before=max(times) + LONGEST_WAY, limit=100_000, page_size=1000
     ):
         if found.sid in by_sid:
-            yield found
+            yield report_of(found)
+
+
+def _ask_calls(
+    twilio: TwilioClient, by_sid: dict[str, str], _times: list[datetime]
+) -> Iterator[Report]:
+    for sid in by_sid:
+        try:
+            yield report_of_call(twilio.fetch_call(sid))
+        except Refused as refused:
+            log.warning("Twilio does not show a call of ours", sid=sid, error=str(refused))
 
 
 def _asked(ids: list[str], now: datetime) -> None:
     """Note the look; there is another one unless all is known, or we have asked often enough."""
     asked = update(Message).where(Message.id.in_(ids), Message.state == MessageState.ACCEPTED)
-    known = Message.status.in_(MESSAGE_TERMINAL) & Message.price.is_not(None)
+    known = Message.status.in_(MESSAGE_TERMINAL | CALL_TERMINAL) & Message.price.is_not(None)
     with unit_of_work() as session:
         session.execute(
             asked.values(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import structlog
 from flask import Flask
 from sqlalchemy import select
 
 from app.extensions import current_settings, db
+from app.models.communication import MachineDetection
 from app.models.credential import Credential
 from app.models.route import Channel
 from app.outbound.claims import Outgoing
@@ -59,8 +61,41 @@ def post_text(twilio: TwilioClient, outgoing: Outgoing, public_base_url: str) ->
     return Taken(made.sid, made.status, made.num_segments or None, made.from_)
 
 
+def post_call(twilio: TwilioClient, outgoing: Outgoing, public_base_url: str) -> Taken:
+    """Place a call at Twilio, which asks us what to say once somebody has answered.
+
+    The same address is its fallback: a repeat gets the same answer.
+
+    :raises NotSent, Refused, Uncertain: see `app.twilio.failures`.
+    """
+    ours = f"{public_base_url}/inbound/voice"
+    options = outgoing.options
+    made = twilio.create_call(
+        outgoing.to,
+        outgoing.from_,
+        url=f"{ours}/answer/{outgoing.id}",
+        fallback_url=f"{ours}/answer/{outgoing.id}",
+        status_callback=f"{ours}/status/{outgoing.id}",
+        machine_detection=DETECTIONS.get(options.get("machineDetection", "")),
+        machine_detection_timeout=options.get("machineDetectionTimeout"),
+        machine_detection_speech_threshold=options.get("machineDetectionSpeechThreshold"),
+        machine_detection_speech_end_threshold=options.get("machineDetectionSpeechEndThreshold"),
+        machine_detection_silence_timeout=options.get("machineDetectionSilenceTimeout"),
+        timeout=options.get("timeout"),
+        time_limit=options.get("timeLimit"),
+    )
+    return Taken(made.sid, made.status)
+
+
+DETECTIONS: dict[str, Literal["Enable", "DetectMessageEnd"]] = {
+    MachineDetection.CONTINUE: "Enable",
+    MachineDetection.HANG_UP: "Enable",
+    MachineDetection.WAIT_FOR_BEEP: "DetectMessageEnd",
+}
+"""What Twilio does in each of our modes (Twilio, answering machine detection); off: nothing."""
+
 Post = Callable[[TwilioClient, Outgoing, str], Taken]
-POSTS: dict[Channel, Post] = {Channel.SMS: post_text}
+POSTS: dict[Channel, Post] = {Channel.SMS: post_text, Channel.VOICE: post_call}
 """How each destination is posted; lanes, claims and settling are the same for all."""
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask, current_app
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import statuses
@@ -25,6 +25,7 @@ from app.models.message import Message, MessageState
 from app.models.route import Channel
 from app.outbound.send import client_of
 from app.twilio.client import TwilioClient, TwilioFailure
+from app.twilio.results import Call
 from app.twilio.results import Message as TwilioMessage
 from app.twilio.segments import smart_encode
 
@@ -121,7 +122,33 @@ def report_of(found: TwilioMessage) -> Report:
     )
 
 
-SEARCHES: dict[Channel, Search] = {Channel.SMS: find_texts}
+def find_calls(twilio: TwilioClient, message: Message) -> Iterator[Found]:
+    """Yield the calls in Twilio's log from our number to this phone, placed since the claim.
+
+    Without a filter of time: Twilio's filters by the start, which a queued call does not have.
+    """
+    earliest = _not_before(message)
+    for found in twilio.list_calls(to=message.to, from_=message.from_, limit=300, page_size=300):
+        if found.date_created is not None and found.date_created < earliest:
+            continue
+        if found.direction == "outbound-api":
+            yield Found(found.sid, report_of_call(found))
+
+
+def report_of_call(found: Call) -> Report:
+    """Return what Twilio's log says about one of our calls."""
+    return Report(
+        found.status,
+        "lookup",
+        sid=found.sid,
+        call_duration=found.duration if found.status == "completed" else None,
+        answered_by=found.answered_by or None,
+        price=abs(float(found.price)) if found.price is not None else None,
+        price_unit=found.price_unit,
+    )
+
+
+SEARCHES: dict[Channel, Search] = {Channel.SMS: find_texts, Channel.VOICE: find_calls}
 """How each destination is looked for; what follows from the finds is the same for all."""
 
 
@@ -136,7 +163,8 @@ def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
         .where(
             Message.to == message.to,
             Message.sender_id == message.sender_id,
-            Message.body == message.body,
+            # Twilio's log does not tell what a call said: any other one may be the one found.
+            or_(Message.body == message.body, Message.destination == Channel.VOICE),
             Message.id != message.id,
             Message.lane_key == message.lane_key,
             Message.state.in_((MessageState.CLAIMED, MessageState.UNKNOWN)),

@@ -114,12 +114,17 @@ class TwilioClient(NumberRequests):
         status_callback: str | None = None,
         status_callback_event: Sequence[str] = CALL_EVENTS,
         machine_detection: Literal["Enable", "DetectMessageEnd"] | None = None,
+        machine_detection_timeout: int | None = None,
+        machine_detection_speech_threshold: int | None = None,
+        machine_detection_speech_end_threshold: int | None = None,
+        machine_detection_silence_timeout: int | None = None,
         timeout: int | None = None,
         time_limit: int | None = None,
     ) -> Call:
         """Place a call; Twilio asks `url` for TwiML when it is answered.
 
-        `timeout` are seconds it rings (600 at most), `time_limit` seconds it may last. There is no
+        `timeout` are seconds it rings (600 at most), `time_limit` seconds it may last.
+        `machine_detection_timeout` are seconds (3 to 59), its thresholds milliseconds. There is no
         idempotency key: after Uncertain, look it up before repeating.
         """
         parameters = given(
@@ -128,6 +133,10 @@ class TwilioClient(NumberRequests):
             status_callback=status_callback,
             status_callback_event=list(status_callback_event) if status_callback else None,
             machine_detection=machine_detection,
+            machine_detection_timeout=machine_detection_timeout,
+            machine_detection_speech_threshold=machine_detection_speech_threshold,
+            machine_detection_speech_end_threshold=machine_detection_speech_end_threshold,
+            machine_detection_silence_timeout=machine_detection_silence_timeout,
             timeout=timeout,
             time_limit=time_limit,
         )

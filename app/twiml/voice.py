@@ -19,6 +19,11 @@ APOLOGY = (
     "We are sorry. Something went wrong on our side, and we cannot take your call just now. "
     "Please try again in a few minutes. Goodbye."
 )
+SORRY = (
+    "We are sorry. We have called you with a message, but something went wrong on our side. "
+    "Goodbye."
+)
+GOODBYE = "Thank you. Goodbye."
 NEUTRAL = "Thank you for calling. This number does not take calls. Goodbye."
 _BASIC_VOICES = frozenset({"man", "woman", "alice"})
 
@@ -71,6 +76,16 @@ def dial(number: str, caller_id: str | None, timeout: int, action: str) -> str:
 def apology() -> str:
     """Return the document a caller hears when something of ours failed."""
     return say(APOLOGY)
+
+
+def sorry() -> str:
+    """Return the document that a person whom we called hears when something of ours failed."""
+    return say(SORRY)
+
+
+def goodbye() -> str:
+    """Return the document that ends a call politely, once keys or a recording were taken."""
+    return say(GOODBYE)
 
 
 def neutral() -> str:

@@ -50,7 +50,7 @@ def refuses(code: int) -> Fault:
 
 @dataclass
 class Accepted:
-    """One text that Twilio has."""
+    """One text or call that Twilio has."""
 
     sid: str
     to: str
@@ -65,6 +65,8 @@ class Accepted:
     form: Form = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
+        if self.sid.startswith("CA"):
+            return self._call()
         service = self.sender.startswith("MG")
         return {
             "sid": self.sid,
@@ -87,6 +89,26 @@ class Accepted:
             "status": self.status,
             "subresource_uris": {},
             "uri": f"/2010-04-01/Messages/{self.sid}.json",
+        }
+
+    def _call(self) -> dict[str, Any]:
+        return {
+            "sid": self.sid,
+            "account_sid": self.form.get("_account"),
+            "parent_call_sid": None,
+            "status": self.status,
+            "direction": "outbound-api",
+            "from": self.sender,
+            "to": self.to,
+            "answered_by": None,
+            "forwarded_from": None,
+            "duration": None,
+            "price": None,
+            "price_unit": "USD",
+            "date_created": format_datetime(self.created),
+            "start_time": None,
+            "end_time": None,
+            "uri": f"/2010-04-01/Calls/{self.sid}.json",
         }
 
 
@@ -164,8 +186,13 @@ class FakeTwilio:
             query = dict(parse_qsl(urlsplit(target).query))
             await self._reply(writer, 200, self._look_up(path, query))
             return True
-        form = dict(parse_qsl(body))
+        pairs = parse_qsl(body)
+        form = dict(pairs)
+        events = [value for name, value in pairs if name == "StatusCallbackEvent"]
+        if events:
+            form["StatusCallbackEvent"] = " ".join(events)
         form["_account"] = path.split("/")[3]
+        form["_kind"] = path.split("/")[4]
         fault = self.plan(form, len(self.tried)) if self.plan else None
         self.tried.append((at, form))
         made = self._take(form, at) if fault is None or fault.accepts else None
@@ -186,7 +213,7 @@ class FakeTwilio:
 
     def _take(self, form: Form, at: float) -> Accepted:
         made = Accepted(
-            sid="SM" + secrets.token_hex(16),
+            sid=("CA" if form["_kind"] == "Calls.json" else "SM") + secrets.token_hex(16),
             to=form["To"],
             sender=form.get("From") or form["MessagingServiceSid"],
             body=form.get("Body", ""),
@@ -201,17 +228,20 @@ class FakeTwilio:
     def _look_up(self, path: str, query: Form) -> dict[str, Any]:
         self.looked_up += 1
         name = path.rsplit("/", 1)[1]
-        if name != "Messages.json":
+        if name not in ("Messages.json", "Calls.json"):
             return next(m.as_json() for m in self.accepted if f"{m.sid}.json" == name)
+        prefix = "CA" if name == "Calls.json" else "SM"
         found = [
             m.as_json()
             for m in reversed(self.accepted)
-            if m.to == query.get("To", m.to) and m.sender == query.get("From", m.sender)
+            if m.to == query.get("To", m.to)
+            and m.sender == query.get("From", m.sender)
+            and m.sid.startswith(prefix)
         ]
         return {
             "first_page_uri": path, "next_page_uri": None, "previous_page_uri": None,
             "page": 0, "page_size": 1000, "start": 0, "end": len(found), "uri": path,
-            "messages": found,
+            name.removesuffix(".json").lower(): found,
         }  # fmt: skip
 
     async def _reply(self, writer: asyncio.StreamWriter, status: int, body: object) -> None:
