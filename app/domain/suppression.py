@@ -7,7 +7,7 @@ never undoes a newer START.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -23,6 +23,8 @@ from app.models.suppression import (
     SuppressionEntry,
     SuppressionSource,
 )
+
+_CHUNK = 500
 
 
 def suppress(
@@ -40,17 +42,43 @@ def suppress(
     :param at: when the person, Twilio or staff said so, aware. An entry that was lifted after
         this stays lifted.
     """
+    return suppress_all(session, list_id, [phone], scope=scope, source=source, at=at) > 0
+
+
+def suppress_all(
+    session: Session,
+    list_id: str,
+    phones: Sequence[str],
+    *,
+    scope: str = SCOPE_ALL,
+    source: SuppressionSource,
+    at: datetime,
+) -> int:
+    """Put phones, each named once, on a list; return for how many that changed anything.
+
+    The parameters are those of :func:`suppress`.
+    """
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     entry = SuppressionEntry
-    added = dialect.insert(entry).values(
-        id=new_id(), list_id=list_id, phone=phone, scope=scope, source=source, since=at
-    )
-    statement = added.on_conflict_do_update(
-        index_elements=[entry.list_id, entry.phone, entry.scope, entry.source],
-        set_={"since": added.excluded.since, "lifted_at": None},
-        where=entry.lifted_at.is_not(None) & (entry.lifted_at <= added.excluded.since),
-    ).returning(entry.id)
-    return session.scalar(statement) is not None
+    changed = 0
+    for start in range(0, len(phones), _CHUNK):
+        added = dialect.insert(entry).values(
+            [
+                {
+                    "id": new_id(), "list_id": list_id, "phone": phone, "scope": scope,
+                    "source": source, "since": at,
+                }
+                for phone in phones[start : start + _CHUNK]
+            ]
+        )  # fmt: skip
+        statement = added.on_conflict_do_update(
+            index_elements=[entry.list_id, entry.phone, entry.scope, entry.source],
+            set_={"since": added.excluded.since, "lifted_at": None},
+            where=entry.lifted_at.is_not(None) & (entry.lifted_at <= added.excluded.since),
+        )
+        counted = statement.execution_options(preserve_rowcount=True)
+        changed += _changed(session.execute(counted))
+    return changed
 
 
 def lift(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -43,7 +43,10 @@ class SuppressionEntry(Identified, Base):
     """
 
     __tablename__ = "suppression_entry"
-    __table_args__ = (UniqueConstraint("list_id", "phone", "scope", "source"),)
+    __table_args__ = (
+        UniqueConstraint("list_id", "phone", "scope", "source"),
+        Index(None, "list_id", "id"),
+    )
 
     list_id: Mapped[str] = mapped_column(ForeignKey("suppression_list.id"))
     phone: Mapped[str] = mapped_column(String(PHONE_LENGTH))

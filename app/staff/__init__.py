@@ -5,7 +5,18 @@ to one client; its routes get that client from the URL, as ``g.client``, after t
 membership has been checked. See :mod:`app.staff.access`.
 """
 
-from app.staff import home, inbox, invitations, numbers, people, recordings, sign_in, wordings  # noqa: F401 - their routes join the blueprints
+from app.staff import (  # noqa: F401 - their routes join the blueprints  # noqa: F401 - so do these
+    home,
+    inbox,
+    invitations,
+    numbers,
+    people,
+    populations,
+    recordings,
+    sign_in,
+    suppressions,
+    wordings,
+)
 from app.staff.access import blueprint, client_blueprint, init_app
 
 __all__ = ["blueprint", "client_blueprint", "init_app"]

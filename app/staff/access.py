@@ -133,6 +133,15 @@ def _sign_in_first() -> BaseResponse | None:
     return redirect(url_for("staff.sign_in", next=wanted))
 
 
+@blueprint.before_request
+@client_blueprint.before_request
+def _no_zero_bytes() -> None:
+    """Refuse what no database can keep; no person types it."""
+    typed = [value for _, value in request.values.items(multi=True)]
+    if any("\x00" in str(value) for value in [*typed, *(request.view_args or {}).values()]):
+        abort(400, "What was sent holds a character that cannot be kept.")
+
+
 @client_blueprint.url_value_preprocessor
 def _take_client(_endpoint: str | None, values: dict[str, Any] | None) -> None:
     g.client_name = (values or {}).pop("client", None)

@@ -1,0 +1,227 @@
+"""Suppression lists: who must not be texted, since when and why; by hand and by file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from flask import Response, abort, g, redirect, render_template, request, url_for
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+from app.domain import csv_files, deletion, suppression, suppression_files
+from app.domain.csv_files import RowMistake
+from app.domain.mistakes import Refused
+from app.extensions import db, unit_of_work
+from app.models.base import utcnow
+from app.models.sender import Sender, SenderKind
+from app.models.suppression import (
+    SCOPE_ALL,
+    SuppressionEntry,
+    SuppressionList,
+    SuppressionSource,
+)
+from app.staff import own
+from app.staff.access import client_blueprint, say
+
+PAGE = 25
+SHOWN_MISTAKES = 100
+SOURCES = {
+    SuppressionSource.KEYWORD: "They texted STOP",
+    SuppressionSource.TWILIO: "Twilio said so",
+    SuppressionSource.MANUAL: "Added by hand",
+    SuppressionSource.IMPORT: "From a file",
+}
+KINDS = {"": "In force", "lifted": "Lifted", "all": "Both"}
+
+
+@dataclass
+class Wrong:
+    """What is to be mended before something is saved: as a whole, and row by row of a file."""
+
+    sentences: list[str] = field(default_factory=list)
+    rows: list[RowMistake] = field(default_factory=list)
+    good: int = 0
+    phone: str = ""
+
+
+@client_blueprint.get("/suppression-lists")
+def suppression_lists() -> str:
+    """List the suppression lists with how many phones are on each."""
+    return _lists([])
+
+
+@client_blueprint.post("/suppression-lists")
+def suppression_list_new() -> BaseResponse | tuple[str, int]:
+    """Make a list."""
+    try:
+        with unit_of_work() as session:
+            made = suppression_files.create(session, g.client.id, request.form.get("name", ""))
+            own.note(session, "create", f"suppression list {made.name}")
+    except Refused as refused:
+        return _lists(own.sentences(refused)), 422
+    say(f"“{made.name}” is ready. Choose it for a number or a communication to put it to work.")
+    return redirect(url_for("client.suppression_list", list_id=made.id))
+
+
+@client_blueprint.get("/suppression-lists/<list_id>")
+def suppression_list(list_id: str) -> str:
+    """Show the phones on a list."""
+    return _page(_find(list_id), Wrong())
+
+
+@client_blueprint.post("/suppression-lists/<list_id>/add")
+def suppression_add(list_id: str) -> BaseResponse | tuple[str, int]:
+    """Put one phone on a list."""
+    found = _find(list_id)
+    typed = request.form.get("phone", "")
+    try:
+        with unit_of_work() as session:
+            scope = request.form.get("scope", SCOPE_ALL)
+            phone, added = suppression_files.add_by_hand(session, found, typed, scope)
+            if added:
+                own.note(session, "suppress", f"{phone} on {found.name}")
+    except Refused as refused:
+        return _page(found, Wrong(own.sentences(refused), phone=typed)), 422
+    say(f"{phone} is on the list." if added else f"{phone} is on the list already.")
+    return _back(found)
+
+
+@client_blueprint.post("/suppression-lists/<list_id>/entries/<entry_id>/lift")
+def suppression_lift(list_id: str, entry_id: str) -> BaseResponse:
+    """Lift one entry: the phone may be texted again, as far as we are concerned."""
+    found = _find(list_id)
+    entry = db.session.get(SuppressionEntry, entry_id)
+    if entry is None or entry.list_id != found.id:
+        abort(404, "This phone is not on the list.")
+    with unit_of_work() as session:
+        lifted = suppression.lift(
+            session, found.id, entry.phone,
+            scopes=[entry.scope], sources=[entry.source], at=utcnow(),
+        )  # fmt: skip
+        if lifted:
+            own.note(session, "lift", f"{entry.phone} on {found.name}")
+    if entry.source in (SuppressionSource.KEYWORD, SuppressionSource.TWILIO):
+        say(
+            f"{entry.phone} is lifted here. Twilio keeps a list of its own, though: it goes on"
+            " refusing texts to this phone until its owner texts START.",
+            "warn",
+        )
+    else:
+        say(f"{entry.phone} may be texted again.")
+    return _back(found)
+
+
+@client_blueprint.post("/suppression-lists/<list_id>/import")
+def suppression_import(list_id: str) -> BaseResponse | tuple[str, int]:
+    """Put the phones of a CSV file on a list."""
+    found = _find(list_id)
+    try:
+        phones, mistakes = suppression_files.read_phones(csv_files.read(own.uploaded_file()))
+        if mistakes and not (phones and "skip" in request.form):
+            return _page(found, Wrong([], mistakes, len(phones))), 422
+        with unit_of_work() as session:
+            added = suppression.suppress_all(
+                session, found.id, phones, source=SuppressionSource.IMPORT, at=utcnow()
+            )
+            own.note(session, "import", f"suppression list {found.name}", {"phones": added})
+    except Refused as refused:
+        return _page(found, Wrong(own.sentences(refused))), 422
+    left_out = f" {len(mistakes):,} rows with mistakes were left out." if mistakes else ""
+    say(f"{added:,} phones were added, {len(phones) - added:,} were on it already.{left_out}")
+    return _back(found)
+
+
+@client_blueprint.get("/suppression-lists/<list_id>/export")
+def suppression_export(list_id: str) -> Response:
+    """Hand the list out as CSV."""
+    found = _find(list_id)
+    name = re.sub(r"[^A-Za-z0-9]+", "-", found.name).strip("-") or "list"
+    return Response(
+        suppression_files.export(db.session(), found),
+        mimetype="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
+    )
+
+
+@client_blueprint.post("/suppression-lists/<list_id>/delete")
+def suppression_list_delete(list_id: str) -> BaseResponse:
+    """Delete a list that nothing uses."""
+    found = _find(list_id)
+    try:
+        with unit_of_work() as session:
+            deletion.delete_thing(session, session.get_one(SuppressionList, found.id))
+            own.note(session, "delete", f"suppression list {found.name}")
+    except Refused as refused:
+        say(str(refused), "bad")
+        return _back(found)
+    say(f"“{found.name}” is deleted.")
+    return redirect(url_for("client.suppression_lists"))
+
+
+def _find(list_id: str) -> SuppressionList:
+    return own.find(SuppressionList, list_id, "suppression list")
+
+
+def _back(found: SuppressionList) -> BaseResponse:
+    return redirect(url_for("client.suppression_list", list_id=found.id))
+
+
+def _lists(mistakes: list[str]) -> str:
+    in_force = (
+        select(SuppressionEntry.list_id, func.count(SuppressionEntry.phone.distinct()).label("n"))
+        .where(SuppressionEntry.lifted_at.is_(None))
+        .group_by(SuppressionEntry.list_id)
+        .subquery()
+    )
+    rows = db.session.execute(
+        select(SuppressionList, func.coalesce(in_force.c.n, 0))
+        .outerjoin(in_force, in_force.c.list_id == SuppressionList.id)
+        .where(SuppressionList.client_id == g.client.id)
+        .order_by(SuppressionList.name)
+    ).all()
+    return render_template("staff/suppression_lists.html", rows=rows, mistakes=mistakes)
+
+
+def _page(found: SuppressionList, wrong: Wrong) -> str:
+    session = db.session()
+    entries, older = _entries(session, found)
+    senders = list(
+        session.scalars(
+            select(Sender)
+            .where(Sender.client_id == g.client.id, Sender.kind != SenderKind.VERIFIED)
+            .order_by(Sender.address)
+        )
+    )
+    return render_template(
+        "staff/suppression_list.html",
+        found=found,
+        entries=entries,
+        older=older,
+        q=request.args.get("q", ""),
+        kind=request.args.get("kind", ""),
+        kinds=KINDS,
+        sources=SOURCES,
+        scopes={sender.id: sender for sender in senders},
+        uses=deletion.in_use(session, found),
+        wrong=wrong,
+        shown_mistakes=SHOWN_MISTAKES,
+    )
+
+
+def _entries(session: Session, found: SuppressionList) -> tuple[list[SuppressionEntry], str | None]:
+    """Return one page of the entries, newest first, and where the next one begins."""
+    entry = SuppressionEntry
+    query = select(entry).where(entry.list_id == found.id)
+    kind = request.args.get("kind", "")
+    if kind != "all":
+        is_lifted = entry.lifted_at.is_not(None)
+        query = query.where(is_lifted if kind == "lifted" else ~is_lifted)
+    digits = "".join(filter(str.isdigit, request.args.get("q", "")))[:20]
+    if digits:
+        query = query.where(entry.phone.contains(digits, autoescape=True))
+    if before := request.args.get("before", "")[:26]:
+        query = query.where(entry.id < before)
+    rows = list(session.scalars(query.order_by(entry.id.desc()).limit(PAGE + 1)))
+    return rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None
