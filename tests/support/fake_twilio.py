@@ -118,6 +118,8 @@ class FakeTwilio:
     def __init__(self, latency: float = 0.0, plan: Plan | None = None) -> None:
         self.latency = latency
         self.plan = plan
+        self.tells: Callable[[Accepted], None] | None = None
+        """Called, in a thread, for each text that it has: status callbacks."""
         self.accepted: list[Accepted] = []
         self.tried: list[tuple[float, Form]] = []
         self.refuse_look_ups = False
@@ -223,6 +225,8 @@ class FakeTwilio:
             form=form,
         )
         self.accepted.append(made)
+        if self.tells is not None:
+            self._loop.run_in_executor(None, self.tells, made)
         return made
 
     def _look_up(self, path: str, query: Form) -> dict[str, Any]:
