@@ -87,16 +87,9 @@ def outcome(incoming: Incoming) -> tuple[str, str]:
     return OUTCOMES[incoming.outcome]
 
 
-def public_status(message: Message) -> str:
-    """Return Twilio's last word on a message, or our own end of it, as the API names it."""
-    if message.state in ("suppressed", "refused", "unknown", "failed", "canceled"):
-        return str(message.state)
-    return message.status or str(message.state)
-
-
 def status(message: Message) -> tuple[str, str]:
     """Return where a message stands in plain words, and the colour to say it in."""
-    name = public_status(message)
+    name = message.public_status
     return STATUSES.get(name, (name, ""))
 
 

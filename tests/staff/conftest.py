@@ -10,6 +10,8 @@ from flask.testing import FlaskClient
 
 from app.domain import passwords
 from app.models.client import Client
+from app.models.credential import Credential
+from app.models.sender import Sender, SenderKind
 from app.models.user import Membership, Role, User
 from tests.support.rows import Rows
 
@@ -64,3 +66,26 @@ def add_person(rows: Rows) -> Callable[..., User]:
 @pytest.fixture
 def staff(client: FlaskClient) -> Staff:
     return Staff(client)
+
+
+@pytest.fixture
+def pat(staff: Staff, registrar: Client, add_person: Callable[..., User]) -> Staff:
+    """Pat, an owner of the registrar, signed in."""
+    add_person("pat@example.edu", registrar)
+    staff.sign_in("pat@example.edu")
+    return staff
+
+
+@pytest.fixture
+def number(rows: Rows, registrar: Client) -> Sender:
+    """The registrar's only number."""
+    credential = Credential(
+        client_id=registrar.id, name="main", account_sid="AC" + "0" * 32, auth_token="secret"
+    )
+    rows.add(credential)
+    number = Sender(
+        client_id=registrar.id, credential_id=credential.id, kind=SenderKind.TWILIO,
+        address="+13195550100", rate=1.0,
+    )  # fmt: skip
+    rows.add(number)
+    return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,36 +9,13 @@ from sqlalchemy import update
 
 from app.models.base import utcnow
 from app.models.client import Client
-from app.models.credential import Credential
 from app.models.endpoint import DisabledReason, Endpoint, EndpointKind, EndpointState
 from app.models.house import Usage
 from app.models.incoming import Incoming, Outcome
 from app.models.route import Channel
-from app.models.sender import Sender, SenderKind
-from app.models.user import User
+from app.models.sender import Sender
 from tests.staff.conftest import Staff
 from tests.support.rows import Rows
-
-
-@pytest.fixture
-def pat(staff: Staff, registrar: Client, add_person: Callable[..., User]) -> Staff:
-    add_person("pat@example.edu", registrar)
-    staff.sign_in("pat@example.edu")
-    return staff
-
-
-@pytest.fixture
-def number(rows: Rows, registrar: Client) -> Sender:
-    credential = Credential(
-        client_id=registrar.id, name="main", account_sid="AC" + "0" * 32, auth_token="secret"
-    )
-    rows.add(credential)
-    number = Sender(
-        client_id=registrar.id, credential_id=credential.id, kind=SenderKind.TWILIO,
-        address="+13195550100", rate=1.0,
-    )  # fmt: skip
-    rows.add(number)
-    return number
 
 
 def page(staff: Staff) -> str:

@@ -12,31 +12,15 @@ from sqlalchemy import event
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.client import Client
-from app.models.credential import Credential
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
-from app.models.sender import Sender, SenderKind
-from app.models.user import User
+from app.models.sender import Sender
 from tests.staff.conftest import Staff
 from tests.support.rows import Rows
 
 PHONE = "+13195550142"
 HOSTILE = '<script>alert(1)</script> & "quotes" {{ 7 * 7 }}'
-
-
-@pytest.fixture
-def number(rows: Rows, registrar: Client) -> Sender:
-    credential = Credential(
-        client_id=registrar.id, name="main", account_sid="AC" + "0" * 32, auth_token="secret"
-    )
-    rows.add(credential)
-    number = Sender(
-        client_id=registrar.id, credential_id=credential.id, kind=SenderKind.TWILIO,
-        address="+13195550100", rate=1.0,
-    )  # fmt: skip
-    rows.add(number)
-    return number
 
 
 @pytest.fixture
@@ -54,13 +38,6 @@ def text_in(rows: Rows, number: Sender) -> Callable[..., Incoming]:
         return incoming
 
     return add
-
-
-@pytest.fixture
-def pat(staff: Staff, registrar: Client, add_person: Callable[..., User]) -> Staff:
-    add_person("pat@example.edu", registrar)
-    staff.sign_in("pat@example.edu")
-    return staff
 
 
 def shown(staff: Staff, path: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from app.models.client import Client
@@ -13,31 +11,14 @@ from app.models.media import Media, MediaSource, Recording
 from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateKind, TemplateVersion
-from app.models.user import User
 from tests.staff.conftest import Staff
 from tests.support.rows import Rows
 
 HOME = "/staff/clients/registrar"
 
 
-@pytest.fixture
-def pat(staff: Staff, registrar: Client, add_person: Callable[..., User]) -> Staff:
-    add_person("pat@example.edu", registrar)
-    staff.sign_in("pat@example.edu")
-    return staff
-
-
-@pytest.fixture
-def number(rows: Rows, registrar: Client) -> Sender:
-    credential = Credential(
-        client_id=registrar.id, name="main", account_sid="AC" + "0" * 32, auth_token="secret"
-    )
-    rows.add(credential)
-    number = Sender(
-        client_id=registrar.id, credential_id=credential.id, kind=SenderKind.TWILIO,
-        address="+13195550100", rate=1.0,
-    )  # fmt: skip
-    rows.add(number)
+@pytest.fixture(autouse=True)
+def two_replies(rows: Rows, registrar: Client) -> None:
     for name in ("away", "hours"):
         template = Template(client_id=registrar.id, name=name, kind=TemplateKind.REPLY)
         rows.add(template)
@@ -46,7 +27,6 @@ def number(rows: Rows, registrar: Client) -> Sender:
                 template_id=template.id, number=1, body=f"The {name} text", created_by="x"
             )
         )
-    return number
 
 
 def save(staff: Staff, number: Sender, channel: str, **fields: object):

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from sqlalchemy import select
 
 from app.models.client import Client
-from app.models.credential import Credential
 from app.models.message import Message
 from app.models.route import Channel, Handler, Route
-from app.models.sender import Sender, SenderKind
+from app.models.sender import Sender
 from app.models.template import Template, TemplateVersion
-from app.models.user import User
 from tests.staff.conftest import Staff
 from tests.support.rows import Rows
 
 HOME = "/staff/clients/registrar"
 NEW = f"{HOME}/templates/new/reply"
-
-
-@pytest.fixture
-def pat(staff: Staff, registrar: Client, add_person: Callable[..., User]) -> Staff:
-    add_person("pat@example.edu", registrar)
-    staff.sign_in("pat@example.edu")
-    return staff
-
-
-@pytest.fixture
-def number(rows: Rows, registrar: Client) -> Sender:
-    credential = Credential(
-        client_id=registrar.id, name="main", account_sid="AC" + "0" * 32, auth_token="secret"
-    )
-    rows.add(credential)
-    number = Sender(
-        client_id=registrar.id, credential_id=credential.id, kind=SenderKind.TWILIO,
-        address="+13195550100", rate=1.0,
-    )  # fmt: skip
-    rows.add(number)
-    return number
 
 
 def write(staff: Staff, body: str, **more: str) -> str:
