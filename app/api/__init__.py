@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from app.api import (
+    batches,
     campaigns,
     client,
     communications,
@@ -24,6 +25,7 @@ from app.api import (
 )
 
 __all__ = [
+    "batches",
     "campaigns",
     "client",
     "communications",

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.models.audience import Member
+from app.models.message import Message, MessageState
 from tests.support.departments import Caller, Department
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.rows import Rows
@@ -78,6 +79,48 @@ def test_somebody_subscribes_to_a_population(api: Caller, rows: Rows) -> None:
     again = api.post(f"{population}/subscribers", {**body, "firstName": "Patricia"})
     assert again.status_code == 200
     assert [one.attributes["firstName"] for one in rows.all(Member)[1:]] == ["Patricia"]
+
+
+@STYLES
+def test_an_adhoc_send_answers_with_the_batch(
+    client: FlaskClient, rows: Rows, registrar: Department, style: Callable[..., Caller]
+) -> None:
+    caller = style(client, registrar)
+    (campaign,) = caller.get("campaigns").json
+    communication = caller.get(f"{campaign}/communications").json[0]
+    body = {
+        "members": [
+            {"toName": "Ann", "toPhone": "(319) 555-0150", "toAddress": "ann@example.edu"},
+            {"toName": "Bob", "toPhone": "+1319555"},
+            {"toName": "Cid", "toAddress": "cid@example.edu"},
+            {"toPhone": "+13195550151", "subject": "Thank you"},
+        ],
+        "includeBatchResponse": False,
+    }
+    answer = caller.post(f"{communication}/adhocs", body, Accept="application/json")
+    assert answer.status_code == 201
+    assert list(answer.json) == ["batch", "refused"]
+    assert answer.json["batch"] == answer.headers["Location"]
+    assert answer.json["batch"].startswith(f"{API}/batches/")
+    refused = {one["index"]: one["reason"] for one in answer.json["refused"]}
+    assert refused == {1: "invalid_phone", 2: "invalid_phone", 3: "template_error"}
+    assert all(one["message"].endswith(".") for one in answer.json["refused"])
+
+    batch = caller.get(answer.json["batch"]).json
+    assert batch["state"] == "running"
+    assert batch["total"] == 4
+    assert batch["counts"] == {"queued": 1, "refused": 3}
+    waiting = [one for one in rows.all(Message) if one.state is MessageState.WAITING]
+    assert [(one.to, one.body) for one in waiting] == [("+13195550150", "Hi Ann!")]
+
+
+def test_an_adhoc_send_shows_the_whole_batch_when_asked(api: Caller, registrar: Department) -> None:
+    body = {"members": [{"toName": "A", "toPhone": "+13195550150"}], "includeBatchResponse": True}
+    answer = api.post(f"communications/{registrar.texts.id}/adhocs", body)
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"{API}/batches/{answer.json['batch']['id']}"
+    assert answer.json["batch"]["total"] == 1
+    assert answer.json["refused"] == []
 
 
 def test_a_subscriber_needs_a_phone_or_an_address(api: Caller, registrar: Department) -> None:

@@ -1,0 +1,249 @@
+"""Batches: runs of a communication, for its population or for members given at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, Field
+from sqlalchemy import select
+
+from app.api.auth import Caller
+from app.api.operation import Answer, operation
+from app.api.problem import Refusal as ApiRefusal
+from app.api.reading import Shape
+from app.api.shapes import MemberObject
+from app.api.urls import Url, owned, url
+from app.domain import communications
+from app.domain.messages import Refusal
+from app.domain.wake import wake
+from app.extensions import db, unit_of_work
+from app.models.batch import Batch, BatchMember, BatchState
+from app.models.communication import Communication
+from app.models.credential import Scope
+from app.models.message import Message
+
+MAX_ADHOCS = 10_000
+
+
+class BatchMemberObject(Shape):
+    """One member of a batch and what became of its first message."""
+
+    index: int = Field(description="From 0, in the order of the members.")
+    member: dict[str, Any] | None
+    message: str | None = Field(description="The message's id, once there is one.")
+    to: str | None
+    status: str | None
+
+
+class BatchObject(Shape):
+    """One run of a communication."""
+
+    id: str
+    name: str = Field(description="The communication's.")
+    communication: str = Field(description="The communication's id.")
+    state: BatchState
+    reason: str | None = Field(description="Why it was refused, paused or canceled.")
+    total: int = Field(description="Members, those included that get nothing.")
+    counts: dict[str, int] = Field(description="Messages by their status.")
+    eta: datetime | None = Field(description="When its last text goes out, by the sender's rate.")
+    scheduled_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    members: list[BatchMemberObject] | None = Field(
+        None, description="With `includemembers=true` only."
+    )
+
+
+class RefusedMember(Shape):
+    """A member that gets nothing."""
+
+    index: int = Field(description="From 0, in the order of `members`.")
+    reason: str = Field(
+        description="`invalid_phone`, `not_allowed`, `suppressed`, `template_error` or `refused`."
+    )
+    message: str
+
+
+class AdhocsBody(Shape):
+    """Members that are in no population."""
+
+    members: list[MemberObject] = Field(min_length=1, max_length=MAX_ADHOCS)
+    include_batch_response: bool = False
+
+
+class AdhocsObject(Shape):
+    """The batch that was made for them."""
+
+    batch: Url | BatchObject = Field(description="Its URL, or all of it when asked for.")
+    refused: list[RefusedMember]
+
+
+class StartBody(Shape):
+    """When to begin."""
+
+    at: AwareDatetime | None = Field(
+        None, description="With its zone, such as `2026-11-22T09:00:00-06:00`; now if not given."
+    )
+
+
+class BatchQuery(Shape):
+    """How much to show."""
+
+    includemembers: bool = Field(False, alias="includemembers")
+
+
+@operation(
+    "POST",
+    "/communications/<communication_id>/adhocs",
+    Scope.SEND,
+    {201: AdhocsObject},
+    problems=(409,),
+    example={
+        "members": [{"toName": "Ann", "toPhone": "+13195550150", "course": "Chemistry"}],
+        "includeBatchResponse": False,
+    },
+)
+def adhocs(caller: Caller, communication_id: str, body: AdhocsBody) -> Answer:
+    """Send a communication to members given here, at once.
+
+    Members whose phone is invalid, suppressed or not allowed, or for whom the template cannot be
+    filled in, are named in `refused` and counted; the others go out. `Location` is the batch's
+    URL.
+    """
+    with unit_of_work() as session:
+        communication = owned(Communication, caller, communication_id, "communication")
+        try:
+            batch, refused = communications.start_adhoc(
+                session, communication, [one.root for one in body.members], caller.actor
+            )
+        except Refusal as refusal:
+            raise _refused(refusal) from None
+        batch_id = batch.id
+    _wake()
+    address = url("batches", batch_id)
+    content = AdhocsObject(
+        batch=_describe(caller, batch_id) if body.include_batch_response else address,
+        refused=[
+            RefusedMember(index=one.position, reason=one.reason, message=one.sentence)
+            for one in refused
+        ],
+    )
+    return Answer(201, content, {"Location": address})
+
+
+@operation(
+    "POST",
+    "/communications/<communication_id>/batches",
+    Scope.SEND,
+    {202: BatchObject},
+    problems=(409,),
+    example={},
+    body_optional=True,
+)
+def start(caller: Caller, communication_id: str, body: StartBody) -> Answer:
+    """Start a communication for its population, now or later.
+
+    The members are those at the time it begins.
+    """
+    with unit_of_work() as session:
+        communication = owned(Communication, caller, communication_id, "communication")
+        try:
+            batch = communications.start_batch(session, communication, caller.actor, body.at)
+        except Refusal as refusal:
+            raise _refused(refusal) from None
+        batch_id = batch.id
+    _wake()
+    return Answer(202, _describe(caller, batch_id), {"Location": url("batches", batch_id)})
+
+
+@operation("GET", "/batches/<batch_id>", Scope.READ, {200: BatchObject})
+def show(caller: Caller, batch_id: str, query: BatchQuery) -> BatchObject:
+    """Show how far a batch is."""
+    return _describe(caller, batch_id, query.includemembers)
+
+
+@operation("POST", "/batches/<batch_id>/pause", Scope.SEND, {200: BatchObject}, problems=(409,))
+def pause(caller: Caller, batch_id: str) -> BatchObject:
+    """Stop sending for now; it takes effect within two seconds."""
+    return _move(caller, batch_id, communications.pause)
+
+
+@operation("POST", "/batches/<batch_id>/resume", Scope.SEND, {200: BatchObject}, problems=(409,))
+def resume(caller: Caller, batch_id: str) -> BatchObject:
+    """Go on after a pause."""
+    return _move(caller, batch_id, communications.resume)
+
+
+@operation("POST", "/batches/<batch_id>/cancel", Scope.SEND, {200: BatchObject}, problems=(409,))
+def cancel(caller: Caller, batch_id: str) -> BatchObject:
+    """Stop for good; what has not gone out yet does not."""
+    return _move(caller, batch_id, communications.cancel)
+
+
+def _move(caller: Caller, batch_id: str, change: Any) -> BatchObject:
+    with unit_of_work() as session:
+        batch = owned(Batch, caller, batch_id, "batch")
+        try:
+            change(session, batch, caller.actor)
+        except Refusal as refusal:
+            raise _refused(refusal) from None
+    _wake()
+    return _describe(caller, batch_id)
+
+
+def _wake() -> None:
+    for queue in ("house", "send", "relay"):
+        wake(queue)
+
+
+def _refused(refusal: Refusal) -> ApiRefusal:
+    """Say why it cannot be done: 403 where the client may not send at all, else 409."""
+    return ApiRefusal(403 if refusal.field == "client" else 409, refusal.sentence)
+
+
+def _describe(caller: Caller, batch_id: str, with_members: bool = False) -> BatchObject:
+    batch = owned(Batch, caller, batch_id, "batch")
+    progress = communications.progress(db.session(), batch)
+    communication = db.session.get_one(Communication, batch.communication_id)
+    return BatchObject(
+        id=batch.id,
+        name=communication.name,
+        communication=communication.id,
+        state=batch.state,
+        reason=batch.reason,
+        total=progress.total,
+        counts=progress.counts,
+        eta=progress.eta,
+        scheduled_at=batch.scheduled_at,
+        started_at=batch.started_at,
+        ended_at=batch.ended_at,
+        members=_members(batch) if with_members else None,
+    )
+
+
+def _members(batch: Batch) -> list[BatchMemberObject]:
+    """List the members: those with messages, then those whose turn in preparation is to come."""
+    made = db.session.scalars(
+        select(Message)
+        .where(Message.batch_id == batch.id, Message.step == 0)
+        .order_by(Message.position)
+    )
+    shown = [
+        BatchMemberObject(
+            index=one.position or 0, member=one.member, message=one.id, to=one.to,
+            status=one.public_status,
+        )
+        for one in made
+    ]  # fmt: skip
+    known = {one.index for one in shown}
+    waiting = db.session.scalars(
+        select(BatchMember).where(BatchMember.batch_id == batch.id).order_by(BatchMember.position)
+    )
+    return shown + [
+        BatchMemberObject(
+            index=one.position, member=one.attributes, message=None, to=None, status=None
+        )
+        for one in waiting
+        if one.position not in known
+    ]

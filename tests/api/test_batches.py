@@ -1,0 +1,131 @@
+"""Running a communication by program."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from app.models.batch import Batch, BatchState
+from app.models.client import Client
+from app.models.communication import Communication
+from app.models.message import Message
+from app.models.suppression import SuppressionEntry, SuppressionSource
+from tests.support.departments import Caller, Department
+from tests.support.rows import Rows
+
+
+@pytest.fixture
+def path(registrar: Department) -> str:
+    return f"communications/{registrar.texts.id}"
+
+
+def test_a_batch_is_begun_for_the_population(api: Caller, rows: Rows, path: str) -> None:
+    answer = api.post(f"{path}/batches")
+    assert answer.status_code == 202
+    batch = answer.json
+    assert list(batch)[:4] == ["id", "name", "communication", "state"]
+    assert (batch["state"], batch["total"], batch["counts"]) == ("preparing", 1, {})
+    assert batch["members"] is None
+    assert answer.headers["Location"].endswith(f"/batches/{batch['id']}")
+    shown = api.get(f"batches/{batch['id']}?includemembers=true").json
+    assert [(one["index"], one["member"]["toName"]) for one in shown["members"]] == [(0, "Ann")]
+    assert api.get(f"batches/{batch['id']}").json["members"] is None
+
+
+def test_a_batch_is_scheduled(api: Caller, path: str) -> None:
+    at = datetime.now(UTC) + timedelta(days=1)
+    answer = api.post(f"{path}/batches", {"at": at.isoformat()})
+    assert answer.json["state"] == "scheduled"
+    assert datetime.fromisoformat(answer.json["scheduledAt"]) == at
+    assert api.post(f"{path}/batches", {"at": "2026-11-22T09:00:00"}).status_code == 422
+    far = (at + timedelta(days=400)).isoformat()
+    assert api.post(f"{path}/batches", {"at": far}).status_code == 409
+
+
+def test_a_batch_is_paused_resumed_and_canceled(api: Caller, path: str) -> None:
+    body = {"members": [{"toName": "Ann", "toPhone": "+13195550150"}]}
+    batch = api.post(f"{path}/adhocs", body).json["batch"]
+    states = [
+        (api.post(f"{batch}/{action}").status_code, api.get(batch).json["state"])
+        for action in ("pause", "resume", "cancel", "resume")
+    ]
+    assert states == [(200, "paused"), (200, "running"), (200, "canceled"), (409, "canceled")]
+
+
+def test_members_that_get_nothing_count_in_the_total(
+    api: Caller, rows: Rows, registrar: Department, path: str
+) -> None:
+    rows.change(update(Communication).values(suppression_list_id=registrar.suppression.id))
+    rows.add(
+        SuppressionEntry(
+            list_id=registrar.suppression.id, phone="+13195550152",
+            source=SuppressionSource.MANUAL, since=datetime.now(UTC),
+        )
+    )  # fmt: skip
+    phones = ["+13195550150", "+13195550152", "911", "+442079460000"]
+    members = [{"toName": "Ann", "toPhone": phone} for phone in phones]
+    answer = api.post(f"{path}/adhocs", {"members": members, "includeBatchResponse": True})
+    assert [one["reason"] for one in answer.json["refused"]] == [
+        "suppressed", "invalid_phone", "not_allowed",
+    ]  # fmt: skip
+    assert answer.json["batch"]["total"] == 4
+    assert answer.json["batch"]["counts"] == {"queued": 1, "suppressed": 1, "refused": 2}
+
+
+def test_a_call_goes_to_a_member_too(api: Caller, rows: Rows, registrar: Department) -> None:
+    body = {"members": [{"toName": "Ann", "toPhone": "+13195550150"}]}
+    answer = api.post(f"communications/{registrar.calls.id}/adhocs", body)
+    assert answer.status_code == 201
+    assert rows.one(Message).destination == "voice"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "members"),
+        ({"members": []}, "members"),
+        ({"members": {}}, "members"),
+        ({"members": [[]]}, "members[0]"),
+        ({"members": [{"toPhone": 5}]}, "members[0]"),
+        ({"members": [{"": "x"}]}, "members[0]"),
+        ({"members": [{"toName": {"first": "Ann"}}]}, "members[0]"),
+        ({"members": [{"toPhone": "1"}], "includeBatchResponse": "perhaps"},
+         "includeBatchResponse"),
+        ({"members": [{"toPhone": "1"}], "when": "now"}, "when"),
+    ],
+)  # fmt: skip
+def test_a_body_that_makes_no_sense_is_422(
+    api: Caller, rows: Rows, path: str, body: dict[str, Any], field: str
+) -> None:
+    answer = api.post(f"{path}/adhocs", body)
+    assert answer.status_code == 422
+    assert all(one["field"].startswith(field) for one in answer.json["errors"])
+    assert rows.count(Batch) == 0
+
+
+def test_a_client_that_may_not_send_is_told_so(api: Caller, rows: Rows, path: str) -> None:
+    rows.change(update(Client).values(twilio_enabled=False))
+    body = {"members": [{"toName": "Ann", "toPhone": "+13195550150"}]}
+    assert api.post(f"{path}/adhocs", body).status_code == 403
+    assert api.post(f"{path}/batches").status_code == 403
+
+
+def test_a_communication_without_a_population_cannot_be_started(
+    api: Caller, rows: Rows, path: str
+) -> None:
+    rows.change(update(Communication).values(population_id=None))
+    assert api.post(f"{path}/batches").status_code == 409
+
+
+def test_another_clients_batch_is_not_there(
+    api: Caller, other: Caller, rows: Rows, library: Department
+) -> None:
+    theirs = other.post(f"communications/{library.texts.id}/batches").json["id"]
+    for action in ("pause", "resume", "cancel"):
+        assert api.post(f"batches/{theirs}/{action}").status_code == 404
+    assert api.get(f"batches/{theirs}").status_code == 404
+    assert api.post(f"communications/{library.texts.id}/batches").status_code == 404
+    assert rows.one(Batch).state is BatchState.PREPARING
