@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.cli import apply, batch, clients, keys, numbers, recordings, retention, usage, users
+from app.cli import (
+    apply,
+    batch,
+    clients,
+    deliveries,
+    endpoints,
+    keys,
+    numbers,
+    recordings,
+    retention,
+    usage,
+    users,
+)
 from app.cli.processes import clock, worker
 
 COMMANDS = (
@@ -12,6 +24,8 @@ COMMANDS = (
     batch.group,
     clients.group,
     clock,
+    deliveries.group,
+    endpoints.group,
     keys.group,
     numbers.group,
     recordings.group,

@@ -27,6 +27,9 @@ GIVE_UP_AFTER = timedelta(hours=96)
 """Longer than the schedule of retries with all its jitter (90.7 h), so that an open breaker does
 not cost a delivery its last tries."""
 
+STANDARD_ATTRIBUTES = ("toName", "toPhone", "toAddress")
+"""Of a member whose attributes would make an event too large, these alone are told."""
+
 
 class EventTooLargeError(ValueError):
     """The event's JSON would be larger than 64 KiB, more than receivers can be asked to read."""
@@ -61,7 +64,8 @@ def record(
     :returns: the delivery on its way, or None if the happening was recorded before. One to a
         disabled endpoint is ``held`` until the endpoint is enabled.
     :raises LookupError: when there is no such endpoint.
-    :raises EventTooLargeError: when the body would exceed 64 KiB.
+    :raises EventTooLargeError: when the body would exceed 64 KiB even without most of the
+        member's attributes.
     """
     sequence, state = _next_sequence(session, endpoint_id)
     key = key_of(endpoint_id, dedupe_key)
@@ -69,7 +73,7 @@ def record(
         _give_back(session, endpoint_id)
         return None
     try:
-        body = body_of(type, occurred_at, {**data, "sequence": sequence})
+        body = _body_that_fits(type, occurred_at, {**data, "sequence": sequence})
     except EventTooLargeError:
         _give_back(session, endpoint_id)
         raise
@@ -131,6 +135,19 @@ def key_of(endpoint_id: str, dedupe_key: str | None) -> str | None:
     if len(key) <= limit:
         return key
     return f"{endpoint_id}:{hashlib.sha256(dedupe_key.encode()).hexdigest()}"
+
+
+def _body_that_fits(type: EventType, occurred_at: datetime, data: dict[str, Any]) -> str:
+    """Write the body; too much knowledge about a person must not cost what happened to them."""
+    try:
+        return body_of(type, occurred_at, data)
+    except EventTooLargeError as error:
+        member = data.get("member")
+        if not isinstance(member, Mapping):
+            raise
+        log.warning("member attributes left out of an event", reason=str(error))
+        short = {name: str(member[name])[:500] for name in STANDARD_ATTRIBUTES if name in member}
+        return body_of(type, occurred_at, {**data, "member": short})
 
 
 def body_of(type: EventType, occurred_at: datetime, data: Mapping[str, Any]) -> str:

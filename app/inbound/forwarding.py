@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from sqlalchemy.orm import Session
 
 from app.domain import contacts, events
-from app.domain.events import EventTooLargeError
 from app.extensions import current_settings
 from app.inbound.handlers import TextContext
 from app.models.delivery import Delivery, EventType
 from app.models.last_contact import LastContact
-
-log = structlog.get_logger(__name__)
-
-STANDARD_ATTRIBUTES = ("toName", "toPhone", "toAddress")
 
 
 def last_contact(context: TextContext) -> LastContact | None:
@@ -67,23 +61,6 @@ def forward(
 
     :param more: what a mail says beyond the event.
     """
-    try:
-        return _record(session, context, endpoint_id, data, more)
-    except EventTooLargeError as error:
-        # The text must arrive, even if what is known about the person is too much to send.
-        log.warning("member attributes left out of a forward", reason=str(error))
-        member = data["member"] or {}
-        short = {name: str(member[name])[:500] for name in STANDARD_ATTRIBUTES if name in member}
-        return _record(session, context, endpoint_id, {**data, "member": short}, more)
-
-
-def _record(
-    session: Session,
-    context: TextContext,
-    endpoint_id: str,
-    data: dict[str, Any],
-    more: dict[str, Any] | None,
-) -> Delivery | None:
     return events.record(
         session,
         endpoint_id,

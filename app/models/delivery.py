@@ -106,6 +106,13 @@ class Delivery(Identified, Created, Ordered, Base):
             postgresql_where=text("state = 'pending' AND trigger IN ('manual', 'ping')"),
             sqlite_where=text("state = 'pending' AND trigger IN ('manual', 'ping')"),
         ),
+        Index(
+            "ix_delivery_fresh",
+            "endpoint_id",
+            "next_attempt_at",
+            postgresql_where=text("state = 'pending' AND trigger <> 'replay'"),
+            sqlite_where=text("state = 'pending' AND trigger <> 'replay'"),
+        ),
         Index(None, "client_id", "created_at"),
         Index(None, "client_id", "commit_order"),
     )

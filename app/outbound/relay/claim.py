@@ -12,11 +12,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, case, exists, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TextClause,
+    and_,
+    case,
+    exists,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from app.models.base import new_id
-from app.models.delivery import BY_HAND, Delivery, DeliveryState
+from app.models.delivery import Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointKind, EndpointState
 from app.outbound.relay import schedule
 
@@ -25,6 +36,10 @@ LEASE = timedelta(seconds=45)
 MAIL_LEASE = timedelta(seconds=180)
 """Mails may first fetch pictures."""
 
+# Written out, because PostgreSQL uses a partial index only for what it can see beforehand.
+_IS_PENDING = text("delivery.state = 'pending'")
+_IS_FRESH = text("delivery.trigger <> 'replay'")
+_IS_BY_HAND = text("delivery.trigger IN ('manual', 'ping')")
 _HAS_ROOM = Endpoint.in_flight <= Endpoint.max_in_flight
 """A person waits: one more than usual."""
 
@@ -75,7 +90,11 @@ def _claim_next(session: Session, now: datetime, room: Room) -> Lease | None:
     ).one_or_none()
     if endpoint is None:
         return None
-    return _take(session, endpoint, now, _is_due(now), Delivery.endpoint_id == endpoint.id)
+    its = Delivery.endpoint_id == endpoint.id
+    # What is new comes before a replay of many.
+    return _take(session, endpoint, now, its, _is_due(now), _IS_FRESH) or _take(
+        session, endpoint, now, its, _is_due(now)
+    )
 
 
 def _claim_by_hand(session: Session, now: datetime, room: Room) -> Lease | None:
@@ -96,7 +115,7 @@ def _claim_by_hand(session: Session, now: datetime, room: Room) -> Lease | None:
 
 
 def _take(
-    session: Session, endpoint: Endpoint, now: datetime, *wanted: ColumnElement[bool]
+    session: Session, endpoint: Endpoint, now: datetime, *wanted: ColumnElement[bool] | TextClause
 ) -> Lease | None:
     delivery_id = session.scalar(
         select(Delivery.id)
@@ -148,7 +167,7 @@ def _fits(room: Room) -> tuple[ColumnElement[bool], ...]:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    return (Delivery.state == DeliveryState.PENDING) & (Delivery.next_attempt_at <= now)
+    return and_(_IS_PENDING, Delivery.next_attempt_at <= now)
 
 
 def _has_due(now: datetime) -> ColumnElement[bool]:
@@ -164,4 +183,4 @@ def _by_hand(now: datetime, room: Room) -> Select[str, str]:
 
 
 def _is_by_hand(now: datetime) -> ColumnElement[bool]:
-    return _is_due(now) & Delivery.trigger.in_(BY_HAND)
+    return and_(_is_due(now), _IS_BY_HAND)
