@@ -1,7 +1,7 @@
-"""What the world opens by an unguessable code: media and recordings."""
+"""What the world opens by an unguessable code: short links, media and recordings."""
 
 from flask import Blueprint
 
-from app.links import media
+from app.links import media, short
 
-blueprints: tuple[Blueprint, ...] = (media.blueprint,)
+blueprints: tuple[Blueprint, ...] = (media.blueprint, short.blueprint)

@@ -1,0 +1,87 @@
+"""``/l/<code>``: short links in texts lead to what was written there, and nowhere else.
+
+Phones and messengers open links to show a preview before anybody has looked at them; such opens,
+and those of robots and link scanners, are counted apart from those of people.
+"""
+
+from __future__ import annotations
+
+import re
+
+import structlog
+from flask import Blueprint, Response, abort, request
+from limits import RateLimitItemPerMinute
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.urls import iri_to_uri
+
+from app.domain import limits
+from app.domain.links import CODE_LENGTH
+from app.extensions import db, unit_of_work
+from app.models.link import Click, Link
+
+log = structlog.get_logger(__name__)
+blueprint = Blueprint("short_links", __name__)
+
+_CODE = re.compile(rf"[0-9A-Za-z]{{{CODE_LENGTH}}}")
+_GUESSES = RateLimitItemPerMinute(60)
+"""Unknown codes that one address may ask for: whoever guesses is slowed down further."""
+_ROBOT = re.compile(
+    r"(?<!cu)bot\b|crawl|spider|slurp|preview|prefetch|prerender|scan|monitor|headless|lighthouse"
+    r"|facebookexternalhit|facebot|whatsapp|telegram|skypeuri|slack-imgproxy|vkshare|pinterest"
+    r"|embedly|quora link|outbrain|google-(pagerenderer|safety|read-aloud)|googlemessages"
+    r"|mediapartners|bingpreview|yahoo|baidu|yandex|proofpoint|barracuda|mimecast|safelinks"
+    r"|curl|wget|python|go-http|java/|okhttp|libwww|httpclient|axios|node-fetch|ruby|perl|php",
+    re.IGNORECASE,
+)
+_AHEAD = re.compile(r"prefetch|preview|prerender", re.IGNORECASE)
+
+
+@blueprint.get("/l/<code>")
+def open_link(code: str) -> Response:
+    """Lead to the address behind a code (HEAD too), and count who came."""
+    url = db.session.scalar(select(Link.url).where(Link.code == code)) if is_code(code) else None
+    db.session.rollback()
+    if url is None:
+        if limits.hit(_GUESSES, "links", request.remote_addr or "") is not None:
+            abort(429, "Too many unknown links were asked for; try again in a minute.")
+        abort(404, "There is no such link, or it has expired.")
+    _count(code)
+    location = url if url.isascii() else iri_to_uri(url)
+    answer = Response(status=302)
+    answer.autocorrect_location_header = False
+    answer.headers["Location"] = location
+    answer.headers["Cache-Control"] = "no-store, private"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    answer.headers["X-Robots-Tag"] = "noindex"
+    return answer
+
+
+def is_code(code: str) -> bool:
+    """Tell whether this could be one of our codes."""
+    return _CODE.fullmatch(code) is not None
+
+
+def is_preview() -> bool:
+    """Tell whether the current request comes from a preview or a robot rather than a person."""
+    headers = request.headers
+    agent = headers.get("User-Agent", "")
+    ahead = " ".join(
+        headers.get(name, "") for name in ("Purpose", "Sec-Purpose", "X-Purpose", "X-Moz")
+    )
+    return (
+        request.method == "HEAD"
+        or not agent
+        or _ROBOT.search(agent) is not None
+        or _AHEAD.search(ahead) is not None
+    )
+
+
+def _count(code: str) -> None:
+    """Note the opening; a database that cannot write just now does not keep people waiting."""
+    agent = request.headers.get("User-Agent", "").replace("\x00", "")[:200]
+    try:
+        with unit_of_work() as session:
+            session.add(Click(code=code, is_preview=is_preview(), agent=agent))
+    except SQLAlchemyError as error:
+        log.warning("a click was not counted", code=code, error=type(error).__name__)
