@@ -20,6 +20,7 @@ from app.api import (
     operation,
     populations,
     preview,
+    sending,
     suppression_lists,
     usage,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "openapi",
     "populations",
     "preview",
+    "sending",
     "suppression_lists",
     "usage",
 ]

@@ -9,29 +9,20 @@ from typing import Literal
 
 from pydantic import Field
 from sqlalchemy import case, func, select
-from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
-from app.api.idempotency import HEADER, once
-from app.api.operation import Answer, operation
+from app.api.operation import operation
 from app.api.paging import Page, PageQuery, read_page
-from app.api.problem import Refusal as ApiRefusal
 from app.api.problem import invalid
 from app.api.reading import Shape
-from app.api.shapes import MemberObject, Phone
+from app.api.shapes import Phone
 from app.api.urls import owned
-from app.domain import mistakes, senders
-from app.domain.callbacks import CallbacksSpec
-from app.domain.messages import Refusal, queue_text
 from app.domain.phones import InvalidPhone, normalize
-from app.domain.wake import wake
 from app.extensions import db
-from app.models.client import Client
 from app.models.credential import Scope
 from app.models.link import Click, Link
 from app.models.message import Direction, Message, MessageReport
 from app.models.route import Channel
-from app.models.sender import Sender
 from app.twilio import errors
 
 Status = Literal[
@@ -83,30 +74,12 @@ class MessageObject(Shape):
     updated_at: datetime
     communication: str | None = Field(description="The communication's id.")
     batch: str | None = Field(description="The batch's id.")
+    answered_by: str | None = Field(description="Twilio's word on who answered a call.")
+    call_duration: int | None = Field(description="Seconds; once a call is completed.")
+    recording_url: str | None = Field(description="Where Twilio keeps what a call recorded.")
+    digits: str | None = Field(description="Keys pressed in a call, where its TwiML told us.")
     clicks: Clicks
     history: list[HistoryEntry] = Field(description="Every report, in the order it came.")
-
-
-class MessageBody(Shape):
-    """A text to one person."""
-
-    to: Phone
-    from_: str | None = Field(
-        None, alias="from", max_length=64, description="One of the client's numbers."
-    )
-    messaging_service: str | None = Field(
-        None, max_length=100, description="Its name or SID, in place of a number."
-    )
-    body: str = Field("", max_length=100_000)
-    media: list[str] = Field(
-        default_factory=list, max_length=100, description="http(s) URLs of at most 10 files."
-    )
-    member: MemberObject | None = Field(
-        None, description="Attributes of the person; a reply that is forwarded carries them."
-    )
-    callbacks: CallbacksSpec | None = Field(
-        None, description="Who is told what becomes of it; the client's default without."
-    )
 
 
 class MessagesQuery(PageQuery):
@@ -135,77 +108,6 @@ def listing(caller: Caller, query: MessagesQuery) -> Page[MessageObject]:
         chosen = chosen.where(Message.batch_id == query.batch)
     page = read_page(Message, caller, query, chosen, "messages")
     return Page(items=describe(page.rows), next=page.next)
-
-
-@operation(
-    "POST",
-    "/messages",
-    Scope.SEND,
-    {201: MessageObject},
-    problems=(409,),
-    headers={HEADER: "Repeats with the same key, for a day, make no second message."},
-    example={
-        "to": "+13195550150",
-        "from": "+13195550100",
-        "body": "Your book is ready.",
-        "callbacks": {"message_status": {"endpoint": "sis"}},
-    },
-)
-def create(caller: Caller, body: MessageBody) -> Answer:
-    """Send a text to one person.
-
-    Give exactly one of `from` and `messagingService`. A phone that has opted out makes a message
-    with the status `suppressed`; one that is invalid or not allowed is 422. The text waits for its
-    turn at the sender's rate.
-    """
-    answer = once(caller, body, MessageObject, lambda session: _queue(session, caller, body))
-    wake("send")
-    wake("relay")
-    return answer
-
-
-def _queue(session: Session, caller: Caller, body: MessageBody) -> MessageObject:
-    client = session.get_one(Client, caller.client_id)
-    try:
-        message = queue_text(
-            session,
-            client,
-            _sender(session, caller, body),
-            body.to,
-            body=body.body,
-            media=body.media,
-            member=body.member.root if body.member else None,
-            callbacks=body.callbacks,
-        )
-    except Refusal as refusal:
-        raise _refused(refusal) from None
-    except mistakes.Refused as refused:
-        wrong = [one.under("callbacks") for one in refused.mistakes]
-        raise mistakes.Refused(wrong) from None
-    return describe([message])[0]
-
-
-def _sender(session: Session, caller: Caller, body: MessageBody) -> Sender:
-    if (body.from_ is None) == (body.messaging_service is None):
-        raise invalid("from", "one_of", "Give exactly one of from and messagingService.")
-    if body.from_ is not None:
-        sender = senders.find_number(session, caller.client_id, body.from_)
-        name, what = "from", f"{body.from_} is not a number of {caller.client_name}."
-    else:
-        service = body.messaging_service or ""
-        sender = senders.find_service(session, caller.client_id, service)
-        name = "messagingService"
-        what = f"{caller.client_name} has no messaging service {service}."
-    if sender is None:
-        raise invalid(name, "unknown_sender", what)
-    return sender
-
-
-def _refused(refusal: Refusal) -> ApiRefusal:
-    """Say why it may not be sent: 403 where the client may not send at all, else 422."""
-    if refusal.field == "client":
-        return ApiRefusal(403, refusal.sentence)
-    return invalid(refusal.field, refusal.code, refusal.sentence)
 
 
 @operation("GET", "/messages/<message_id>", Scope.READ, {200: MessageObject})
@@ -256,6 +158,10 @@ def _describe(one: Message, clicks: Clicks, history: list[HistoryEntry]) -> Mess
         updated_at=one.updated_at,
         communication=one.communication_id,
         batch=one.batch_id,
+        answered_by=one.answered_by,
+        call_duration=one.call_duration,
+        recording_url=one.recording_url,
+        digits=one.digits,
         clicks=clicks,
         history=history,
     )

@@ -20,6 +20,7 @@ _GROUPS = {
     "communications": "Campaigns and communications",
     "batches": "Batches",
     "messages": "Messages",
+    "sending": "Messages",
     "inbound": "What came in",
     "preview": "Messages",
     "populations": "Populations",

@@ -194,7 +194,11 @@ def _report(found: Preflight) -> str:
     if found.missing:
         names = ", ".join(f"{name} ({count:,})" for name, count in found.missing.most_common())
         lines.insert(5, f"Lacking          {names}")
-    lines += [f"Text             {body}" for body in found.sample]
+    if not found.heard:
+        lines += [f"Text             {body}" for body in found.sample]
+    for who, steps in found.heard.items():
+        title = f"Heard by {'a ' if who != 'anybody' else ''}{who}"
+        lines += [title, *(f"  {step}" for step in steps)]
     lines += [f"Warning: {warned.sentence}" for warned in found.warnings]
     lines += [f"Cannot be started: {problem}" for problem in found.problems]
     return "\n".join(lines)

@@ -123,6 +123,11 @@ def check_options(detection: MachineDetection, options: Mapping[str, int]) -> di
     return told
 
 
+def detection_of(options: Mapping[str, Any]) -> MachineDetection:
+    """Return the detection that a message or batch was queued with."""
+    return MachineDetection(options.get("machineDetection", MachineDetection.OFF))
+
+
 def prepare(source: str, member: Mapping[str, Any] | None, detection: MachineDetection) -> str:
     """Return the TwiML as it is before anybody has answered, once it is right for every answer.
 
@@ -192,7 +197,7 @@ def answer(session: Session, message: Message, answered_by: str | None) -> str:
 
 def _choose(session: Session, message: Message, answered_by: str | None) -> str:
     who = verdict(answered_by)
-    hangs_up = message.options.get("machineDetection") == MachineDetection.HANG_UP
+    hangs_up = detection_of(message.options) is MachineDetection.HANG_UP
     if hangs_up and who == MACHINE:
         return voice.hangup()
     base = f"{current_settings().public_base_url}/inbound/voice"

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from app.domain import communications, lanes, preparation, prices, quiet, templates
+from app.domain import calls, communications, lanes, preparation, prices, quiet, templates
 from app.domain.messages import Refusal, check_client, check_sender
 from app.domain.preparation import Composed, Plan
 from app.models.audience import Member
@@ -74,6 +74,9 @@ class Preflight:
     eta: datetime | None = None
     sample: list[str] = field(default_factory=list)
     """What the first recipient gets."""
+    heard: dict[str, list[str]] = field(default_factory=dict)
+    """What is heard in the first call, by who answers it: ``person`` and ``machine``, or
+    ``anybody``."""
     problems: list[str] = field(default_factory=list)
     """Why it cannot be started at all."""
     warnings: list[Warned] = field(default_factory=list)
@@ -142,17 +145,18 @@ def _count(
     seen: set[int] = set()  # eight bytes of each fingerprint: a few megabytes for 100,000 members
     numbered = iter(enumerate(members, 1))
     while chunk := list(islice(numbered, TOGETHER)):
-        composed = []
+        composed: list[tuple[int, Mapping[str, Any], Composed]] = []
         for position, attributes in chunk:
             found.total += 1
             try:
-                composed.append((position, preparation.compose(plan, client, sender, attributes)))
+                one = preparation.compose(plan, client, sender, attributes)
+                composed.append((position, attributes, one))
             except Refusal as refusal:
                 _refuse(found, position, refusal.code, refusal.sentence)
                 if refusal.code == "template_error":
                     found.missing.update(_missing(plan, attributes))
-        listed = preparation.listed(session, plan, sender, {one.to for _, one in composed})
-        for position, one in composed:
+        listed = preparation.listed(session, plan, sender, {one.to for *_, one in composed})
+        for position, attributes, one in composed:
             key = int(one.fingerprint[:16], 16)
             if one.to in listed:
                 found.suppressed += 1
@@ -160,6 +164,9 @@ def _count(
                 _refuse(found, position, "duplicate", "The same text goes to this phone already.")
             else:
                 seen.add(key)
+                if not found.recipients and plan.destination is Channel.VOICE:
+                    detection = calls.detection_of(plan.options)
+                    found.heard = calls.preview(plan.steps[0].body, attributes, detection)
                 _add(found, one, plan)
 
 

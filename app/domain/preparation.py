@@ -15,9 +15,8 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
-from app.domain import announcements, links, suppression, templates
+from app.domain import announcements, calls, links, suppression, templates
 from app.domain.messages import SUPPRESSED, Refusal, check_content, check_recipient
-from app.domain.voice_templates import ANSWERED_BY
 from app.models.base import new_id, utcnow
 from app.models.batch import Batch
 from app.models.client import Client
@@ -26,7 +25,6 @@ from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender
 from app.models.template import TemplateVersion
-from app.twiml.check import check_document
 
 
 @dataclass(frozen=True)
@@ -175,17 +173,12 @@ def prepare(
 
 
 def _render(plan: Plan, step: StepPlan, attributes: Mapping[str, Any]) -> str:
-    voice = plan.destination is Channel.VOICE
-    if voice:
-        attributes = {**attributes, ANSWERED_BY: ""}
+    if plan.destination is Channel.VOICE:
+        return calls.prepare(step.body, attributes, calls.detection_of(plan.options))
     try:
-        body = templates.render(step.body, attributes, autoescape_xml=voice)
+        return templates.render(step.body, attributes)
     except templates.TemplateProblem as problem:
         raise Refusal("template_error", problem.message, "body") from problem
-    mistakes = check_document(body) if voice else []
-    if mistakes:
-        raise Refusal("template_error", mistakes[0].message, "body")
-    return body
 
 
 def _finish(plan: Plan, body: str, media: tuple[str, ...]) -> Text:

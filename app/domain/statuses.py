@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.domain import announcements, consequences, contacts
+from app.domain import announcements, call_retries, consequences, contacts
 from app.models.base import utcnow
 from app.models.message import Direction, Message, MessageReport, MessageState
 from app.models.route import Channel
@@ -192,6 +192,7 @@ def _move_status(session: Session, message_id: str, report: Report, at: datetime
     if moved is None:
         return None
     announcements.status_changed(session, moved)
+    call_retries.place_again(session, moved, at)
     if report.status in ("failed", "undelivered", "canceled"):
         drop_next_steps(session, moved)
         moved = _opted_out(session, moved) or moved

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 
 import structlog
-from sqlalchemy import ColumnElement, delete, select, text, update
+from sqlalchemy import ColumnElement, delete, or_, select, text, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app.domain import announcements, communications, preparation, statuses, wake
+from app.domain import announcements, call_retries, communications, preparation, statuses, wake
 from app.domain.messages import Refusal, check_client, check_sender
 from app.domain.wake import DRAIN_SECONDS
 from app.extensions import db, unit_of_work
@@ -77,7 +77,7 @@ def _step(work: Callable[[Session, str], bool], batch_id: str) -> bool:
 
 
 def _unfinished() -> ColumnElement[bool]:
-    return (
+    waiting = (
         select(Message.id)
         .where(
             Message.batch_id == Batch.id,
@@ -86,6 +86,7 @@ def _unfinished() -> ColumnElement[bool]:
         .correlate(Batch)
         .exists()
     )
+    return or_(waiting, call_retries.may_follow())
 
 
 def _begin(session: Session, batch_id: str) -> bool:

@@ -1,0 +1,80 @@
+"""Calling again where nobody took the call, if the communication asks for it, and never else."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.orm import Session
+
+from app.models.base import new_id
+from app.models.batch import Batch, BatchState
+from app.models.communication import Communication
+from app.models.message import Message, MessageState
+from app.models.route import Channel
+
+NOT_TAKEN = ("busy", "no-answer")
+_UNDER_WAY = ("queued", "initiated", "ringing", "in-progress")
+_COPIED = (
+    "client_id", "destination", "direction", "sender_id", "credential_id", "to", "from_", "body",
+    "member", "segments", "communication_id", "batch_id", "position", "template_version_id",
+    "options", "lane_key",
+)  # fmt: skip
+
+
+def place_again(session: Session, message: Message, at: datetime) -> Message | None:
+    """Let the call that has just ended busy or unanswered be placed again, later.
+
+    To be called once per call, in the transaction in which it ended. Each try is a message of its
+    own, whose ``step`` counts the tries; a batch that was canceled places no more.
+
+    :returns: the next try, or None when there is none.
+    """
+    if (
+        message.destination is not Channel.VOICE
+        or message.status not in NOT_TAKEN
+        or message.batch_id is None
+        or message.communication_id is None
+    ):
+        return None
+    communication = session.get_one(Communication, message.communication_id)
+    if message.step >= communication.retry_calls:
+        return None
+    # Locked, so that a cancellation comes either before this or finds the new message.
+    batch = session.get_one(Batch, message.batch_id, with_for_update=True, populate_existing=True)
+    if batch.state not in (BatchState.PREPARING, BatchState.RUNNING, BatchState.PAUSED):
+        return None
+    values: dict[str, Any] = {name: getattr(message, name) for name in _COPIED}
+    again = Message(
+        id=new_id(),
+        **values,
+        step=message.step + 1,
+        state=MessageState.WAITING,
+        due_at=at + timedelta(seconds=communication.retry_calls_after),
+    )
+    session.add(again)
+    session.flush()
+    return again
+
+
+def may_follow() -> ColumnElement[bool]:
+    """Return the condition on a Batch under which a call under way may be placed once more.
+
+    A call about which Twilio is asked no more (it has no ``check_at``) is not waited for.
+    """
+    asks = select(Communication.id).where(
+        Communication.destination == Channel.VOICE, Communication.retry_calls > 0
+    )
+    under_way = (
+        select(Message.id)
+        .where(
+            Message.batch_id == Batch.id,
+            Message.state == MessageState.ACCEPTED,
+            Message.status.in_(_UNDER_WAY),
+            Message.check_at.is_not(None),
+        )
+        .correlate(Batch)
+        .exists()
+    )
+    return and_(Batch.communication_id.in_(asks), under_way)

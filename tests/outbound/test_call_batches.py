@@ -1,0 +1,224 @@
+"""A department calls its people: each is called once, and again only where that was asked for."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskCliRunner
+from sqlalchemy import select, update
+
+from app.domain import communications, statuses
+from app.domain.statuses import Report
+from app.extensions import unit_of_work
+from app.models.base import utcnow
+from app.models.batch import Batch, BatchState
+from app.models.communication import Callback, CallbackEvent, Communication, MachineDetection
+from app.models.credential import Credential
+from app.models.delivery import Delivery, EventType
+from app.models.endpoint import Endpoint, EndpointKind
+from app.models.message import Message, MessageState
+from app.models.route import Channel
+from app.outbound import batches, lanes
+from tests.support.fake_twilio import FakeTwilio
+from tests.support.house import House, communication, furnish, join
+from tests.support.rows import Rows
+
+TEMPLATE = (
+    "<Response><Say>Hello {{ toName }}.</Say>"
+    "{% if AnsweredBy == 'machine' %}<Say>Call {{ desk }}.</Say>{% endif %}</Response>"
+)
+ANN = {"toName": "Ann", "toPhone": "+13195550151", "desk": "319-335-0000"}
+BOB = {"toName": "Bob & Co", "toPhone": "+13195550152", "desk": "319-335-0000"}
+CY = {"toName": "Cy", "toPhone": "+13195550153"}
+DI = {"toName": "Di", "toPhone": "911", "desk": "319-335-0000"}
+
+
+@pytest.fixture
+def house(rows: Rows) -> House:
+    made = furnish(rows)
+    rows.change(update(Credential).values(calls_per_second=50))
+    return made
+
+
+def calling(rows: Rows, house: House, *people: dict[str, Any], **columns: Any) -> Communication:
+    made = communication(
+        rows, house, TEMPLATE,
+        **{
+            "destination": Channel.VOICE, "machine_detection": MachineDetection.CONTINUE,
+            **columns,
+        },
+    )  # fmt: skip
+    join(rows, made, *people)
+    return made
+
+
+def start(app: Flask, made: Communication) -> str:
+    with app.app_context(), unit_of_work() as session:
+        found = session.get_one(Communication, made.id)
+        return communications.start_batch(session, found, "pat@example.edu").id
+
+
+def run(app: Flask) -> None:
+    for _ in range(2):
+        with app.app_context():
+            batches.drain()
+        with app.app_context():
+            lanes.drain()
+    with app.app_context():
+        batches.drain()
+
+
+def ends(app: Flask, rows: Rows, to: str, word: str, step: int = 0) -> None:
+    """Let the call to ``to`` ring and end as Twilio reports it."""
+    message = rows.one(select(Message).where(Message.to == to, Message.step == step))
+    for number, status in enumerate(("ringing", word), 1):
+        with app.app_context(), unit_of_work() as session:
+            report = Report(status, "callback", sid=message.sid, sequence=number)
+            statuses.record_report(session, message.id, report)
+
+
+def test_everybody_is_called_once_and_the_faulty_are_refused_alone(
+    app: Flask, rows: Rows, house: House, fake: FakeTwilio
+) -> None:
+    start(app, calling(rows, house, ANN, BOB, CY, DI, ANN))
+    run(app)
+    assert sorted(made.to for made in fake.accepted) == [ANN["toPhone"], BOB["toPhone"]]
+    assert {made.form["MachineDetection"] for made in fake.accepted} == {"Enable"}
+    found = rows.all(select(Message).order_by(Message.position))
+    assert [(one.state, one.reason) for one in found] == [
+        (MessageState.ACCEPTED, None),
+        (MessageState.ACCEPTED, None),
+        (MessageState.REFUSED, "template_error"),  # no desk, which a machine would be told
+        (MessageState.REFUSED, "invalid_phone"),
+        (MessageState.REFUSED, "refused"),  # the same person again
+    ]
+    assert "desk" in (found[2].error_message or "")
+    assert found[1].body == "<Response><Say>Hello Bob &amp; Co.</Say></Response>"
+    assert rows.one(Batch).state is BatchState.COMPLETE
+
+
+@pytest.mark.parametrize("word", ["busy", "no-answer", "failed", "completed", "canceled"])
+def test_nobody_is_called_again_unasked(
+    word: str, app: Flask, rows: Rows, house: House, fake: FakeTwilio
+) -> None:
+    start(app, calling(rows, house, ANN))
+    run(app)
+    ends(app, rows, ANN["toPhone"], word)
+    run(app)
+    assert rows.count(Message) == len(fake.tried) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "again"),
+    [
+        ("busy", True), ("no-answer", True), ("failed", False), ("completed", False),
+        ("canceled", False),
+    ],
+)  # fmt: skip
+def test_who_did_not_take_the_call_is_called_again_where_asked(
+    word: str, again: bool, app: Flask, rows: Rows, house: House, fake: FakeTwilio
+) -> None:
+    start(app, calling(rows, house, ANN, retry_calls=2, retry_calls_after=600))
+    run(app)
+    assert rows.one(Batch).state is BatchState.RUNNING  # the call may have to be placed again
+    ends(app, rows, ANN["toPhone"], word)
+    before = utcnow()
+    run(app)
+    assert len(fake.tried) == 1
+    assert rows.one(Batch).state is (BatchState.RUNNING if again else BatchState.COMPLETE)
+    tries = rows.all(select(Message).order_by(Message.step))
+    assert len(tries) == 1 + again
+    if again:
+        assert tries[1].due_at is not None
+        assert timedelta(seconds=590) < tries[1].due_at - before <= timedelta(seconds=600)
+        assert (tries[1].to, tries[1].member, tries[1].sid) == (ANN["toPhone"], ANN, None)
+        assert tries[1].options == {"machineDetection": "continue"}
+
+
+def test_only_so_often(app: Flask, rows: Rows, house: House, fake: FakeTwilio) -> None:
+    start(app, calling(rows, house, ANN, retry_calls=2, retry_calls_after=0))
+    for step in range(3):
+        run(app)
+        ends(app, rows, ANN["toPhone"], "no-answer", step)
+        ends(app, rows, ANN["toPhone"], "no-answer", step)  # told twice, called once
+    run(app)
+    assert len(fake.accepted) == rows.count(Message) == 3
+    assert rows.one(Batch).state is BatchState.COMPLETE
+
+
+def test_a_canceled_batch_calls_nobody_again(
+    app: Flask, rows: Rows, house: House, fake: FakeTwilio
+) -> None:
+    batch_id = start(app, calling(rows, house, ANN, BOB, retry_calls=2, retry_calls_after=0))
+    run(app)
+    ends(app, rows, ANN["toPhone"], "busy")
+    with app.app_context(), unit_of_work() as session:
+        communications.cancel(session, session.get_one(Batch, batch_id), "pat")
+    ends(app, rows, BOB["toPhone"], "busy")
+    run(app)
+    assert len(fake.tried) == 2
+    waiting = rows.all(select(Message).where(Message.state == MessageState.WAITING))
+    assert not waiting
+    assert rows.one(Batch).ended_at is not None
+
+
+def test_the_department_hears_of_each_call_and_of_the_end(
+    app: Flask, rows: Rows, house: House, fake: FakeTwilio
+) -> None:
+    made = calling(rows, house, ANN, DI)
+    endpoint = Endpoint(
+        client_id=house.client.id, kind=EndpointKind.WEBHOOK, name="sis",
+        url="https://sis.example.edu/hooks",
+    )  # fmt: skip
+    rows.add(endpoint)
+    rows.add(
+        *(
+            Callback(
+                client_id=house.client.id, communication_id=made.id, event=event,
+                endpoint_id=endpoint.id,
+            )
+            for event in CallbackEvent
+        )
+    )  # fmt: skip
+    batch_id = start(app, made)
+    run(app)
+    ends(app, rows, ANN["toPhone"], "no-answer")
+    bodies = [
+        json.loads(one.body) for one in rows.all(select(Delivery).order_by(Delivery.sequence))
+    ]
+    heard = [(one["type"], one["data"].get("status", one["data"].get("reason"))) for one in bodies]
+    assert sorted(heard) == sorted(
+        [
+            (EventType.MESSAGE_PROBLEM, "invalid_phone"),
+            (EventType.MESSAGE_STATUS, "queued"),
+            (EventType.MESSAGE_SENT, "queued"),
+            (EventType.COMMUNICATION_COMPLETE, None),
+            (EventType.MESSAGE_STATUS, "ringing"),
+            (EventType.MESSAGE_STATUS, "no-answer"),
+        ]
+    )
+    of_messages = [one["data"] for one in bodies if one["type"].startswith("message.")]
+    assert {one["communication"] for one in of_messages} == {made.id}
+    assert {one["batch"] for one in of_messages} == {batch_id}
+    [complete] = [one["data"] for one in bodies if one["type"] == "communication.complete"]
+    assert complete["batchId"] == batch_id
+    assert complete["counts"] == {"queued": 1, "refused": 1}
+
+
+def test_preflight_says_what_a_person_and_a_machine_would_hear(
+    rows: Rows, house: House, flask_command: FlaskCliRunner
+) -> None:
+    calling(rows, house, ANN, BOB)
+    shown = flask_command.invoke(args=["batch", "preflight", "reminder"])
+    assert shown.exit_code == 0, shown.output
+    assert (
+        "Heard by a person\n"
+        "  Says: “Hello Ann.”\n"
+        "Heard by a machine\n"
+        "  Says: “Hello Ann.”\n"
+        "  Says: “Call 319-335-0000.”"
+    ) in shown.output
