@@ -60,7 +60,7 @@ def sentence(route: Route) -> str:
                 else ""
             )
             seconds = data.get("timeout", _DEFAULTS["timeout"])
-            return f"Forwards the call to {to}, which rings for {seconds} seconds{after}."
+            return _ended(f"Forwards the call to {to}, which rings for {seconds} seconds{after}")
         case {"handler": "play_message"}:
             return _played(data)
         case _:
@@ -75,4 +75,11 @@ def _played(data: dict[str, Any]) -> str:
     else:
         what = f"Plays {data['audio_url']}"
     loop = data.get("loop", 1)
-    return f"{what}." if loop == 1 else f"{what}, {f'{loop} times' if loop else 'again and again'}."
+    return (
+        _ended(what) if loop == 1 else f"{what}, {f'{loop} times' if loop else 'again and again'}."
+    )
+
+
+def _ended(text: str) -> str:
+    """End a sentence that may end with words which have their own full stop already."""
+    return text if text.endswith((".”", "!”", "?”")) else f"{text}."

@@ -49,7 +49,7 @@ def home() -> str:
     return render_template(
         "staff/home.html",
         senders=senders,
-        does=what_numbers_do(session),
+        does=what_numbers_do(session, senders),
         kinds=KINDS,
         concerns=list(_concerns(session, senders)),
         today=_today(session),

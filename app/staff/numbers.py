@@ -100,14 +100,25 @@ def numbers() -> str:
         )
     )
     return render_template(
-        "staff/numbers.html", senders=senders, does=what_numbers_do(session), kinds=KINDS
+        "staff/numbers.html", senders=senders, does=what_numbers_do(session, senders), kinds=KINDS
     )
 
 
-def what_numbers_do(session: Session) -> dict[tuple[str, Channel], str]:
-    """Return in a sentence what each sender of the client does with texts and with calls."""
+def what_numbers_do(session: Session, senders: list[Sender]) -> dict[tuple[str, Channel], str]:
+    """Return in a sentence what each sender of the client does with texts and with calls.
+
+    A number inside a messaging service does with texts what the service does, if that does
+    anything.
+    """
     found = session.scalars(select(Route).where(Route.client_id == g.client.id))
-    return {(route.sender_id, route.channel): routes.sentence(route) for route in found}
+    does = {(route.sender_id, route.channel): routes.sentence(route) for route in found}
+    names = {sender.id: sender.name for sender in senders}
+    for sender in senders:
+        service = (sender.service_id or "", Channel.SMS)
+        if service in does:
+            said = f"As the messaging service “{names[service[0]]}”: {does[service]}"
+            does[(sender.id, Channel.SMS)] = said
+    return does
 
 
 @client_blueprint.get("/numbers/<sender_id>")

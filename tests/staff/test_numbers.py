@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from app.models.client import Client
 from app.models.credential import Credential
@@ -146,3 +147,17 @@ def test_another_clients_number_does_not_exist(pat: Staff, number: Sender, rows:
     data = {"csrf_token": pat.token("/staff/account"), "handler": "none"}
     assert pat.http.post(f"{HOME}/numbers/{theirs.id}/sms", data=data).status_code == 404
     assert "0177" not in pat.http.get(f"{HOME}/numbers").get_data(as_text=True)
+
+
+def test_a_number_in_a_service_does_what_the_service_does(
+    pat: Staff, number: Sender, rows: Rows, registrar: Client
+) -> None:
+    service = Sender(
+        client_id=registrar.id, credential_id=number.credential_id, rate=1.0, name="outreach",
+        kind=SenderKind.MESSAGING_SERVICE, address="MG" + "0" * 32,
+    )  # fmt: skip
+    rows.add(service)
+    rows.change(update(Sender).where(Sender.id == number.id).values(service_id=service.id))
+    save(pat, service, "sms", handler="auto_reply", template="away")
+    page = pat.http.get(f"{HOME}/numbers").get_data(as_text=True)
+    assert "As the messaging service “outreach”: Answers each text" in page
