@@ -304,7 +304,7 @@ class TestOrder:
 
     def take_in(self, app: Flask, body: str, minutes: int, recovered: bool = True) -> None:
         with app.app_context():
-            found = lookup.for_text(db.session(), NUMBER, PHONE, None, body)
+            found = lookup.for_text(db.session.connection(), NUMBER, PHONE, None, body)
             assert found is not None
             text = Arrival(
                 channel=Channel.SMS,
