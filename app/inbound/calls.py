@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden
 
 from app.extensions import current_settings, unit_of_work
-from app.inbound import journal, lookup
+from app.inbound import journal
 from app.inbound.handlers import Answer, call_forward, handle_yourself, play_message
+from app.inbound.history import look_back
 from app.inbound.lookup import Number
 from app.inbound.parsing import Arrival
 from app.models.base import new_id
@@ -35,10 +36,11 @@ def take_in(arrival: Arrival, number: Number) -> str:
 def _in_one_transaction(arrival: Arrival, number: Number) -> str:
     with unit_of_work() as session:
         journal.take_turn(session, number, arrival.from_)
-        if stored := lookup.log_row(session, arrival.sid):
-            if stored.sender_id != number.id:
+        past = look_back(session, arrival, number)
+        if past.sender_id is not None:
+            if past.sender_id != number.id:
                 raise Forbidden("This CallSid belongs to a call to another number.")
-            return voice.apology() if _went_wrong(arrival) else str(stored.answer)
+            return voice.apology() if _went_wrong(arrival) else past.answer or ""
         incoming_id = new_id()
         answer = choose(session, incoming_id, arrival, number)
         journal.store(session, incoming_id, arrival, number, answer)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     FromClause,
     Join,
     LargeBinary,
@@ -23,7 +24,6 @@ from sqlalchemy import (
     select,
     type_coerce,
 )
-from sqlalchemy.orm import Session
 
 from app.extensions import current_settings
 from app.models.base import cipher
@@ -211,7 +211,7 @@ _TOKENS = select(
 
 
 def for_text(
-    session: Session, to: str, from_: str, service_sid: str | None, word: str
+    connection: Connection, to: str, from_: str, service_sid: str | None, word: str
 ) -> Number | None:
     """Return the number ``to``, or the messaging service named, with its route for texts.
 
@@ -221,15 +221,15 @@ def for_text(
     values = {"service_sid": service_sid, "from_": from_, "word": word[:100]}
     for address in (to, service_sid):
         if address:
-            rows = session.connection().execute(_TEXT, {**values, "address": address}).all()
+            rows = connection.execute(_TEXT, {**values, "address": address}).all()
             if rows:
                 return _text_number(rows, service_sid)
     return None
 
 
-def for_call(session: Session, to: str) -> Number | None:
+def for_call(connection: Connection, to: str) -> Number | None:
     """Return the number ``to`` with its route for calls."""
-    row = session.connection().execute(_CALL, {"address": to}).first()
+    row = connection.execute(_CALL, {"address": to}).first()
     if row is None:
         return None
     route = _route_facts(row, recording_code=row.media_code) if row.route_id else None
@@ -272,10 +272,10 @@ _LOGGED_CALL = (
 )
 
 
-def logged_call(session: Session, *, id: str = "", sid: str = "") -> LoggedCall | None:
+def logged_call(connection: Connection, *, id: str = "", sid: str = "") -> LoggedCall | None:
     """Return the incoming call with this ``id`` or ``sid``."""
     wanted = _incoming.c.id == id if id else _incoming.c.sid == sid
-    row = session.connection().execute(_LOGGED_CALL.where(wanted)).first()
+    row = connection.execute(_LOGGED_CALL.where(wanted)).first()
     if row is None:
         return None
     return LoggedCall(
@@ -289,20 +289,10 @@ def logged_call(session: Session, *, id: str = "", sid: str = "") -> LoggedCall 
     )
 
 
-def tokens_of_account(session: Session, account_sid: str) -> tuple[str, ...]:
+def tokens_of_account(connection: Connection, account_sid: str) -> tuple[str, ...]:
     """Return every auth token that may sign for an account; several credentials may share it."""
-    rows = session.connection().execute(_TOKENS, {"account_sid": account_sid})
+    rows = connection.execute(_TOKENS, {"account_sid": account_sid}).all()
     return tuple(token for row in rows for token in _decrypted(*row))
-
-
-def log_row(session: Session, sid: str) -> Any:
-    """Return ``id, sender_id, answer`` of what came in under this SID, if it did."""
-    return session.connection().execute(_LOGGED, {"sid": sid}).first()
-
-
-_LOGGED = select(_incoming.c.id, _incoming.c.sender_id, _incoming.c.answer).where(
-    _incoming.c.sid == bindparam("sid")
-)
 
 
 def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from flask import Blueprint, Response
 
-from app.extensions import db
+from app.extensions import reading
 from app.inbound import errors, lookup, parsing, texts, webhook
 from app.inbound.errors import twiml
 from app.twiml import messaging
@@ -30,13 +30,14 @@ def receive() -> Response:
 
 
 def _number_of(request: webhook.Webhook) -> lookup.Number | None:
-    return lookup.for_text(
-        db.session(),
-        to=request.get("To").strip(),
-        from_=request.get("From").strip(),
-        service_sid=parsing.service_sid(request),
-        word=request.get("Body").strip().upper(),
-    )
+    with reading() as connection:
+        return lookup.for_text(
+            connection,
+            to=request.get("To").strip(),
+            from_=request.get("From").strip(),
+            service_sid=parsing.service_sid(request),
+            word=request.get("Body").strip().upper(),
+        )
 
 
 def _tokens_of_account(request: webhook.Webhook) -> tuple[str, ...]:
@@ -47,7 +48,8 @@ def _tokens_of_account(request: webhook.Webhook) -> tuple[str, ...]:
     account_sid = request.get("AccountSid")
     if not account_sid and not request.get("To"):
         parsing.text(request)
-    return lookup.tokens_of_account(db.session(), account_sid)
+    with reading() as connection:
+        return lookup.tokens_of_account(connection, account_sid)
 
 
 def _accept_for_nobody(text: parsing.Arrival) -> Response:

@@ -13,7 +13,7 @@ from werkzeug.exceptions import Forbidden
 from app.domain import templates
 from app.domain.wake import wake
 from app.extensions import unit_of_work
-from app.inbound import journal, keywords, lookup
+from app.inbound import journal, keywords
 from app.inbound.handlers import (
     Answer,
     TextContext,
@@ -22,6 +22,7 @@ from app.inbound.handlers import (
     forward_to_webhook,
     handle_yourself,
 )
+from app.inbound.history import History, look_back
 from app.inbound.lookup import Number
 from app.inbound.parsing import Arrival
 from app.models.base import new_id
@@ -81,18 +82,19 @@ def take_in(arrival: Arrival, number: Number) -> str:
 def _in_one_transaction(arrival: Arrival, number: Number) -> Answer | str:
     with unit_of_work() as session:
         journal.take_turn(session, number, arrival.from_)
-        if stored := lookup.log_row(session, arrival.sid):
-            if stored.sender_id != number.id:
+        past = look_back(session, arrival, number)
+        if past.sender_id is not None:
+            if past.sender_id != number.id:
                 raise Forbidden("This MessageSid belongs to a text to another number.")
-            return str(stored.answer)
-        return _decide_and_store(session, arrival, number)
+            return past.answer or ""
+        return _decide_and_store(session, arrival, number, past)
 
 
-def _decide_and_store(session: Session, arrival: Arrival, number: Number) -> Answer:
+def _decide_and_store(session: Session, arrival: Arrival, number: Number, past: History) -> Answer:
     incoming_id = new_id()
     codes = tuple(new_media_code() for _ in arrival.media)
     asked = keywords.act(session, arrival, number)
-    answer = _choose(session, incoming_id, arrival, number, asked, codes)
+    answer = _choose(session, incoming_id, arrival, number, past, asked, codes)
     answer = _flag(answer, arrival, number, asked)
     journal.store(session, incoming_id, arrival, number, answer, codes, asked)
     if answer.afterwards:
@@ -105,6 +107,7 @@ def _choose(
     incoming_id: str,
     arrival: Arrival,
     number: Number,
+    past: History,
     asked: OptOut | None,
     codes: tuple[str, ...],
 ) -> Answer:
@@ -115,18 +118,20 @@ def _choose(
     if route and route.handler is Handler.HANDLE_YOURSELF:
         return handle_yourself.answer(route, Channel.SMS)
     if asked and (route is None or route.handler is Handler.AUTO_REPLY):
-        return _keyword_answer(session, arrival, number, asked)
+        return _keyword_answer(session, arrival, number, past, asked)
     if route is None:
         return Answer(messaging.empty(), Outcome.NO_ROUTE)
-    context = TextContext(session, incoming_id, arrival, number, route, asked, codes)
+    context = TextContext(session, incoming_id, arrival, number, route, past, asked, codes)
     answer = HANDLERS[route.handler](context)
     if asked:
-        own = _keyword_answer(session, arrival, number, asked)
+        own = _keyword_answer(session, arrival, number, past, asked)
         answer = replace(answer, twiml=own.twiml, reply=own.reply)
     return answer
 
 
-def _keyword_answer(session: Session, arrival: Arrival, number: Number, asked: OptOut) -> Answer:
+def _keyword_answer(
+    session: Session, arrival: Arrival, number: Number, past: History, asked: OptOut
+) -> Answer:
     """Leave the answer to Twilio, except on a short code, where Twilio leaves it to us."""
     if arrival.opt_out_type or not number.is_short_code:
         return Answer(messaging.empty(), Outcome.KEYWORD)
@@ -138,7 +143,7 @@ def _keyword_answer(session: Session, arrival: Arrival, number: Number, asked: O
             f"The template “{asked.value.lower()}” could not be rendered. {problem.message}"
         )
     answer = auto_reply.reply(
-        session, arrival, number, rendered, media, version_id, confirms=asked is OptOut.STOP
+        arrival, number, past, rendered, media, version_id, confirms=asked is OptOut.STOP
     )
     if answer.outcome is Outcome.REPLIED:
         return replace(answer, outcome=Outcome.KEYWORD)

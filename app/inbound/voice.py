@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from sqlalchemy import update
 
 from app.domain import metrics
-from app.extensions import db, unit_of_work
+from app.extensions import reading, unit_of_work
 from app.inbound import calls, errors, lookup, parsing, webhook
 from app.inbound.errors import twiml
 from app.inbound.handlers import call_forward
@@ -32,7 +32,8 @@ ENDS = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 def receive() -> Response:
     """Answer a call: find the number, verify, parse, choose and store, answer."""
     request = webhook.received()
-    number = lookup.for_call(db.session(), request.get("To").strip())
+    with reading() as connection:
+        number = lookup.for_call(connection, request.get("To").strip())
     request.require_signature(number.tokens if number else _tokens_of_account(request))
     call = parsing.call(request)
     if number is None:
@@ -45,8 +46,7 @@ def receive() -> Response:
 @blueprint.post("/dialed/<incoming_id>")
 def dialed(incoming_id: str) -> Response:
     """Note how the call that we forwarded to ended, and tell the caller if nobody took it."""
-    known = webhook.is_id(incoming_id)
-    call = lookup.logged_call(db.session(), id=incoming_id) if known else None
+    call = _logged(id=incoming_id) if webhook.is_id(incoming_id) else None
     if call is None:
         return _unknown("dialed")
     request = webhook.received()
@@ -65,7 +65,7 @@ def dialed(incoming_id: str) -> Response:
 def status() -> Response:
     """Note how an incoming call goes on and ends."""
     request = webhook.received()
-    call = lookup.logged_call(db.session(), sid=request.get("CallSid"))
+    call = _logged(sid=request.get("CallSid"))
     if call is None:
         request.require_signature(_tokens_of_account(request))
         parsing.call_sid(request)
@@ -73,6 +73,11 @@ def status() -> Response:
     _require_call(request, call)
     _note_status(call.id, request.get("CallStatus")[:32], request.get("CallDuration"))
     return Response(status=204)
+
+
+def _logged(**key: str) -> lookup.LoggedCall | None:
+    with reading() as connection:
+        return lookup.logged_call(connection, **key)
 
 
 def _note_status(incoming_id: str, status: str, duration: str) -> None:
@@ -106,7 +111,8 @@ def _tokens_of_account(request: webhook.Webhook) -> tuple[str, ...]:
     account_sid = request.get("AccountSid")
     if not account_sid and not request.get("To"):
         parsing.call(request)
-    return lookup.tokens_of_account(db.session(), account_sid)
+    with reading() as connection:
+        return lookup.tokens_of_account(connection, account_sid)
 
 
 def _unknown(route: str) -> Response:

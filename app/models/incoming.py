@@ -15,7 +15,6 @@ from app.models.base import (
     SID_LENGTH,
     Identified,
     Ordered,
-    Owned,
     UtcDateTime,
     choice,
     utcnow,
@@ -51,7 +50,7 @@ class Outcome(enum.StrEnum):
     """The handler could not answer; the reason is in ``error``."""
 
 
-class Incoming(Identified, Owned, Ordered, Base):
+class Incoming(Identified, Ordered, Base):
     """One text or call to one of our numbers, unique by Twilio's SID."""
 
     __tablename__ = "incoming"
@@ -62,6 +61,7 @@ class Incoming(Identified, Owned, Ordered, Base):
         Index(None, "sender_id", "received_at"),
     )
 
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.id"))
     destination: Mapped[Channel] = mapped_column(choice(Channel))
     sid: Mapped[str] = mapped_column(String(SID_LENGTH), unique=True)
     sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"))

@@ -32,7 +32,6 @@ from app.models.base import (
     Created,
     Identified,
     Ordered,
-    Owned,
     UtcDateTime,
     choice,
     utcnow,
@@ -107,7 +106,7 @@ def _only(condition: str) -> dict[str, Any]:
     return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
 
 
-class Message(Identified, Owned, Created, Ordered, Base):
+class Message(Identified, Created, Ordered, Base):
     """One text or call to one person.
 
     ``state`` is ours, ``status`` is Twilio's last word (null before there is one). ``member`` is a
@@ -117,6 +116,7 @@ class Message(Identified, Owned, Created, Ordered, Base):
     __tablename__ = "message"
     __table_args__ = (
         UniqueConstraint("batch_id", "position", "step"),
+        Index(None, "sender_id", "to", "created_at"),
         Index(
             "ix_message_waiting", "lane_key", "batch_id", "due_at", "position",
             **_only("state = 'waiting'"),
@@ -131,7 +131,8 @@ class Message(Identified, Owned, Created, Ordered, Base):
 
     destination: Mapped[Channel] = mapped_column(choice(Channel))
     direction: Mapped[Direction] = mapped_column(choice(Direction), default=Direction.API)
-    sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"), index=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.id"))
+    sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"))
     credential_id: Mapped[str] = mapped_column(ForeignKey("credential.id"))
     to: Mapped[str] = mapped_column(String(PHONE_LENGTH))
     from_: Mapped[str] = mapped_column("from", String(PHONE_LENGTH))

@@ -20,9 +20,9 @@ CALLER = "+13195550142"
 def twiml_now(session: Session, sender: Sender, channel: Channel) -> str | None:
     """Return the TwiML of the saved route, asked as Twilio would; nothing is stored."""
     if channel is Channel.VOICE:
-        number = lookup.for_call(session, sender.address)
+        number = lookup.for_call(session.connection(), sender.address)
         return calls.choose(session, "preview", _call(sender), number).twiml if number else None
-    number = lookup.for_text(session, sender.address, CALLER, None, "")
+    number = lookup.for_text(session.connection(), sender.address, CALLER, None, "")
     if number is None or number.route is None:
         return None
     route = number.route

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from app.inbound.history import History
 from app.inbound.lookup import Number, RouteFacts
 from app.inbound.parsing import Arrival
 from app.models.incoming import OptOut, Outcome
@@ -54,6 +55,7 @@ class TextContext:
     arrival: Arrival
     number: Number
     route: RouteFacts
+    past: History
     opt_out: OptOut | None
     """Twilio has answered this person already; forwards carry it as a mark."""
     media_codes: tuple[str, ...]

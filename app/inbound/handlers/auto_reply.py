@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain import contacts, notices, phones, suppression, templates
+from app.domain import contacts, notices, phones, templates
 from app.extensions import current_settings
 from app.inbound.handlers import Answer, Reply, TextContext
-from app.inbound.lookup import Number, table
+from app.inbound.history import History
+from app.inbound.lookup import Number
 from app.inbound.parsing import Arrival
 from app.models.base import new_id
 from app.models.incoming import Outcome
-from app.models.message import Direction, Message
-from app.models.sender import Sender
 from app.twiml import messaging
 from app.twiml.text import clean
 
 MAX_REPLIES = 5
 """Most replies to one phone from one number in any hour."""
-WINDOW = timedelta(hours=1)
-
-_message = table(Message)
 
 
 def answer(context: TextContext) -> Answer:
@@ -41,9 +35,9 @@ def answer(context: TextContext) -> Answer:
     except templates.TemplateProblem as problem:
         return failure(f"The reply could not be rendered. {problem.message}")
     return reply(
-        context.session,
         context.arrival,
         context.number,
+        context.past,
         body,
         route.template_media,
         route.template_version_id,
@@ -52,17 +46,15 @@ def answer(context: TextContext) -> Answer:
 
 def _member(context: TextContext) -> dict[str, Any]:
     """Return the attributes of the person who was last written to at this phone, if anybody."""
-    sender = context.session.get_one(Sender, context.number.id)
-    contact = contacts.find(
-        context.session, context.number.client.id, context.arrival.from_, sender
-    )
+    number = context.number
+    contact = contacts.find(context.session, number.client.id, context.arrival.from_, number)
     return dict(contact.member or {}) if contact else {}
 
 
 def reply(
-    session: Session,
     arrival: Arrival,
     number: Number,
+    past: History,
     body: str,
     media: Sequence[str] = (),
     template_version_id: str | None = None,
@@ -72,9 +64,12 @@ def reply(
 
     :param confirms: the text confirms an opt-out, the one text that may follow it.
     """
-    if reason := refusal(session, arrival, number, confirms):
+    reason = refusal(arrival, number)
+    if reason is None and past.suppressed and not confirms:
+        reason = f"{arrival.from_} is on the suppression list of this number."
+    if reason:
         return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=reason)
-    if _recent_replies(session, arrival, number) >= MAX_REPLIES:
+    if past.recent_replies >= MAX_REPLIES:
         return _loop_stopped(arrival, number)
     text = clean(body)
     if not text.strip() and not media:
@@ -128,9 +123,7 @@ def attributes(arrival: Arrival) -> dict[str, str]:
     }
 
 
-def refusal(
-    session: Session, arrival: Arrival, number: Number, confirms: bool = False
-) -> str | None:
+def refusal(arrival: Arrival, number: Number) -> str | None:
     """Say why nobody is answered there; None when a reply may go out."""
     phone, client = arrival.from_, number.client
     if number.from_is_ours:
@@ -141,11 +134,6 @@ def refusal(
         return "Support has halted all sending of this client."
     if client.trial and phone not in client.allow_list:
         return f"The client is in trial mode, and {phone} is not on its allow list."
-    listed = not confirms and number.suppression_list_id
-    if listed and suppression.counts(
-        session, listed, phone, suppression.scopes_of(number.id, number.service_id)
-    ):
-        return f"{phone} is on the suppression list of this number."
     return None
 
 
@@ -157,15 +145,3 @@ def failure(reason: str) -> Answer:
 def status_url(message_id: str) -> str:
     """Return where Twilio reports what became of a text of ours."""
     return f"{current_settings().public_base_url}/inbound/sms/status/{message_id}"
-
-
-def _recent_replies(session: Session, arrival: Arrival, number: Number) -> int:
-    """Count the replies of the last hour; the turn taken for this phone keeps the count true."""
-    statement = select(func.count()).where(
-        _message.c.client_id == number.client.id,
-        _message.c.to == arrival.from_,
-        _message.c.created_at > arrival.received_at - WINDOW,
-        _message.c.sender_id == number.id,
-        _message.c.direction == Direction.REPLY,
-    )
-    return session.connection().execute(statement).scalar_one()

@@ -1,0 +1,83 @@
+"""What has gone before between a phone and a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Select, bindparam, exists, func, select
+from sqlalchemy.orm import Session
+
+from app.domain import suppression
+from app.inbound.lookup import Number, table
+from app.inbound.parsing import Arrival
+from app.models.incoming import Incoming
+from app.models.message import Direction, Message
+from app.models.suppression import SuppressionEntry
+
+WINDOW = timedelta(hours=1)
+"""How far back replies are counted."""
+
+_incoming = table(Incoming)
+_message = table(Message)
+_entry = table(SuppressionEntry)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What has gone before between a phone and a number, as far as an answer depends on it."""
+
+    sender_id: str | None
+    """The number to which the same SID was stored before; None when it is new."""
+    answer: str | None
+    """The TwiML that was given then."""
+    recent_replies: int
+    """How many replies the phone has had within :data:`WINDOW`."""
+    suppressed: bool
+    """The phone is on the number's suppression list."""
+
+
+def look_back(session: Session, arrival: Arrival, number: Number) -> History:
+    """Look back, in one statement; exact until the transaction ends if the turn was taken."""
+    row = (
+        session.connection()
+        .execute(
+            _HISTORY,
+            {
+                "sid": arrival.sid,
+                "number_id": number.id,
+                "phone": arrival.from_,
+                "after": arrival.received_at - WINDOW,
+                "list_id": number.suppression_list_id,
+                "scopes": suppression.scopes_of(number.id, number.service_id),
+            },
+        )
+        .one()
+    )
+    return History(row.sender_id, row.answer, row.replies, bool(row.suppressed))
+
+
+def _history_statement() -> Select[Any]:
+    same = _incoming.c.sid == bindparam("sid")
+    replies = select(func.count()).where(
+        _message.c.sender_id == bindparam("number_id"),
+        _message.c.to == bindparam("phone"),
+        _message.c.created_at > bindparam("after"),
+        _message.c.direction == Direction.REPLY,
+    )
+    listed = exists().where(
+        _entry.c.list_id == bindparam("list_id"),
+        _entry.c.phone == bindparam("phone"),
+        _entry.c.scope.in_(bindparam("scopes", expanding=True)),
+        _entry.c.lifted_at.is_(None),
+    )
+    return select(
+        select(_incoming.c.sender_id).where(same).scalar_subquery().label("sender_id"),
+        select(_incoming.c.answer).where(same).scalar_subquery().label("answer"),
+        replies.scalar_subquery().label("replies"),
+        listed.label("suppressed"),
+    )
+
+
+_HISTORY = _history_statement()

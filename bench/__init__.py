@@ -1,0 +1,1 @@
+"""Measurements, beside something simple in the same run."""

@@ -1,0 +1,211 @@
+"""`make bench`: requests per second and p99 of `POST /inbound/sms` beside a naive minimum.
+
+Both are served by gunicorn with the same flags, on SQLite and on PostgreSQL, in turns, so that
+what else the machine does meets both. The load generator runs on the same cores: read the figures
+as ratios. An auto-reply is measured, with all that belongs to it: route, template, repeats, loop
+breaker, the text and its reply in the log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import flask_migrate
+from cryptography.fernet import Fernet
+
+import config
+from app import create_app
+from app.extensions import db, unit_of_work
+from app.models.client import Client
+from app.models.credential import Credential
+from app.models.route import Channel, Handler, Route
+from app.models.sender import Sender, SenderKind
+from app.models.template import Template, TemplateKind, TemplateVersion
+from app.twilio import signature
+from bench import load
+from embedded import postgres, process, valkey
+
+ROOT = Path(__file__).resolve().parents[1]
+BASE_URL = "https://dispatch.example.edu"
+ACCOUNT = "AC" + "0123456789abcdef" * 2
+TOKEN = "12345678901234567890123456789012"
+NUMBER = "+13195550100"
+
+
+def main() -> None:
+    """Measure and print."""
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="dispatch-bench-") as name:
+        folder = Path(name)
+        redis = valkey.start(folder / "valkey")
+        server = postgres.start({**_DURABLE, "jit": "off"})
+        try:
+            urls = {"SQLite": f"sqlite:///{folder / 'bench.db'}", "PostgreSQL": server.url()}
+            print(f"{options.workers} workers, {options.connections} connections,"
+                  f" {options.rounds} rounds of {options.seconds:g} s\n")  # fmt: skip
+            print(f"{'':12}{'naive':>22}{'Dispatch':>22}{'ratio':>8}")
+            for database, url in urls.items():
+                _compare(database, url, redis.url, folder, options)
+        finally:
+            server.stop()
+            redis.stop()
+
+
+_DURABLE = {"fsync": "on", "max_connections": "100"}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--connections", type=int, default=16)
+    return parser.parse_args()
+
+
+def _compare(
+    database: str, url: str, redis_url: str, folder: Path, options: argparse.Namespace
+) -> None:
+    environ = {
+        "ENVIRONMENT": "production",
+        "SECRET_KEY": secrets.token_urlsafe(48),
+        "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "PUBLIC_BASE_URL": BASE_URL,
+        "MAIL_FROM": "dispatch@example.edu",
+        "SUPPORT_EMAIL": "support@example.edu",
+        "DATABASE_URL": url,
+        "REDIS_URL": redis_url,
+        "LOG_LEVEL": "WARNING",
+        "WEB_CONCURRENCY": str(options.workers),
+        "BENCH_AUTH_TOKEN": TOKEN,
+    }
+    _set_up(environ)
+    found: dict[str, list[load.Result]] = {"naive": [], "ours": []}
+    with (
+        _gunicorn("bench.naive:app", environ, folder) as naive,
+        _gunicorn("wsgi:app", environ, folder) as ours,
+    ):
+        for turn in range(options.rounds + 1):
+            for name, port in (("naive", naive), ("ours", ours)):
+                seconds = options.seconds if turn else 2.0
+                requests = list(_requests(int(seconds * 3000)))
+                result = load.run(port, requests, options.connections, seconds)
+                if result.failed:
+                    sys.exit(f"{name} failed {result.failed} requests on {database}")
+                if turn:  # the first warms up
+                    found[name].append(result)
+    _print(database, found["naive"], found["ours"])
+
+
+def _print(database: str, naive: list[load.Result], ours: list[load.Result]) -> None:
+    def shown(results: list[load.Result]) -> str:
+        rate = statistics.median(result.per_second for result in results)
+        late = statistics.median(result.percentile(0.99) for result in results)
+        return f"{rate:7.0f}/s  p99 {late * 1000:4.0f} ms"
+
+    ratio = statistics.median(
+        ours.per_second / naive.per_second for naive, ours in zip(naive, ours, strict=True)
+    )
+    print(f"{database:12}{shown(naive):>22}{shown(ours):>22}{ratio:8.2f}", flush=True)
+
+
+def _set_up(environ: dict[str, str]) -> None:
+    """Migrate, and make one department whose number answers every text."""
+    app = create_app(config.load(environ))
+    with app.app_context():
+        flask_migrate.upgrade(directory=str(ROOT / "migrations"))
+        with unit_of_work() as session:
+            client = Client(name="bench", owner_email="owner@example.edu", twilio_enabled=True)
+            session.add(client)
+            session.flush()
+            credential = Credential(
+                client_id=client.id, name="main", account_sid=ACCOUNT, auth_token=TOKEN
+            )
+            template = Template(client_id=client.id, name="away", kind=TemplateKind.REPLY)
+            session.add_all([credential, template])
+            session.flush()
+            number = Sender(
+                client_id=client.id, credential_id=credential.id, kind=SenderKind.TWILIO,
+                address=NUMBER, rate=1.0,
+            )  # fmt: skip
+            version = TemplateVersion(
+                template_id=template.id, number=1, created_by="bench",
+                body="This is an automated service. Please call 319-335-0000.",
+            )  # fmt: skip
+            session.add_all([number, version])
+            session.flush()
+            session.add(
+                Route(
+                    client_id=client.id, sender_id=number.id, channel=Channel.SMS,
+                    handler=Handler.AUTO_REPLY, template_id=template.id, updated_by="bench",
+                )
+            )  # fmt: skip
+        db.engine.dispose()
+    made = {**os.environ, **environ, "BENCH_CREATE": "1"}
+    subprocess.run([sys.executable, "-c", "import bench.naive"], cwd=ROOT, env=made, check=True)
+
+
+@contextmanager
+def _gunicorn(application: str, environ: dict[str, str], folder: Path) -> Iterator[int]:
+    port = process.free_port()
+    log = folder / f"{application.replace(':', '-')}-{port}.log"
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", application],
+            cwd=ROOT, stdout=output, stderr=output,
+            env={**os.environ, **environ, "BIND": f"127.0.0.1:{port}"},
+        )  # fmt: skip
+    try:
+        _wait(port, running, log)
+        yield port
+    finally:
+        running.terminate()
+        running.wait(15)
+
+
+def _wait(port: int, running: subprocess.Popen[bytes], log: Path) -> None:
+    probe = next(_requests(1))
+    for _ in range(200):
+        if running.poll() is not None:
+            break
+        if load.run(port, [probe], 1, 1).times:
+            return
+        time.sleep(0.1)
+    sys.exit(f"gunicorn does not answer:\n{log.read_text()}")
+
+
+def _requests(count: int) -> Iterator[bytes]:
+    """Make signed requests as Twilio sends them, each with a SID and a phone of its own."""
+    for _ in range(count):
+        sid = "SM" + secrets.token_hex(16)
+        form = {
+            "ToCountry": "US", "ToState": "IA", "SmsMessageSid": sid, "NumMedia": "0",
+            "ToCity": "IOWA CITY", "FromZip": "52240", "SmsSid": sid, "FromState": "IA",
+            "SmsStatus": "received", "FromCity": "IOWA CITY", "Body": "When are you open?",
+            "FromCountry": "US", "To": NUMBER, "ToZip": "52240", "NumSegments": "1",
+            "MessageSid": sid, "AccountSid": ACCOUNT, "ApiVersion": "2010-04-01",
+            "From": f"+1319{secrets.randbelow(8_000_000) + 2_000_000}",
+        }  # fmt: skip
+        body = urlencode(form).encode()
+        signed = signature.compute(f"{BASE_URL}/inbound/sms", form.items(), TOKEN)
+        head = (
+            "POST /inbound/sms HTTP/1.1\r\nHost: dispatch.example.edu\r\nConnection: close\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\nUser-Agent: TwilioProxy/1.1\r\n"
+            f"X-Twilio-Signature: {signed}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        yield head.encode() + body
+
+
+if __name__ == "__main__":
+    main()

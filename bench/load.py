@@ -1,0 +1,66 @@
+"""Posts prepared requests over a number of connections and takes the time of each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run measured; times in seconds."""
+
+    seconds: float
+    times: Sequence[float]
+    failed: int
+
+    @property
+    def per_second(self) -> float:
+        """Answered requests per second."""
+        return len(self.times) / self.seconds
+
+    def percentile(self, share: float) -> float:
+        """Return the time within which this share of the requests was answered."""
+        ordered = sorted(self.times)
+        return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+def run(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Result:
+    """Post `requests` in their order for `seconds`, `connections` at a time."""
+    return asyncio.run(_run(port, iter(requests), connections, seconds))
+
+
+async def _run(port: int, requests: Iterator[bytes], connections: int, seconds: float) -> Result:
+    times: list[float] = []
+    failed = 0
+    started = time.perf_counter()
+    end = started + seconds
+
+    async def client() -> None:
+        nonlocal failed
+        while time.perf_counter() < end:
+            request = next(requests, None)
+            if request is None:
+                return
+            before = time.perf_counter()
+            if await _post(port, request):
+                times.append(time.perf_counter() - before)
+            else:
+                failed += 1
+
+    await asyncio.gather(*(client() for _ in range(connections)))
+    return Result(time.perf_counter() - started, times, failed)
+
+
+async def _post(port: int, request: bytes) -> bool:
+    """A connection per request, as gunicorn's sync workers close each."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        answer = await reader.read(-1)
+        writer.close()
+    except OSError:
+        return False
+    return answer.startswith(b"HTTP/1.1 200")
