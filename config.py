@@ -9,18 +9,23 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from cryptography.fernet import Fernet
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
+_EMAIL = re.compile(r"[^\s<>,@]+@[^\s<>,@]+")
+_YES_OR_NO = ("1", "0", "true", "false", "yes", "no")
 INSTANCE = Path(__file__).parent / "instance"
 
 
@@ -106,7 +111,7 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         public_base_url=public,
         short_link_base_url=reader.url("SHORT_LINK_BASE_URL", public),
         twilio_api_base_url=twilio,
-        smtp_url=reader.scheme("SMTP_URL", "", ("smtp", "smtps")) or None,
+        smtp_url=_smtp_url(reader.scheme("SMTP_URL", "", ("smtp", "smtps"))),
         mail_from=reader.email("MAIL_FROM", "dispatch@localhost" if development else None),
         support_email=reader.email("SUPPORT_EMAIL", "support@localhost" if development else None),
         webhook_allowed_networks=_networks(reader.items("WEBHOOK_ALLOWED_NETWORKS")),
@@ -160,20 +165,27 @@ class _Reader:
 
     def scheme(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
         value = self.text(name, default)
-        if value and urlsplit(value).scheme not in allowed:
-            raise SettingsError(f"{name} must begin with {' or '.join(f'{s}://' for s in allowed)}")
+        if not value:
+            return value
+        parts = _split(value)
+        if parts is None:
+            raise SettingsError(f"{name} cannot be read; its host or port is malformed.")
+        if parts.scheme not in allowed:
+            beginnings = " or ".join(f"{scheme}://" for scheme in allowed)
+            raise SettingsError(f"{name} must begin with {beginnings}.")
         return value
 
     def url(self, name: str, default: str | None) -> str:
         value = self.text(name, default).rstrip("/")
         if not value:
             return value
-        parts = urlsplit(value)
-        try:
-            well_formed = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            well_formed = False
-        if not well_formed or parts.query or parts.fragment or parts.username:
+        parts = _split(value)
+        if (
+            parts is None
+            or parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.query or parts.fragment or parts.username
+        ):  # fmt: skip
             raise SettingsError(
                 f"{name} is {value!r}; it must be http:// or https:// with a host, and without"
                 " user, query or fragment."
@@ -182,10 +194,19 @@ class _Reader:
 
     def email(self, name: str, default: str | None) -> str:
         value = self.text(name, default)
-        local, at, domain = value.rpartition("@")
-        if not at or not local or not domain or any(c.isspace() or c in "<>," for c in value):
-            raise SettingsError(f"{name} is {value!r}; it must be one e-mail address.")
+        if not (value.isascii() and _EMAIL.fullmatch(value)):
+            raise SettingsError(f"{name} is {value!r}; it must be one e-mail address, in ASCII.")
         return value
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of ``url``, or None where its host or port cannot be one."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.port != 0 and not any(character.isspace() for character in url)
+    except ValueError:
+        return None
+    return parts if sound else None
 
 
 def _kept_secret(path: Path, make: Callable[[], str]) -> str:
@@ -235,10 +256,28 @@ def _fernet_keys(text: str) -> tuple[str, ...]:
 def _database_url(url: str) -> str:
     for scheme in ("postgresql://", "postgres://"):
         if url.startswith(scheme):
-            return "postgresql+psycopg://" + url.removeprefix(scheme)
-    if url.startswith(("sqlite:///", "postgresql+psycopg://")):
-        return url
-    raise SettingsError("DATABASE_URL must begin with postgresql:// or sqlite:///")
+            url = "postgresql+psycopg://" + url.removeprefix(scheme)
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise SettingsError("DATABASE_URL must begin with postgresql:// or sqlite:///")
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):  # whose message would show the password
+        raise SettingsError("DATABASE_URL cannot be read; its host or port is malformed.") from None
+    if parts.drivername == "sqlite" and parts.database in (None, "", ":memory:"):
+        raise SettingsError("DATABASE_URL names no file; our processes share one database.")
+    return url
+
+
+def _smtp_url(url: str) -> str | None:
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise SettingsError("SMTP_URL names no host.")
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name != "starttls" or value.lower() not in _YES_OR_NO:
+            raise SettingsError("SMTP_URL may end in ?starttls=1 or ?starttls=0, and nothing else.")
+    return url
 
 
 def _networks(items: tuple[str, ...]) -> tuple[Network, ...]:

@@ -1,0 +1,89 @@
+"""A process that cannot work does not start, and says in one sentence which setting is at fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import config
+from tests.support.environment import BASE
+
+ENVIRON = {**BASE, "DATABASE_URL": "postgresql://dispatch:secret-word@db.example.edu/dispatch"}
+
+
+def test_production_needs_its_secrets(tmp_path: Path) -> None:
+    for name in ("SECRET_KEY", "ENCRYPTION_KEYS", "PUBLIC_BASE_URL", "DATABASE_URL", "MAIL_FROM"):
+        missing = {key: value for key, value in ENVIRON.items() if key != name}
+        with pytest.raises(config.SettingsError, match=f"^{name} is not set"):
+            config.load(missing, tmp_path)
+
+
+def test_development_makes_its_own_and_keeps_them(tmp_path: Path) -> None:
+    first = config.load({"ENVIRONMENT": "development"}, tmp_path)
+    again = config.load({"ENVIRONMENT": "development"}, tmp_path)
+    assert (first.secret_key, first.encryption_keys) == (again.secret_key, again.encryption_keys)
+    assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENVIRONMENT", "staging"),
+        ("SECRET_KEY", "short"),
+        ("ENCRYPTION_KEYS", "0123456789012345678901234567890123"),
+        ("DATABASE_URL", "mysql://db/dispatch"),
+        ("DATABASE_URL", "postgresql://dispatch:secret-word@db:port/dispatch"),
+        pytest.param("DATABASE_URL", "sqlite:///", id="a database in memory"),
+        pytest.param("DATABASE_URL", "sqlite:///:memory:", id="the same by its name"),
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("REDIS_URL", "redis://["),
+        ("REDIS_URL", "redis://127.0.0.1:port/0"),
+        ("PORT", "0"),
+        ("PORT", "٣٣٣٣"),
+        ("PUBLIC_BASE_URL", "dispatch.example.edu"),
+        ("PUBLIC_BASE_URL", "http://dispatch.example.edu"),
+        ("PUBLIC_BASE_URL", "https://[dispatch.example.edu"),
+        ("PUBLIC_BASE_URL", "https://dispatch example.edu"),
+        ("PUBLIC_BASE_URL", "https://dispatch.example.edu/?a=1"),
+        ("SHORT_LINK_BASE_URL", "https://d.example.edu:99999"),
+        ("TWILIO_API_BASE_URL", "http://twilio.example.edu"),
+        ("SMTP_URL", "mail.example.edu"),
+        ("SMTP_URL", "smtp://"),
+        ("SMTP_URL", "smtp://["),
+        ("SMTP_URL", "smtp://mail.example.edu:port"),
+        pytest.param("SMTP_URL", "smtp://u:p@mail:587?starttl=1", id="a misspelt option"),
+        pytest.param("SMTP_URL", "smtp://u:p@mail:587?starttls=maybe", id="neither yes nor no"),
+        ("MAIL_FROM", "dispatch"),
+        ("MAIL_FROM", "dispatch@example@edu"),
+        ("MAIL_FROM", "dispätch@example.edu"),
+        ("SUPPORT_EMAIL", "Support <support@example.edu>"),
+        ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.1/8"),
+        ("TRUSTED_PROXY_HOPS", "-1"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_malformed_setting_is_named(name: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(config.SettingsError) as refused:
+        config.load({**ENVIRON, name: value}, tmp_path)
+    sentence = str(refused.value)
+    assert sentence.startswith(name)
+    assert "\n" not in sentence
+    assert "secret-word" not in sentence
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:8000", "http://localhost", "http://[::1]:8000"])
+def test_a_loopback_address_needs_no_https(host: str, tmp_path: Path) -> None:
+    settings = config.load({**ENVIRON, "PUBLIC_BASE_URL": host}, tmp_path)
+    assert settings.public_base_url == host
+
+
+def test_postgresql_means_psycopg_3(tmp_path: Path) -> None:
+    assert config.load(ENVIRON, tmp_path).database_url.startswith("postgresql+psycopg://")
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    shown = repr(config.load(ENVIRON, tmp_path))
+    assert "secret-word" not in shown
+    assert BASE["SECRET_KEY"] not in shown
+    assert BASE["ENCRYPTION_KEYS"] not in shown
