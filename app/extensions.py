@@ -62,7 +62,10 @@ def init_app(app: Flask, settings: Settings) -> None:
             app.wsgi_app, x_for=settings.trusted_proxy_hops, x_proto=0, x_host=0
         )
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "hide_parameters": True,  # a failing statement is logged, the words of a text are not
+        **_engine_options(settings),
+    }
     db.init_app(app)
     migrate.init_app(app, db)
     app.extensions["redis"] = Redis.from_url(

@@ -18,7 +18,7 @@ from app.domain.statuses import Report
 from app.extensions import current_settings, db, unit_of_work
 from app.inbound import errors
 from app.inbound.errors import twiml
-from app.inbound.webhook import Webhook, received
+from app.inbound.webhook import Webhook, is_id, received
 from app.models.credential import Credential
 from app.models.message import Message
 from app.models.route import Channel
@@ -127,7 +127,7 @@ def status(message_id: str) -> Response:
 
 
 def _find(message_id: str, route: str) -> Message | None:
-    message = db.session.get(Message, message_id)
+    message = db.session.get(Message, message_id) if is_id(message_id) else None
     if message is None or message.destination is not Channel.VOICE:
         log.warning("a request about a call that is not ours", message=message_id, route=route)
         metrics.unknown_ids.labels(route).inc()
