@@ -54,6 +54,20 @@ def _in_one_transaction(arrival: Arrival, number: Number) -> str:
     return answer.twiml
 
 
+def take_in_missed(arrival: Arrival, number: Number) -> None:
+    """Log a call that never reached us, once: somebody may want to call back."""
+    answer = Answer(
+        voice.neutral(),
+        Outcome.FAILED,
+        error="Dispatch could not be reached; the call was found in Twilio's log afterwards.",
+        flagged=True,
+    )
+    with unit_of_work() as session:
+        journal.take_turn(session, number, arrival.from_)
+        if look_back(session, arrival, number).sender_id is None:
+            journal.store(session, new_id(), arrival, number, answer)
+
+
 def choose(session: Session, incoming_id: str, arrival: Arrival, number: Number) -> Answer:
     """Answer by the client's switch and the number's route, without storing anything."""
     route = number.route

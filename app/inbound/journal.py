@@ -9,14 +9,17 @@ from typing import Any
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
+from app.domain import lanes
 from app.inbound.handlers import Answer
 from app.inbound.lookup import Number, table
 from app.inbound.parsing import Arrival
 from app.models.base import utcnow
+from app.models.credential import Credential
 from app.models.incoming import Incoming, OptOut
 from app.models.media import Media, MediaSource
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
+from app.models.sender import Sender
 from app.twilio.segments import measure
 
 _incoming = table(Incoming)
@@ -51,7 +54,10 @@ def store(
     """
     connection = session.connection()
     if answer.reply:
-        connection.execute(insert(_message), _reply_row(arrival, number, answer))
+        row = _reply_row(arrival, number, answer)
+        if arrival.recovered:
+            row |= _to_be_sent(session, number)
+        connection.execute(insert(_message), row)
     connection.execute(
         insert(_incoming),
         {
@@ -109,6 +115,18 @@ def _reply_row(arrival: Arrival, number: Number, answer: Answer) -> dict[str, An
         "accepted_at": now,
         "created_at": now,
         "updated_at": now,
+    }
+
+
+def _to_be_sent(session: Session, number: Number) -> dict[str, Any]:
+    """Put a reply into its number's lane: the text's webhook, which it would answer, is over."""
+    sender = session.get_one(Sender, number.id)
+    credential = session.get_one(Credential, number.credential_id)
+    return {
+        "state": MessageState.WAITING,
+        "accepted_at": None,
+        "lane_key": lanes.ensure_lane(session, sender, Channel.SMS, credential),
+        "due_at": utcnow(),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import select
@@ -25,7 +26,7 @@ from app.inbound.handlers import (
 from app.inbound.history import History, look_back
 from app.inbound.lookup import Number
 from app.inbound.parsing import Arrival
-from app.models.base import new_id
+from app.models.base import new_id, utcnow
 from app.models.incoming import OptOut, Outcome
 from app.models.media import new_media_code
 from app.models.route import Channel, Handler
@@ -40,6 +41,9 @@ HANDLERS = {
     Handler.FORWARD_TO_WEBHOOK: forward_to_webhook.answer,
 }
 """The handlers that need the transaction; ``handle_yourself`` needs the route alone."""
+
+MAX_LATENESS = timedelta(minutes=1)
+"""A text that is heard of later than this gets no automatic reply."""
 
 SHORT_CODE_ANSWERS: dict[OptOut, str] = {
     OptOut.STOP: "{name}: You are unsubscribed and will receive no more messages from this number."
@@ -96,6 +100,8 @@ def _decide_and_store(session: Session, arrival: Arrival, number: Number, past: 
     asked = keywords.act(session, arrival, number)
     answer = _choose(session, incoming_id, arrival, number, past, asked, codes)
     answer = _flag(answer, arrival, number, asked)
+    if arrival.recovered:
+        answer = _late(answer, arrival)
     journal.store(session, incoming_id, arrival, number, answer, codes, asked)
     if answer.afterwards:
         answer.afterwards(session)
@@ -169,6 +175,19 @@ def _short_code_template(
     client = number.client
     words = SHORT_CODE_ANSWERS[asked].format(name=client.name, owner=client.owner_email)
     return None, words.replace("{", "{{'{'}}"), ()
+
+
+def _late(answer: Answer, arrival: Arrival) -> Answer:
+    """Answer a text that comes from Twilio's log: there is no TwiML to answer with any more.
+
+    The reply goes out as a message of ours instead; after a minute nobody expects one.
+    """
+    if answer.reply is None:
+        return replace(answer, twiml=messaging.empty())
+    if utcnow() - arrival.received_at <= MAX_LATENESS:
+        return replace(answer, twiml=messaging.empty(), wakes="send")
+    outcome = Outcome.TOO_LATE if answer.outcome is Outcome.REPLIED else answer.outcome
+    return replace(answer, twiml=messaging.empty(), reply=None, outcome=outcome)
 
 
 def _flag(answer: Answer, arrival: Arrival, number: Number, asked: OptOut | None) -> Answer:
