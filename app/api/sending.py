@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
@@ -10,24 +13,30 @@ from app.api.idempotency import HEADER, once
 from app.api.messages import MessageObject, describe
 from app.api.operation import Answer, operation
 from app.api.problem import Refusal as ApiRefusal
-from app.api.problem import invalid
 from app.api.reading import Shape
-from app.api.shapes import MemberObject, Phone
-from app.domain import mistakes, senders
+from app.api.shapes import MemberObject
+from app.domain import callbacks, calls, messages, senders
 from app.domain.callbacks import CallbacksSpec
-from app.domain.calls import queue_call
-from app.domain.messages import Refusal, queue_text
+from app.domain.messages import Refusal
+from app.domain.mistakes import Mistake, Refused
 from app.domain.wake import wake
+from app.models.base import PHONE_LENGTH
 from app.models.client import Client
 from app.models.communication import MachineDetection
-from app.models.credential import Scope
+from app.models.credential import Credential, Scope
+from app.models.route import Channel
 from app.models.sender import Sender
+
+Checked = TypeVar("Checked")
 
 
 class MessageBody(Shape):
     """A text or a call to one person."""
 
-    to: Phone
+    model_config = Shape.model_config | ConfigDict(json_schema_extra={"required": ["to"]})
+
+    to: str = Field("", max_length=PHONE_LENGTH)
+    """Checked with the rest, so that a body without it hears of its other mistakes as well."""
     from_: str | None = Field(
         None, alias="from", max_length=64, description="One of the client's numbers."
     )
@@ -75,7 +84,6 @@ def create(caller: Caller, body: MessageBody) -> Answer:
     out makes a message with the status `suppressed`; one that is invalid or not allowed is 422. A
     text waits for its turn at the sender's rate, a call at the Twilio account's.
     """
-    _check_kind(body)
     answer = once(caller, body, MessageObject, lambda session: _queue(session, caller, body))
     wake("send")
     wake("relay")
@@ -84,56 +92,69 @@ def create(caller: Caller, body: MessageBody) -> Answer:
 
 def _queue(session: Session, caller: Caller, body: MessageBody) -> MessageObject:
     client = session.get_one(Client, caller.client_id)
-    sender = _sender(session, caller, body)
-    member = body.member.root if body.member else None
     try:
-        if body.twiml is None:
-            message = queue_text(
-                session,
-                client,
-                sender,
-                body.to,
-                body=body.body,
-                media=body.media,
-                member=member,
-                callbacks=body.callbacks,
-            )
-        else:
-            message = queue_call(
-                session,
-                client,
-                sender,
-                body.to,
-                source=body.twiml,
-                member=member,
-                machine_detection=body.machine_detection or MachineDetection.OFF,
-                callbacks=body.callbacks,
-            )
+        messages.check_client(client)
     except Refusal as refusal:
-        raise _refused(refusal) from None
-    except mistakes.Refused as refused:
-        wrong = [one.under("callbacks") for one in refused.mistakes]
-        raise mistakes.Refused(wrong) from None
+        raise ApiRefusal(403, refusal.sentence) from None
+    sender = _check(session, caller, client, body)
+    member = body.member.root if body.member else None
+    if body.twiml is None:
+        message = messages.queue_text(
+            session,
+            client,
+            sender,
+            body.to,
+            body=body.body,
+            media=body.media,
+            member=member,
+            callbacks=body.callbacks,
+        )
+    else:
+        message = calls.queue_call(
+            session,
+            client,
+            sender,
+            body.to,
+            source=body.twiml,
+            member=member,
+            machine_detection=body.machine_detection or MachineDetection.OFF,
+            callbacks=body.callbacks,
+        )
     return describe([message])[0]
 
 
-def _check_kind(body: MessageBody) -> None:
-    """Refuse a mixture of text and call."""
-    if body.twiml is not None and (body.body or body.media):
-        raise invalid("twiml", "one_of", "Give either twiml, for a call, or body and media.")
-    if body.twiml is None and body.machine_detection is not None:
-        raise invalid(
-            "machineDetection", "calls_only", "Only a call, with twiml, detects machines."
-        )
-    if body.twiml is not None and body.messaging_service is not None:
-        raise invalid(
-            "messagingService", "wrong_sender", "A messaging service cannot place calls; give from."
-        )
+def _check(session: Session, caller: Caller, client: Client, body: MessageBody) -> Sender:
+    """Return the sender, if the message may be sent from it.
+
+    :raises Refused: with every reason why not.
+    """
+    wrong: list[Mistake] = []
+
+    def tried(check: Callable[[], Checked]) -> Checked | None:
+        try:
+            return check()
+        except Refusal as refusal:
+            wrong.append(Mistake((refusal.field,), refusal.sentence, refusal.code))
+            return None
+
+    channel = Channel.SMS if body.twiml is None else Channel.VOICE
+    tried(lambda: messages.check_recipient(client, None, body.to, channel))
+    sender = tried(lambda: _sender(session, caller, body, channel))
+    if sender is not None and not wrong:
+        tried(lambda: messages.check_recipient(client, sender, body.to, channel))
+    tried(lambda: _check_kind(body))
+    tried(lambda: _check_content(body))
+    if body.callbacks is not None:
+        found = callbacks.mistakes_in(session, client.id, body.callbacks)
+        wrong += [one.under("callbacks") for one in found]
+    if sender is None or wrong:
+        raise Refused(wrong)
+    return sender
 
 
-def _sender(session: Session, caller: Caller, body: MessageBody) -> Sender:
+def _sender(session: Session, caller: Caller, body: MessageBody, channel: Channel) -> Sender:
     if (body.from_ is None) == (body.messaging_service is None):
-        raise invalid("from", "one_of", "Give exactly one of from and messagingService.")
+        raise Refusal("one_of", "Give exactly one of from and messagingService.", "from")
     if body.from_ is not None:
         sender = senders.find_number(session, caller.client_id, body.from_)
         name, what = "from", f"{body.from_} is not a number of {caller.client_name}."
@@ -143,12 +164,27 @@ def _sender(session: Session, caller: Caller, body: MessageBody) -> Sender:
         name = "messagingService"
         what = f"{caller.client_name} has no messaging service {service}."
     if sender is None:
-        raise invalid(name, "unknown_sender", what)
+        raise Refusal("unknown_sender", what, name)
+    try:
+        messages.check_sender(sender, session.get_one(Credential, sender.credential_id), channel)
+    except Refusal as refusal:
+        raise Refusal(refusal.code, refusal.sentence, name) from None
     return sender
 
 
-def _refused(refusal: Refusal) -> ApiRefusal:
-    """Say why it may not be sent: 403 where the client may not send at all, else 422."""
-    if refusal.field == "client":
-        return ApiRefusal(403, refusal.sentence)
-    return invalid(refusal.field, refusal.code, refusal.sentence)
+def _check_kind(body: MessageBody) -> None:
+    """Refuse a mixture of text and call."""
+    if body.twiml is not None and (body.body or body.media):
+        raise Refusal("one_of", "Give either twiml, for a call, or body and media.", "twiml")
+    if body.twiml is None and body.machine_detection is not None:
+        raise Refusal(
+            "calls_only", "Only a call, with twiml, detects machines.", "machineDetection"
+        )
+
+
+def _check_content(body: MessageBody) -> None:
+    if body.twiml is None:
+        messages.check_content(body.body, body.media, {})
+    else:
+        member = body.member.root if body.member else None
+        calls.prepare(body.twiml, member, body.machine_detection or MachineDetection.OFF)

@@ -78,8 +78,7 @@ def save_callbacks(
     :returns: the events whose receiver changed.
     :raises Refused: with every reason at once; nothing is changed then.
     """
-    wanted = {CallbackEvent(name): getattr(spec, name) for name in spec.model_fields_set}
-    receivers, mistakes = _receivers(session, client_id, wanted)
+    receivers, mistakes = _receivers(session, client_id, _wanted(spec))
     if mistakes:
         raise Refused(mistakes)
     owner = {
@@ -106,6 +105,11 @@ def save_callbacks(
     return changed
 
 
+def mistakes_in(session: Session, client_id: str, spec: CallbacksSpec) -> list[Mistake]:
+    """Return every reason for which :func:`save_callbacks` would refuse ``spec``."""
+    return _receivers(session, client_id, _wanted(spec))[1]
+
+
 def describe(session: Session, callback: Callback) -> dict[str, Any]:
     """Return the callback as people write it."""
     endpoint = session.get_one(Endpoint, callback.endpoint_id)
@@ -115,6 +119,10 @@ def describe(session: Session, callback: Callback) -> dict[str, Any]:
     if endpoint.saved_credential_id:
         data["credential"] = session.get_one(SavedCredential, endpoint.saved_credential_id).name
     return data
+
+
+def _wanted(spec: CallbacksSpec) -> dict[CallbackEvent, CallbackSpec | None]:
+    return {CallbackEvent(name): getattr(spec, name) for name in spec.model_fields_set}
 
 
 def _receivers(

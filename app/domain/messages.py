@@ -101,9 +101,10 @@ def check_sender(sender: Sender, credential: Credential, destination: Channel) -
         )
 
 
-def check_recipient(client: Client, sender: Sender, phone: str, destination: Channel) -> str:
+def check_recipient(client: Client, sender: Sender | None, phone: str, destination: Channel) -> str:
     """Return ``phone`` in E.164 if it may be texted or called.
 
+    :param sender: None while it is not known: then the phone alone is judged.
     :raises Refusal: ``invalid_phone`` or ``not_allowed``.
     """
     try:
@@ -114,10 +115,11 @@ def check_recipient(client: Client, sender: Sender, phone: str, destination: Cha
     refused = phones.refusal(to, client.international, kind)
     if refused is None and client.trial and to not in client.allow_list:
         refused = f"{to} is not on the allow-list, and {client.name} is on trial."
-    if refused is None and to == sender.address:
+    if refused is None and sender is not None and to == sender.address:
         refused = f"{to} is the sender itself."
     if (
         refused is None
+        and sender is not None
         and to.startswith(_TEST_NUMBERS)
         and not sender.address.startswith(_TEST_NUMBERS)
     ):

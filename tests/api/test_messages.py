@@ -83,6 +83,28 @@ def test_what_cannot_be_sent_is_422_and_nothing_is_kept(
 
 
 @pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({}, {"to", "from", "body"}),
+        ({"to": "12", "body": ""}, {"to", "from", "body"}),
+        ({"to": "12", "from": "+13195550122", "body": "a" * 1601}, {"to", "from", "body"}),
+        ({**TEXT, "to": NUMBER, "media": ["ftp://example.edu/a"]}, {"to", "media"}),
+        (
+            {"to": "12", "from": "31955", "twiml": "<Response>", "media": ["https://e.edu/a.png"],
+             "callbacks": {"message_sent": {"endpoint": "none"}}},
+            {"to", "from", "twiml", "callbacks.message_sent.endpoint"},
+        ),
+        ({"to": PHONE, "messagingService": "outreach", "twiml": "<Response/>"},
+         {"messagingService"}),
+    ],
+)  # fmt: skip
+def test_every_mistake_is_told_at_once(api: Caller, body: dict[str, Any], fields: set[str]) -> None:
+    answer = api.post("messages", body)
+    assert answer.status_code == 422
+    assert {error["field"] for error in answer.json["errors"]} == fields
+
+
+@pytest.mark.parametrize(
     "values", [{"twilio_enabled": False}, {"halted_at": datetime(2026, 11, 21, tzinfo=UTC)}]
 )
 def test_a_client_that_may_not_send_is_told_so(
