@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from pydantic import Field
@@ -10,8 +12,13 @@ from sqlalchemy import select
 from app.api.auth import Caller
 from app.api.operation import operation
 from app.api.paging import Page, PageQuery, read_page
+from app.api.problem import Refusal
 from app.api.reading import Shape
 from app.api.urls import owned
+from app.domain import deliveries
+from app.domain.mistakes import Refused
+from app.domain.wake import wake
+from app.extensions import unit_of_work
 from app.models.credential import Scope
 from app.models.delivery import Delivery, DeliveryState, EventType
 
@@ -25,7 +32,7 @@ class DeliveryObject(Shape):
     endpoint: str = Field(description="The endpoint's id.")
     state: DeliveryState
     attempts: int
-    next_at: datetime | None
+    next_attempt_at: datetime | None
     last_status: int | None = Field(description="The HTTP status of the last try.")
     last_error: str | None
     created_at: datetime
@@ -60,6 +67,34 @@ def show(caller: Caller, delivery_id: str) -> DeliveryObject:
     return describe(owned(Delivery, caller, delivery_id, "delivery"))
 
 
+@operation(
+    "POST", "/deliveries/<delivery_id>/resend", Scope.SEND, {202: DeliveryObject}, problems=(409,)
+)
+def resend(caller: Caller, delivery_id: str) -> DeliveryObject:
+    """Send a delivery again at once, whatever its state, with its same id.
+
+    Its schedule of retries begins anew.
+    """
+    with unit_of_work() as session, not_now():
+        delivery = owned(Delivery, caller, delivery_id, "delivery")
+        deliveries.resend(session, delivery, caller.actor)
+        session.flush()
+        sent = describe(delivery)
+    wake("relay")
+    return sent
+
+
+@contextmanager
+def not_now() -> Iterator[None]:
+    """Answer 409 where it is the state of things, not a field of the request, that forbids."""
+    try:
+        yield
+    except Refused as refused:
+        if any(one.path for one in refused.mistakes):
+            raise
+        raise Refusal(409, str(refused)) from None
+
+
 def describe(one: Delivery) -> DeliveryObject:
     """Describe a delivery."""
     return DeliveryObject(
@@ -69,7 +104,7 @@ def describe(one: Delivery) -> DeliveryObject:
         endpoint=one.endpoint_id,
         state=one.state,
         attempts=one.attempts,
-        next_at=one.next_attempt_at,
+        next_attempt_at=one.next_attempt_at,
         last_status=one.last_status,
         last_error=one.last_error,
         created_at=one.created_at,

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 from sqlalchemy import select
 
 from app.api.auth import Caller
+from app.api.deliveries import DeliveryObject, describe, not_now
 from app.api.operation import operation
 from app.api.problem import not_found
 from app.api.reading import Shape
 from app.api.urls import Url, is_id, owned_select, url
-from app.extensions import db
+from app.domain import deliveries, endpoints
+from app.domain.wake import wake
+from app.extensions import db, unit_of_work
+from app.models.base import utcnow
 from app.models.credential import Scope
 from app.models.endpoint import DisabledReason, Endpoint, EndpointKind, EndpointState
 
@@ -31,6 +35,24 @@ class EndpointObject(Shape):
     waiting_until: datetime | None = Field(
         description="After failures nothing is tried before this; null when all is well."
     )
+
+
+class ReplayBody(Shape):
+    """Which deliveries are to be sent again."""
+
+    from_: AwareDatetime = Field(
+        alias="from", description="Events recorded at this time or later; with its zone."
+    )
+    to: AwareDatetime | None = Field(None, description="And before this; now if not given.")
+    failed_only: bool = Field(True, description="Leave out what the endpoint has taken.")
+    dry_run: bool = Field(False, description="Count only.")
+
+
+class ReplayObject(Shape):
+    """How many deliveries a replay sends."""
+
+    count: int
+    dry_run: bool = Field(description="Whether they were only counted.")
 
 
 @operation("GET", "/endpoints", Scope.READ, {200: list[Url]})
@@ -59,6 +81,42 @@ def show(caller: Caller, endpoint_id: str) -> EndpointObject:
         last_failure_at=found.last_failure_at,
         waiting_until=found.open_until,
     )
+
+
+@operation("POST", "/endpoints/<endpoint_id>/ping", Scope.SEND, {202: DeliveryObject})
+def ping(caller: Caller, endpoint_id: str) -> DeliveryObject:
+    """Send a test event, once and at once.
+
+    It goes out even to an endpoint that is paused or disabled. The answer is its delivery.
+    """
+    with unit_of_work() as session:
+        sent = describe(endpoints.ping(session, find(caller, endpoint_id), caller.actor))
+    wake("relay")
+    return sent
+
+
+@operation(
+    "POST",
+    "/endpoints/<endpoint_id>/replay",
+    Scope.SEND,
+    {202: ReplayObject},
+    problems=(409,),
+    example={"from": "2026-11-21T20:00:00Z", "to": "2026-11-22T08:00:00Z", "failedOnly": True},
+)
+def replay(caller: Caller, endpoint_id: str, body: ReplayBody) -> ReplayObject:
+    """Send a range of deliveries again, after what is new, each with its same id.
+
+    With `dryRun` they are counted only.
+    """
+    wanted = deliveries.Range(body.from_, body.to or utcnow(), body.failed_only)
+    with unit_of_work() as session, not_now():
+        endpoint = find(caller, endpoint_id)
+        if body.dry_run:
+            count = deliveries.count_replay(session, endpoint, wanted)
+        else:
+            count = deliveries.replay(session, endpoint, wanted, caller.actor)
+    wake("relay")
+    return ReplayObject(count=count, dry_run=body.dry_run)
 
 
 def find(caller: Caller, endpoint_id: str) -> Endpoint:

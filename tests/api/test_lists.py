@@ -230,7 +230,7 @@ def test_deliveries_are_listed(api: Caller, rows: Rows, registrar: Department) -
     )  # fmt: skip
     (shown,) = api.get("deliveries?state=exhausted").json["items"]
     assert list(shown) == [
-        "id", "event", "type", "endpoint", "state", "attempts", "nextAt", "lastStatus",
+        "id", "event", "type", "endpoint", "state", "attempts", "nextAttemptAt", "lastStatus",
         "lastError", "createdAt", "deliveredAt",
     ]  # fmt: skip
     assert shown["event"].startswith("msg_")
