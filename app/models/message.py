@@ -118,10 +118,10 @@ class Message(Identified, Created, Ordered, Base):
         UniqueConstraint("batch_id", "position", "step"),
         Index(None, "sender_id", "to", "created_at"),
         Index(
-            "ix_message_waiting", "lane_key", "batch_id", "due_at", "position",
+            "ix_message_waiting", "lane_key", text("coalesce(batch_id, '')"), "due_at", "position",
             **_only("state = 'waiting'"),
         ),
-        Index("ix_message_live", "lane_key", "to", **_only("state IN ('waiting', 'claimed')")),
+        Index("ix_message_live", "to", "lane_key", **_only("state IN ('waiting', 'claimed')")),
         Index("ix_message_check_at", "check_at", **_only("check_at IS NOT NULL")),
         Index(None, "client_id", "to", "created_at"),
         Index(None, "client_id", "created_at"),

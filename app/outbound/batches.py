@@ -77,14 +77,17 @@ def _step(work: Callable[[Session, str], bool], batch_id: str) -> bool:
 
 
 def _unfinished() -> ColumnElement[bool]:
+    """Return the condition that something of a batch waits or is claimed; one probe per batch."""
     waiting = (
         select(Message.id)
         .where(
             Message.batch_id == Batch.id,
             Message.state.in_((MessageState.WAITING, MessageState.CLAIMED)),
         )
+        .limit(1)
         .correlate(Batch)
-        .exists()
+        .scalar_subquery()
+        .is_not(None)
     )
     return or_(waiting, call_retries.may_follow())
 

@@ -6,12 +6,24 @@ so that a crash can lose a slot but never use one twice, and never send a messag
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    TextClause,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from app.domain import quiet, statuses, suppression
@@ -27,24 +39,27 @@ from app.models.sender import Sender
 
 CLAIM_SECONDS = 30
 """A claim that is older than this belongs to a process that died; the sweep takes it up."""
+_PAGES = 8
 HORIZON_US = 250_000
 """A message is claimed at most this long before its slot."""
 
 # Written out, not bound: the planner has to see that the partial indexes fit.
 _WAITING = text("message.state = 'waiting'")
+_STILL_WAITING = text("message.state || '' = 'waiting'")
+"""For messages known by their ids, which must not be looked for by any other index."""
+_QUEUE = func.coalesce(Message.batch_id, literal_column("''"))
+"""The second column of the index of what waits: the batch, or nothing for single messages. No
+other index has it, so that no planner can mistake another one for the shorter way, whatever it
+believes about a table that has just taken in 100,000 rows."""
+_AHEAD = text(
+    "message.state IN ('waiting', 'claimed') AND (message.state = 'claimed' OR message.tries > 0)"
+)
 _NOTHING_FORBIDS = text(
     "message.client_id NOT IN (SELECT id FROM client"
     " WHERE halted_at IS NOT NULL OR NOT twilio_enabled)"
     " AND message.sender_id NOT IN (SELECT id FROM sender WHERE stopped_at IS NOT NULL)"
     " AND message.credential_id NOT IN (SELECT id FROM credential WHERE stopped_at IS NOT NULL)"
 )
-_NOBODY_BEFORE = text(
-    "NOT EXISTS (SELECT 1 FROM message AS other WHERE other.lane_key = message.lane_key"
-    ' AND other."to" = message."to" AND other.id <> message.id'
-    " AND other.state IN ('waiting', 'claimed')"
-    " AND (other.state = 'claimed' OR (other.tries > 0 AND other.id < message.id)))"
-)
-"""The order to one person is kept: nothing overtakes a text that is on its way or tried again."""
 
 
 @dataclass
@@ -82,11 +97,7 @@ class Outgoing:
 
 def runnable_batches(session: Session, now: datetime) -> list[tuple[str, str]]:
     """Return (batch, lane) of the batches that run, may send at ``now`` and have something due."""
-    due = text(
-        "EXISTS (SELECT 1 FROM message WHERE message.lane_key = batch.lane_key"
-        " AND message.state = 'waiting' AND message.batch_id = batch.id"
-        " AND message.due_at <= :now)"
-    ).bindparams(bindparam("now", now, type_=Message.due_at.type))
+    due = _first_due(Message.lane_key == Batch.lane_key, Batch.id == _QUEUE, now=now)
     found = session.execute(
         select(Batch.id, Batch.lane_key, Client.time_zone, Client.quiet_from, Client.quiet_to)
         .join(Client, Client.id == Batch.client_id)
@@ -99,7 +110,7 @@ def runnable_batches(session: Session, now: datetime) -> list[tuple[str, str]]:
             Client.halted_at.is_(None),
             Sender.stopped_at.is_(None),
             Credential.stopped_at.is_(None),
-            due,
+            due.correlate(Batch).scalar_subquery().is_not(None),
         )
         .order_by(Batch.id)
     )
@@ -112,19 +123,23 @@ def runnable_batches(session: Session, now: datetime) -> list[tuple[str, str]]:
 
 def lanes_with_singles(session: Session, now: datetime) -> set[str]:
     """Return the lanes in which a single message is due and may go."""
-    due = (
-        select(Message.id)
-        .where(
-            Message.lane_key == Lane.key,
-            _WAITING,
-            Message.batch_id.is_(None),
-            Message.due_at <= now,
-            _NOTHING_FORBIDS,
-        )
-        .correlate(Lane)
-        .exists()
+    due = _first_due(Message.lane_key == Lane.key, _QUEUE == "", _NOTHING_FORBIDS, now=now)
+    return set(
+        session.scalars(select(Lane.key).where(due.correlate(Lane).scalar_subquery().is_not(None)))
     )
-    return set(session.scalars(select(Lane.key).where(due)))
+
+
+def _first_due(*conditions: ColumnElement[bool] | TextClause, now: datetime) -> Select[str]:
+    """Return the query for the first message that is due, to be asked for each lane or batch.
+
+    Not an EXISTS, which planners turn into a join over everything that waits.
+    """
+    return (
+        select(Message.id)
+        .where(*conditions, _WAITING, Message.due_at <= now)
+        .order_by(Message.due_at)
+        .limit(1)
+    )
 
 
 def claim(
@@ -191,44 +206,102 @@ def _room(view: LaneView, now_us: int, most: int) -> int:
 
 
 def _candidates(session: Session, view: LaneView, now: datetime, count: int) -> list[Message]:
+    """Return what goes next: single messages, then one of each batch in turn."""
     if count <= 0:
         return []
-    due = (
-        select(Message)
-        .where(Message.lane_key == view.key, _WAITING, Message.due_at <= now, _NOBODY_BEFORE)
-        .order_by(Message.due_at, Message.position, Message.id)
-        .limit(count)
-        .execution_options(populate_existing=True)
-    )
-    singles = due.where(Message.batch_id.is_(None), _NOTHING_FORBIDS)
-    found = _one_each(session.scalars(singles), set())
+    taken: set[str] = set()
+    found = _next(session, view.key, None, now, count, taken)
     queues: list[list[Message]] = []
     for batch_id in _in_turn(view):
         if len(found) + len(queues) >= count:
             break
-        queues.append(list(session.scalars(due.where(Message.batch_id == batch_id))))
-    seen = {message.to for message in found}
+        queues.append(_next(session, view.key, batch_id, now, count, taken))
     while len(found) < count and any(queues):
         for queue in queues:
             if queue and len(found) < count:
-                found += _one_each([queue.pop(0)], seen)
+                found.append(queue.pop(0))
     return found
+
+
+def _next(
+    session: Session, lane_key: str, batch_id: str | None, now: datetime, count: int,
+    taken: set[str],
+) -> list[Message]:  # fmt: skip
+    """Return up to `count` messages that are due, in order, each to another phone.
+
+    The order to one person is kept: nothing overtakes a text to the same phone that is on its way
+    or will be tried again. Phones whose turn it is not are passed over, a page at a time.
+
+    :param taken: the phones that have been chosen already; those chosen here are added.
+    """
+    found: list[Message] = []
+    passed = set(taken)
+    for _ in range(_PAGES):
+        page = _page(session, lane_key, batch_id, now, 2 * count + 10, passed)
+        blocked = _blocked(session, lane_key, page)
+        for message in page:
+            if len(found) < count and message.to not in taken and message.id not in blocked:
+                taken.add(message.to)
+                found.append(message)
+        passed |= {message.to for message in page}
+        if len(found) >= count or len(page) < 2 * count + 10:
+            break
+    return found
+
+
+def _page(
+    session: Session, lane_key: str, batch_id: str | None, now: datetime, size: int,
+    passed: set[str],
+) -> Sequence[Message]:  # fmt: skip
+    """Read the next messages by the index of what waits, whose order this is."""
+    due = (
+        select(Message)
+        .where(
+            Message.lane_key == lane_key,
+            literal(batch_id or "") == _QUEUE,
+            _WAITING,
+            Message.due_at <= now,
+        )
+        .order_by(Message.due_at, Message.position)
+        .limit(size)
+        .execution_options(populate_existing=True)
+    )
+    if passed:
+        due = due.where(Message.to.not_in(passed))
+    if batch_id is None:
+        due = due.where(_NOTHING_FORBIDS)
+    return session.scalars(due).all()
+
+
+def _blocked(session: Session, lane_key: str, page: Sequence[Message]) -> set[str]:
+    """Return the ids among `page` that have to wait for an earlier text to the same phone."""
+    if not page:
+        return set()
+    ahead = session.execute(
+        select(Message.to, Message.id, Message.state).where(
+            Message.lane_key == lane_key,
+            Message.to.in_({message.to for message in page}),
+            _AHEAD,
+        )
+    ).all()
+    earlier: dict[str, list[tuple[str, MessageState]]] = defaultdict(list)
+    for to, id_, state in ahead:
+        earlier[to].append((id_, state))
+    return {
+        message.id
+        for message in page
+        if any(
+            state is MessageState.CLAIMED or id_ < message.id
+            for id_, state in earlier[message.to]
+            if id_ != message.id
+        )
+    }
 
 
 def _in_turn(view: LaneView) -> list[str]:
     """Return the lane's batches, beginning after the one that was served last."""
     later = [batch for batch in view.batches if batch > (view.last_batch_id or "")]
     return later + [batch for batch in view.batches if batch not in later]
-
-
-def _one_each(messages: Iterable[Message], seen: set[str]) -> list[Message]:
-    """Leave out a second message to the same phone: it waits until the first has its SID."""
-    first = []
-    for message in messages:
-        if message.to not in seen:
-            seen.add(message.to)
-            first.append(message)
-    return first
 
 
 def _without_suppressed(session: Session, messages: Sequence[Message]) -> list[Message]:
@@ -263,7 +336,7 @@ def _mark(session: Session, ids: Sequence[str], now: datetime, token: str) -> se
         return set()
     marked = session.scalars(
         update(Message)
-        .where(Message.id.in_(ids), _WAITING)
+        .where(Message.id.in_(ids), _STILL_WAITING)
         .values(
             state=MessageState.CLAIMED,
             claimed_at=now,
