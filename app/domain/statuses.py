@@ -73,6 +73,10 @@ def record_report(
     :returns: the message if anything of it moved, else None.
     """
     at = at or utcnow()
+    # Locked before its report is inserted: the report's foreign key would share the row with
+    # another transaction's, and then neither could change it.
+    if session.get(Message, message_id, with_for_update=True, populate_existing=True) is None:
+        return None
     _keep(session, message_id, report, at)
     moved = None
     if report.sid is not None:

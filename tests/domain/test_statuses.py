@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from threading import Barrier
 
 import pytest
 from flask import Flask
@@ -11,7 +13,7 @@ from sqlalchemy import select
 
 from app.domain import announcements, statuses
 from app.domain.statuses import Report
-from app.extensions import unit_of_work
+from app.extensions import db, unit_of_work
 from app.models.base import new_id
 from app.models.batch import Batch
 from app.models.communication import Campaign, Communication
@@ -197,3 +199,25 @@ class TestSteps:
                     before=(MessageState.WAITING,), reason="refused",
                 )  # fmt: skip
         assert [m.state for m in self.by_step(rows)[1:]] == [MessageState.CANCELED] * 2
+
+
+def test_reports_that_come_at_once_do_not_wait_for_each_other_in_a_circle(
+    app: Flask, rows: Rows, house: House
+) -> None:
+    messages = [text(house, state=MessageState.CLAIMED) for _ in range(8)]
+    rows.add(*messages)
+    together = Barrier(3)
+
+    def tell(word: str) -> None:
+        for number, message in enumerate(messages):
+            together.wait(10)
+            sid = f"SM{number:032}"
+            with app.app_context():
+                with unit_of_work() as session:
+                    statuses.record_report(session, message.id, Report(word, "callback", sid=sid))
+                db.session.remove()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(tell, ["queued", "sent", "delivered"]))
+    assert {message.status for message in rows.all(Message)} == {"delivered"}
+    assert rows.count(MessageReport) == 24
