@@ -31,7 +31,6 @@ from app.domain.messages import SUPPRESSED
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchState
 from app.models.client import Client
-from app.models.communication import Communication
 from app.models.credential import Credential
 from app.models.message import Lane, Message, MessageState
 from app.models.route import Channel
@@ -101,8 +100,8 @@ def runnable_batches(session: Session, now: datetime) -> list[tuple[str, str]]:
     found = session.execute(
         select(Batch.id, Batch.lane_key, Client.time_zone, Client.quiet_from, Client.quiet_to)
         .join(Client, Client.id == Batch.client_id)
-        .join(Communication, Communication.id == Batch.communication_id)
-        .join(Sender, Sender.id == Communication.sender_id)
+        # The sender that is pinned: the communication may have been given another one since.
+        .join(Sender, Sender.id == Batch.plan["sender_id"].as_string())
         .join(Credential, Credential.id == Sender.credential_id)
         .where(
             Batch.state == BatchState.RUNNING,

@@ -15,6 +15,7 @@ from app.extensions import db, unit_of_work
 from app.models.batch import Batch
 from app.models.communication import Communication
 from app.models.message import Lane, Message, MessageState
+from app.models.sender import Sender, SenderKind, SenderType
 from app.outbound import batches, claims
 from app.outbound.claims import LaneView, Outgoing, cost_us
 from tests.support.house import House, communication, furnish, join, text
@@ -198,3 +199,28 @@ def test_no_window_of_time_holds_more_than_the_rate_and_one_message(
         for number, (begin, _) in enumerate(slots):
             inside = [size for slot, size in slots[number:] if slot < begin + window]
             assert sum(inside[:-1]) <= rate * window / 1e6 + 1e-6
+
+
+def test_a_batch_stops_with_the_sender_that_it_began_with(
+    app: Flask, rows: Rows, house: House
+) -> None:
+    """The communication may have been given another sender since."""
+    made = communication(rows, house)
+    join(rows, made, {"toName": "Ann", "toPhone": "+13195550150"})
+    with app.app_context(), unit_of_work() as session:
+        communications.start_batch(session, session.get_one(Communication, made.id), "pat")
+    with app.app_context():
+        batches.drain()
+    other = Sender(
+        client_id=house.client.id, credential_id=house.credential.id, kind=SenderKind.TWILIO,
+        address="+13195550177", type=SenderType.LONG_CODE, rate=1,
+    )  # fmt: skip
+    rows.add(other)
+    rows.change(update(Communication).values(sender_id=other.id))
+    rows.change(
+        update(Sender)
+        .where(Sender.id == house.sender.id)
+        .values(stopped_at=LONG_AGO, stopped_reason="Not registered.")
+    )
+    with app.app_context():
+        assert claims.runnable_batches(db.session(), datetime.now(UTC)) == []
