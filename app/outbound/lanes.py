@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from flask import Flask, current_app
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import lanes, wake
@@ -121,7 +121,7 @@ class Drain:
         return list(
             db.session.scalars(
                 select(Lane.key)
-                .where(Lane.key.in_(wanted), _is_free(now))
+                .where(Lane.key.in_(wanted), self._may_take(now))
                 .order_by(Lane.next_slot_us)
                 .limit(room)
             )
@@ -135,7 +135,7 @@ class Drain:
                 .where(
                     or_(
                         Lane.key.in_(keep) & (Lane.lease_token == self.token),
-                        Lane.key.in_(free) & _is_free(now),
+                        Lane.key.in_(free) & self._may_take(now),
                     )
                 )
                 .values(lease_token=self.token, lease_until=now + timedelta(seconds=LEASE_SECONDS))
@@ -146,6 +146,12 @@ class Drain:
         for key, rate, slot, batch in leased:
             held[key] = self.views.get(key) or LaneView(key, rate, slot, batch)
         self.views = held
+
+    def _may_take(self, now: datetime) -> ColumnElement[bool]:
+        """Free is also a lane that was idle and let go of while its lease is still ours."""
+        return or_(
+            Lane.lease_until.is_(None), Lane.lease_until < now, Lane.lease_token == self.token
+        )
 
     def _serve(self) -> None:
         now_us = self.posting.clock.now_us()
@@ -165,10 +171,6 @@ class Drain:
             claimed = claims.claim(session, due, now_us, self.token)
         for outgoing in claimed:
             self.posting.add(outgoing)
-
-
-def _is_free(now: datetime):  # type: ignore[no-untyped-def]
-    return or_(Lane.lease_until.is_(None), Lane.lease_until < now)
 
 
 def _posting(app: Flask) -> Posting:

@@ -15,12 +15,13 @@ from queue import Empty, SimpleQueue
 
 import structlog
 from flask import Flask
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from app.extensions import db, unit_of_work
 from app.outbound import outcomes
 from app.outbound.claims import Outgoing
 from app.outbound.send import Outcome, Poster
+from app.twilio.client import NotSent
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,10 @@ _SHARED = THREADS - MAX_LANES
 """Further requests at once, for lanes that have one out already: a lane whose Twilio account
 hangs can use these up, and still no other lane waits for it."""
 SETTLED_TOGETHER = 40
+LATEST_US = 10_000_000
+"""How late a message is still posted. The claim of one that is later, because the process stood
+still, may count as lost already; its person may have been written to by hand meanwhile."""
+_DATABASE_AWAY = (OperationalError, InterfaceError, TimeoutError)
 _LEAST_IN_FLIGHT, _MOST_IN_FLIGHT = 2, 64
 
 
@@ -145,7 +150,11 @@ class Posting:
             self._pool.submit(self._post, outgoing)
 
     def _post(self, outgoing: Outgoing) -> None:
-        self._results.put((outgoing, self._poster.post(outgoing)))
+        if self.clock.now_us() - outgoing.slot_us > LATEST_US:
+            outcome: Outcome = NotSent("The process stood still, and its turn has passed.")
+        else:
+            outcome = self._poster.post(outgoing)
+        self._results.put((outgoing, outcome))
 
     def _settle(self) -> None:
         """Write outcomes down, many in one commit, for as long as it takes."""
@@ -165,24 +174,22 @@ class Posting:
                 self._changed.notify_all()
 
     def _write(self, found: list[tuple[Outgoing, Outcome]]) -> None:
+        """Write outcomes down, however long the database is away.
+
+        Where one of them is at fault, it must not take the others along.
+        """
         while True:
             try:
                 self._commit(found)
-            except IntegrityError:
-                break
-            except SQLAlchemyError as error:
+            except _DATABASE_AWAY as error:
                 log.warning("outcomes wait for the database", error=type(error).__name__)
                 time.sleep(0.5)
+                continue
             except Exception:
-                log.exception("outcomes could not be written together")
-                break
-            else:
-                return
-        for one in found:  # one of them is at fault: it must not take the others along
-            try:
-                self._commit([one])
-            except Exception:
-                log.exception("an outcome could not be written", message=one[0].id)
+                log.exception("outcomes not written", messages=[one.id for one, _ in found])
+                for pair in found if len(found) > 1 else ():
+                    self._write([pair])
+            return
 
     def _commit(self, found: list[tuple[Outgoing, Outcome]]) -> None:
         with self._app.app_context():

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
+from sqlalchemy.exc import DataError
+from sqlalchemy.orm import Session
 
 from app.domain.messages import queue_text
 from app.extensions import unit_of_work
@@ -18,7 +20,10 @@ from app.models.last_contact import LastContact
 from app.models.message import Lane, Message, MessageReport, MessageState
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
-from app.outbound import lanes
+from app.outbound import lanes, outcomes
+from app.outbound.claims import Outgoing
+from app.outbound.posting import Posting
+from app.outbound.send import Outcome
 from tests.support import fake_twilio
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.fake_twilio import FakeTwilio
@@ -178,6 +183,71 @@ def replace_twilio(app: Flask, url: str) -> object:
     import dataclasses
 
     return dataclasses.replace(app.extensions["settings"], twilio_api_base_url=url)
+
+
+def test_a_lane_that_was_idle_is_served_again_at_once(
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House, queue: Queue
+) -> None:
+    """It must not wait until the drain's own lease of it has run out."""
+    busy = furnish(rows, address="+13195550101", rate=0.1)
+    key = f"sms:{busy.sender.id}"
+    rows.add(Lane(key=key, rate=0.1), *(text(busy, to=f"+1319555016{n}") for n in range(2)))
+    queue()
+    with app.app_context():
+        work = lanes.Drain(lanes._posting(app))
+        work.turn()
+        assert len(work.views) == 2
+        assert work.posting.finish(5)
+        work._renew_at = work._next_look = 0.0
+        work.turn()
+        assert list(work.views) == [key]
+        queue(body="Another one")
+        work._next_look = 0.0
+        work.turn()
+        assert work.posting.finish(5)
+        work.release()
+    assert "Another one" in [made.body for made in fake.accepted]
+
+
+def test_what_a_process_kept_while_it_stood_still_is_not_posted(
+    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue()
+    with app.app_context():
+        posting = Posting(app)
+        late: list[Outgoing] = []
+        with monkeypatch.context() as patched:
+            patched.setattr(posting, "add", late.append)
+            work = lanes.Drain(posting)
+            work.turn()
+            work.release()
+        monkeypatch.setattr(posting.clock, "now_us", lambda: late[0].slot_us + 11_000_000)
+        posting.add(late[0])
+        assert posting.finish(5)
+    assert fake.tried == []
+    assert rows.one(Message).state is MessageState.WAITING
+
+
+def test_an_outcome_that_cannot_be_written_does_not_keep_the_others(
+    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty = queue()
+    queue(to="+13195550151")
+    settle = outcomes.settle
+
+    def refuse_one(session: Session, outgoing: Outgoing, outcome: Outcome) -> None:
+        if outgoing.id == faulty:
+            raise DataError("INSERT", {}, ValueError("a NUL"))
+        settle(session, outgoing, outcome)
+
+    monkeypatch.setattr(outcomes, "settle", refuse_one)
+    with app.app_context():
+        work = lanes.Drain(Posting(app))
+        work.turn()
+        work.release()
+        assert work.posting.finish(5)
+    states = {message.id == faulty: message.state for message in rows.all(Message)}
+    assert states == {True: MessageState.CLAIMED, False: MessageState.ACCEPTED}
 
 
 def test_a_person_who_opted_out_meanwhile_gets_nothing(
