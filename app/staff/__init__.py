@@ -5,10 +5,13 @@ to one client; its routes get that client from the URL, as ``g.client``, after t
 membership has been checked. See :mod:`app.staff.access`.
 """
 
-from app.staff import (  # noqa: F401 - their routes join the blueprints  # noqa: F401 - so do these
+from app.staff import (  # noqa: F401 - their routes join the blueprints
+    batches,
+    communications,
     home,
     inbox,
     invitations,
+    messages,
     numbers,
     people,
     populations,

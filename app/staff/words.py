@@ -69,6 +69,17 @@ def when(moment: datetime | None) -> str:
     return f"{there:%b} {there.day}{year}, {clock}"
 
 
+def duration(seconds: float) -> str:
+    """Say how long something takes, roughly: people plan with it."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} second{'' if seconds < 1.5 else 's'}"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} minutes"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} hours" if hours >= 10 or not rest else f"{hours} hours {rest} minutes"
+
+
 def phone(raw: str) -> str:
     """Write a phone number as people do: (319) 335-0000, or international with spaces."""
     try:

@@ -1,0 +1,232 @@
+"""The form of a communication: as stored, as typed, and in the shape in which it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import request
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.domain import mistakes
+from app.domain.configuration.schema import CommunicationSpec
+from app.domain.mistakes import Mistake, Refused
+from app.models.audience import Population
+from app.models.communication import Campaign, Communication
+from app.models.route import Channel
+from app.models.sender import Sender, SenderKind, SenderType
+from app.models.suppression import SuppressionList
+from app.models.template import Template, TemplateKind
+from app.staff import callback_fields
+from app.staff.callback_fields import CallbackField
+
+SPARE_STEPS = 2
+CHECKS = ("link_tracking", "smart_encoding", "send_as_mms")
+DETECTION = {
+    "off": ("Off", "The message begins as soon as somebody answers."),
+    "continue": ("Continue", "A machine hears the message too."),
+    "hang_up": ("Hang up", "A machine hears nothing: the call ends."),
+    "wait_for_beep": ("Wait for the beep", "On a machine the message begins after its greeting."),
+}
+
+
+@dataclass
+class Form:
+    """What the form holds; ``wrong`` has what is to be mended, by field."""
+
+    destination: Channel
+    values: dict[str, Any]
+    steps: list[dict[str, str]]
+    callbacks: list[CallbackField]
+    wrong: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def step_rows(self) -> list[dict[str, str]]:
+        """The further texts, and room for some more."""
+        return self.steps + [{"template": "", "after": ""} for _ in range(SPARE_STEPS)]
+
+    def on(self, name: str) -> bool:
+        """Tell whether a check box is ticked."""
+        return bool(self.values.get(name))
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What may be chosen, by name."""
+
+    templates: list[str]
+    populations: list[str]
+    lists: list[str]
+    campaigns: list[str]
+    senders: list[Sender]
+    callbacks: callback_fields.Choices
+
+
+def empty(destination: Channel, choices: Choices) -> Form:
+    """Return the form of a new communication, with the first of what is there once only."""
+    values: dict[str, Any] = {
+        "campaign": "General", "purpose": "notification", "machine_detection": "off",
+        "retry_calls": "0", "retry_calls_after": "15",
+    }  # fmt: skip
+    for name, names in (("suppression_list", choices.lists), ("template", choices.templates)):
+        if len(names) == 1:
+            values[name] = names[0]
+    if len(choices.senders) == 1:
+        values["sender"] = choices.senders[0].id
+    callbacks = [CallbackField(event) for event in callback_fields.WORDS]
+    return Form(destination, values, [], callbacks)
+
+
+def stored(session: Session, communication: Communication) -> Form:
+    """Return the form of a communication as it is."""
+    one = communication
+    values: dict[str, Any] = {
+        "name": one.name,
+        "campaign": session.get_one(Campaign, one.campaign_id).name,
+        "template": session.get_one(Template, one.template_id).name,
+        "population": _name(session, Population, one.population_id),
+        "suppression_list": _name(session, SuppressionList, one.suppression_list_id),
+        "sender": one.sender_id,
+        "purpose": one.purpose.value,
+        "machine_detection": one.machine_detection.value,
+        "validity_period": _minutes(one.validity_period),
+        "retry_calls": str(one.retry_calls),
+        "retry_calls_after": _minutes(one.retry_calls_after),
+        **{name: getattr(one, name) for name in CHECKS},
+    }
+    steps = [
+        {
+            "template": session.get_one(Template, step.template_id).name,
+            "after": _minutes(step.after),
+        }
+        for step in one.steps
+    ]
+    callbacks = callback_fields.saved(session, one.client_id, one.id)
+    return Form(one.destination, values, steps, callbacks)
+
+
+def typed(destination: Channel) -> Form:
+    """Return the form as it was sent."""
+    names = (
+        "name", "campaign", "template", "population", "suppression_list", "sender", "purpose",
+        "machine_detection", "validity_period", "retry_calls", "retry_calls_after",
+    )  # fmt: skip
+    values: dict[str, Any] = {name: request.form.get(name, "").strip() for name in names}
+    values |= {name: name in request.form for name in CHECKS}
+    pairs = zip(
+        request.form.getlist("step_template"), request.form.getlist("step_after"), strict=False
+    )
+    steps = [{"template": name, "after": after.strip()} for name, after in pairs if name]
+    return Form(destination, values, steps, callback_fields.typed())
+
+
+def read(session: Session, client_id: str, form: Form) -> CommunicationSpec:
+    """Return what the form asks for.
+
+    :raises Refused: with every mistake.
+    """
+    values, wrong = form.values, list[Mistake]()
+    data: dict[str, Any] = {
+        "name": values["name"],
+        "campaign": values["campaign"] or "General",
+        "destination": form.destination.value,
+        "template": values["template"],
+        "callbacks": callback_fields.as_written(form.callbacks),
+    }
+    for name, sentence in (
+        ("name", "Give it a name."), ("template", "Choose what is said."),
+        ("sender", "Choose a number to send from."),
+    ):  # fmt: skip
+        if not values[name]:
+            wrong.append(Mistake((name,), sentence))
+    data |= _sender(session, client_id, values["sender"])
+    if values["population"]:
+        data["population"] = values["population"]
+    if form.destination is Channel.VOICE:
+        data["machine_detection"] = values["machine_detection"] or "off"
+        data["retry_calls"] = values["retry_calls"] or 0
+        data["retry_calls_after"] = _seconds(values["retry_calls_after"] or "15",
+                                             "retry_calls_after", wrong)  # fmt: skip
+    else:
+        data |= {name: values[name] for name in CHECKS}
+        data["purpose"] = values["purpose"] or "notification"
+        if values["suppression_list"]:
+            data["suppression_list"] = values["suppression_list"]
+        if values["validity_period"]:
+            data["validity_period"] = _seconds(values["validity_period"], "validity_period", wrong)
+        data["steps"] = [
+            {"template": step["template"], "after": _seconds(step["after"] or "0", "steps", wrong)}
+            for step in form.steps
+        ]
+    try:
+        spec = mistakes.parse(CommunicationSpec, data)
+    except Refused as refused:
+        known = {mistake.path for mistake in wrong}
+        rest = [one for one in refused.mistakes if one.path and one.path not in known]
+        raise Refused([*wrong, *rest] or refused.mistakes) from None
+    if wrong:
+        raise Refused(wrong)
+    return spec
+
+
+def show_mistakes(form: Form, refused: Refused) -> None:
+    """Put each mistake at the field that it is about."""
+    for mistake in refused.mistakes:
+        name = str(mistake.path[0]) if mistake.path else ""
+        name = {"from": "sender", "messaging_service": "sender"}.get(name, name)
+        sentence = callback_fields.sentences(Refused([mistake]))[0]
+        form.wrong.setdefault(name, []).append(sentence)
+
+
+def choices(session: Session, client_id: str, destination: Channel) -> Choices:
+    """Return what may be chosen for texts, or for calls."""
+
+    def names(model: Any, *conditions: Any) -> list[str]:
+        query = select(model.name).where(model.client_id == client_id, *conditions)
+        return list(session.scalars(query.order_by(model.name)))
+
+    senders = select(Sender).where(Sender.client_id == client_id).order_by(Sender.address)
+    if destination is Channel.VOICE:
+        senders = senders.where(
+            Sender.kind != SenderKind.MESSAGING_SERVICE, Sender.type != SenderType.SHORT_CODE
+        )
+    else:
+        senders = senders.where(Sender.kind != SenderKind.VERIFIED)
+    return Choices(
+        templates=names(Template, Template.kind == TemplateKind(destination.value)),
+        populations=names(Population),
+        lists=names(SuppressionList),
+        campaigns=names(Campaign),
+        senders=list(session.scalars(senders)),
+        callbacks=callback_fields.choices(session, client_id),
+    )
+
+
+def _sender(session: Session, client_id: str, sender_id: str) -> dict[str, str]:
+    sender = session.get(Sender, sender_id) if sender_id else None
+    if sender is None or sender.client_id != client_id:
+        return {}
+    if sender.is_number:
+        return {"from": sender.address}
+    return {"messaging_service": sender.name or sender.address}
+
+
+def _seconds(minutes: str, name: str, wrong: list[Mistake]) -> int:
+    """Read minutes, which may have a fraction, as seconds."""
+    try:
+        value = float(minutes)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 60 * 24 * 366:
+        wrong.append(Mistake((name,), f"“{minutes[:20]}” is not a number of minutes."))
+        return 60
+    return round(value * 60)
+
+
+def _minutes(seconds: int | None) -> str:
+    return "" if seconds is None else f"{seconds / 60:g}"
+
+
+def _name(session: Session, model: Any, key: str | None) -> str:
+    return str(session.get_one(model, key).name) if key else ""

@@ -1,0 +1,372 @@
+"""Communications: written, looked at before they start, started, watched, stopped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import event, select, update
+
+from app.extensions import db
+from app.models.audience import Member
+from app.models.base import utcnow
+from app.models.batch import Batch, BatchMember, BatchState
+from app.models.client import Client
+from app.models.communication import Callback, Communication
+from app.models.house import AuditEntry
+from app.models.link import Click, Link
+from app.models.message import Message, MessageReport, MessageState
+from app.models.route import Channel
+from app.models.suppression import SuppressionEntry, SuppressionSource
+from app.models.template import Template
+from app.models.user import Role, User
+from tests.staff.conftest import Staff
+from tests.support.departments import Department, department
+from tests.support.rows import Rows
+
+HOME = "/staff/clients/registrar"
+NOON = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)  # noon in Chicago
+HOSTILE = '<script>alert(1)</script> & "quotes" {{ 7 * 7 }}'
+
+
+@pytest.fixture
+def noon() -> Iterator[None]:
+    with time_machine.travel(NOON, tick=False):
+        yield
+
+
+@pytest.fixture
+def ours(rows: Rows) -> Department:
+    return department(rows, "registrar", "11")
+
+
+@pytest.fixture
+def pat(staff: Staff, ours: Department, add_person: Callable[..., User]) -> Staff:
+    add_person("pat@example.edu", ours.client, role=Role.STAFF)
+    staff.sign_in("pat@example.edu")
+    return staff
+
+
+@pytest.fixture
+def batch(ours: Department, rows: Rows) -> Batch:
+    made = Batch(
+        client_id=ours.client.id, communication_id=ours.texts.id, state=BatchState.RUNNING,
+        scheduled_at=utcnow(), started_at=utcnow(), lane_key=f"sms:{ours.number.id}",
+        plan={"link_tracking": True}, total=3, prepared=3, created_by="pat@example.edu",
+    )  # fmt: skip
+    rows.add(made)
+    return made
+
+
+def message(ours: Department, batch: Batch | None, **columns: Any) -> Message:
+    values: dict[str, Any] = {
+        "to": "+13195550150", "body": "Hi Ann!", "member": {"toName": "Ann"},
+        "batch_id": batch.id if batch else None, "position": 0 if batch else None,
+    } | columns  # fmt: skip
+    return Message(
+        client_id=ours.client.id, destination=Channel.SMS, sender_id=ours.number.id,
+        credential_id=ours.credential.id, from_=ours.number.address,
+        communication_id=ours.texts.id, **values,
+    )  # fmt: skip
+
+
+def test_a_text_is_written_and_changed(pat: Staff, ours: Department, rows: Rows) -> None:
+    path = f"{HOME}/communications/new/sms"
+    answer = pat.send(
+        path, name="Deadline", campaign="Autumn", template="reminder", population="students",
+        sender=ours.service.id, suppression_list="opted-out", purpose="marketing",
+        link_tracking="on", validity_period="30", step_template="reminder", step_after="1.5",
+    )  # fmt: skip
+    saved = rows.one(select(Communication).where(Communication.name == "Deadline"))
+    assert answer.headers["Location"] == f"{HOME}/communications/{saved.id}"
+    assert (saved.sender_id, saved.purpose, saved.validity_period) == (
+        ours.service.id, "marketing", 1800,
+    )  # fmt: skip
+    assert (saved.link_tracking, saved.smart_encoding) == (True, False)
+    assert [(s.template_id, s.after) for s in saved.steps] == [(ours.reminder.id, 90)]
+    page = pat.http.get(f"{HOME}/communications/{saved.id}/edit").get_data(as_text=True)
+    assert 'value="1.5"' in page
+    pat.send(
+        f"{HOME}/communications/{saved.id}/edit", name="Deadline", campaign="Autumn",
+        template="reminder", sender=ours.number.id,
+        **{"callback-complete": "url", "callback-complete-url": "https://sis.example.edu/{{ x }}",
+           "callback-message_status": "endpoint:sis"},
+    )  # fmt: skip
+    saved = rows.one(select(Communication).where(Communication.id == saved.id))
+    assert (saved.sender_id, saved.population_id, saved.steps) == (ours.number.id, None, [])
+    assert {callback.event for callback in rows.all(Callback)} == {"complete", "message_status"}
+    page = pat.http.get(f"{HOME}/communications/{saved.id}").get_data(as_text=True)
+    assert "https://sis.example.edu/{{ x }}" in page
+    assert [entry.action for entry in rows.all(AuditEntry)] == ["create", "change"]
+
+
+def test_a_call_says_what_happens_when_a_machine_answers(
+    pat: Staff, ours: Department, rows: Rows
+) -> None:
+    path = f"{HOME}/communications/new/voice"
+    page = pat.http.get(path).get_data(as_text=True)
+    assert "not always right" in page
+    assert "short pause" in page
+    pat.send(
+        path, name="Closing", campaign="", template="closing", population="students",
+        sender=ours.number.id, machine_detection="hang_up", retry_calls="2", retry_calls_after="5",
+    )  # fmt: skip
+    saved = rows.one(select(Communication).where(Communication.name == "Closing"))
+    assert (saved.machine_detection, saved.retry_calls, saved.retry_calls_after) == (
+        "hang_up", 2, 300,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": ""}, "Give it a name"),
+        ({"sender": ""}, "Choose a number to send from"),
+        ({"sender": "somebody"}, "exactly one"),
+        ({"template": "closing"}, "kind"),
+        ({"template": "gone"}, "There is no template “gone”"),
+        ({"population": "gone"}, "There is no population “gone”"),
+        ({"validity_period": "soon"}, "not a number of minutes"),
+        ({"validity_period": "99999"}, "36000"),
+        ({"name": "reminders", "campaign": "spring"}, "already"),
+        ({"callback-complete": "url", "callback-complete-url": "ftp://x"}, "end of a batch"),
+        ({"step_template": "reminder", "step_after": "-1"}, "not a number of minutes"),
+    ],
+    ids=["no name", "no sender", "unknown sender", "template of calls", "no template",
+         "no population", "no minutes", "too long", "taken", "callback", "step"],
+)  # fmt: skip
+def test_what_cannot_be_saved_is_refused_in_words(
+    pat: Staff, ours: Department, rows: Rows, changes: dict[str, str], said: str
+) -> None:
+    fields = {
+        "name": "New", "campaign": "spring", "template": "reminder", "sender": ours.number.id,
+    } | changes  # fmt: skip
+    answer = pat.send(f"{HOME}/communications/new/sms", **fields)
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert "Not saved yet" in page
+    assert said in page
+    assert rows.count(Communication) == 2
+
+
+@pytest.mark.usefixtures("noon")
+def test_before_it_is_sent_one_sees_what_happens(pat: Staff, ours: Department, rows: Rows) -> None:
+    rows.change(update(Communication).values(suppression_list_id=ours.suppression.id))
+    rows.add(
+        Member(population_id=ours.population.id, attributes={"toPhone": "+13195550151"}),
+        Member(population_id=ours.population.id, attributes={"toName": "B", "toPhone": "12"}),
+        Member(
+            population_id=ours.population.id,
+            attributes={"toName": "Out", "toPhone": "+13195550152"},
+        ),
+        SuppressionEntry(
+            list_id=ours.suppression.id, phone="+13195550152", scope="all",
+            source=SuppressionSource.MANUAL, since=utcnow(),
+        ),
+    )  # fmt: skip
+    page = pat.http.get(f"{HOME}/communications/{ours.texts.id}/check").get_data(as_text=True)
+    for said in ("of 4 in students", "Hi Ann!", "opted out", "no valid phone", "toName",
+                 "$0.01", "Text 1 person", "A2P 10DLC"):  # fmt: skip
+        assert said in page
+    assert rows.count(Batch) == 0
+
+
+@pytest.mark.usefixtures("noon")
+def test_it_starts_now_and_only_once(pat: Staff, ours: Department, rows: Rows) -> None:
+    path = f"{HOME}/communications/{ours.texts.id}"
+    answer = pat.send(f"{path}/start", seen_at=f"{path}/check", when="now", runs="0")
+    batch = rows.one(Batch)
+    assert answer.headers["Location"] == f"{HOME}/batches/{batch.id}"
+    assert (batch.state, batch.total, batch.created_by) == ("preparing", 1, "pat@example.edu")
+    assert rows.count(BatchMember) == 1
+    again = pat.send(f"{path}/start", seen_at=f"{path}/check", when="now", runs="0")
+    assert again.status_code == 422
+    assert "started since you opened the page" in again.get_data(as_text=True)
+    assert rows.count(Batch) == 1
+    assert "Everybody gets it again" in pat.http.get(f"{path}/check").get_data(as_text=True)
+
+
+@pytest.mark.usefixtures("noon")
+def test_it_is_scheduled_in_the_clients_zone_and_quiet_hours_hold_it(
+    pat: Staff, ours: Department, rows: Rows
+) -> None:
+    rows.change(update(Client).values(quiet_from="21:00", quiet_to="08:00"))
+    path = f"{HOME}/communications/{ours.texts.id}"
+    answer = pat.send(
+        f"{path}/start", seen_at=f"{path}/check", when="later", at="2026-11-24T22:30", runs="0"
+    )
+    batch = rows.one(Batch)
+    assert batch.state == "scheduled"
+    assert batch.scheduled_at == datetime(2026, 11, 25, 4, 30, tzinfo=UTC)
+    page = pat.http.get(answer.headers["Location"]).get_data(as_text=True)
+    assert "Begins Nov 25, 8:00 a.m." in page
+    assert "quiet hours" in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [({"at": ""}, "Choose the day"), ({"at": "2026-11-23T11:59"}, "has passed"),
+     ({"at": "2028-11-23T11:59"}, "a year ahead")],
+    ids=["empty", "past", "far"],
+)  # fmt: skip
+@pytest.mark.usefixtures("noon")
+def test_an_impossible_time_is_refused_in_words(
+    pat: Staff, ours: Department, rows: Rows, fields: dict[str, str], said: str
+) -> None:
+    path = f"{HOME}/communications/{ours.texts.id}"
+    answer = pat.send(f"{path}/start", seen_at=f"{path}/check", when="later", runs="0", **fields)
+    assert answer.status_code == 422
+    assert said in answer.get_data(as_text=True)
+    assert rows.count(Batch) == 0
+
+
+def test_a_client_without_twilio_cannot_start(pat: Staff, ours: Department, rows: Rows) -> None:
+    rows.change(update(Client).values(twilio_enabled=False))
+    path = f"{HOME}/communications/{ours.texts.id}"
+    page = pat.http.get(f"{path}/check").get_data(as_text=True)
+    assert "ask support to enable it" in page
+    assert f"{path}/start" not in page
+    answer = pat.send(f"{path}/start", seen_at="/staff/account", runs="0")
+    assert answer.status_code == 422
+    assert rows.count(Batch) == 0
+
+
+def test_a_batch_is_paused_resumed_and_canceled(pat: Staff, batch: Batch, rows: Rows) -> None:
+    path = f"{HOME}/batches/{batch.id}"
+    for action, state in (("pause", "paused"), ("resume", "running"), ("cancel", "canceled")):
+        pat.send(f"{path}/{action}", seen_at="/staff/account")
+        assert rows.one(Batch).state == state
+    answer = pat.send(f"{path}/resume", seen_at="/staff/account")
+    assert "past that already" in pat.http.get(answer.headers["Location"]).text
+    assert rows.one(Batch).state == "canceled"
+
+
+def test_progress_moves_by_itself_until_the_end(
+    pat: Staff, ours: Department, batch: Batch, rows: Rows
+) -> None:
+    rows.add(message(ours, batch, state=MessageState.WAITING))
+    path = f"{HOME}/batches/{batch.id}/progress"
+    moving = pat.http.get(path).get_data(as_text=True)
+    assert 'hx-trigger="every 2s"' in moving
+    assert "Waiting to go out" in moving
+    assert "<html" not in moving
+    rows.change(update(Message).values(state=MessageState.ACCEPTED, status="delivered"))
+    rows.change(update(Batch).values(state=BatchState.COMPLETE))
+    ended = pat.http.get(path).get_data(as_text=True)
+    assert "hx-trigger" not in ended
+    assert "Delivered" in ended
+
+
+def test_each_message_says_what_became_of_it(
+    pat: Staff, ours: Department, batch: Batch, rows: Rows
+) -> None:
+    rows.add(
+        message(
+            ours, batch, state=MessageState.ACCEPTED, status="undelivered", error_code=30003,
+            sid="SM" + "1" * 32,
+        ),
+        message(
+            ours, batch, position=1, state=MessageState.REFUSED, to="12",
+            member={"toName": HOSTILE}, error_message="“12” is not a phone number.",
+        ),
+        message(ours, batch, position=2, state=MessageState.ACCEPTED, status="delivered"),
+    )  # fmt: skip
+    opened = next(one for one in rows.all(Message) if one.status == "delivered")
+    rows.add(
+        Link(code="aB3dE5fG7h", client_id=ours.client.id, message_id=opened.id, url="https://x.edu")
+    )
+    rows.add(Click(code="aB3dE5fG7h", is_preview=False), Click(code="aB3dE5fG7h", is_preview=True))
+    page = pat.http.get(f"{HOME}/batches/{batch.id}").get_data(as_text=True)
+    for said in ("Not delivered", "(30003)", "“12” is not a phone number.", "Delivered",
+                 "Links opened 1 time by people, 1 by previews"):  # fmt: skip
+        assert said in page
+    assert "<script>alert" not in page
+    only = pat.http.get(f"{HOME}/batches/{batch.id}?status=undelivered").get_data(as_text=True)
+    assert only.count('data-label="Person"') == 1
+    one = pat.http.get(f"{HOME}/messages/{opened.id}").get_data(as_text=True)
+    assert "https://x.edu" in one
+    assert "opened 1 time by people" in one
+
+
+def test_what_never_reached_twilio_is_sent_again_once(
+    pat: Staff, ours: Department, batch: Batch, rows: Rows
+) -> None:
+    rows.add(message(ours, batch, state=MessageState.FAILED))
+    first = rows.one(Message)
+    path = f"{HOME}/messages/{first.id}"
+    assert "Send it again" in pat.http.get(path).get_data(as_text=True)
+    pat.send(f"{path}/again", seen_at=path)
+    second = next(one for one in rows.all(Message) if one.id != first.id)
+    assert (second.state, second.body, second.to, second.batch_id) == (
+        "waiting", first.body, first.to, None,
+    )  # fmt: skip
+    assert "It was sent again" in pat.http.get(path).get_data(as_text=True)
+    answer = pat.send(f"{path}/again", seen_at="/staff/account")
+    assert "sent again already" in pat.http.get(answer.headers["Location"]).text
+    assert rows.count(Message) == 2
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"state": MessageState.FAILED, "sid": "SM" + "1" * 32}, {"state": MessageState.UNKNOWN},
+     {"state": MessageState.WAITING}],
+    ids=["Twilio has it", "unknown", "waiting"],
+)  # fmt: skip
+def test_what_twilio_may_have_is_not_sent_again(
+    pat: Staff, ours: Department, rows: Rows, columns: dict[str, Any]
+) -> None:
+    rows.add(message(ours, None, **columns))
+    path = f"{HOME}/messages/{rows.one(Message).id}"
+    assert "Send it again" not in pat.http.get(path).get_data(as_text=True)
+    pat.send(f"{path}/again", seen_at="/staff/account")
+    assert rows.count(Message) == 1
+    assert rows.count(MessageReport) == 0
+
+
+def test_only_what_was_never_sent_is_deleted(
+    pat: Staff, ours: Department, batch: Batch, rows: Rows
+) -> None:
+    for one in (ours.texts, ours.calls):
+        pat.send(f"{HOME}/communications/{one.id}/delete", seen_at="/staff/account")
+    assert [one.name for one in rows.all(Communication)] == ["reminders"]
+
+
+def test_a_long_batch_is_shown_with_few_queries(
+    app: Flask, pat: Staff, ours: Department, batch: Batch, rows: Rows
+) -> None:
+    rows.add(*[message(ours, batch, position=n, state=MessageState.ACCEPTED) for n in range(60)])
+    counted: list[str] = []
+    with app.app_context():
+        engine = db.engine
+    event.listen(
+        engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, statement, *_: counted.append(statement),
+    )
+    page = pat.http.get(f"{HOME}/batches/{batch.id}").get_data(as_text=True)
+    assert page.count('data-label="Person"') == 25
+    assert sum(not one.startswith(("BEGIN", "ROLLBACK")) for one in counted) <= 12, counted
+    following = re.search(r"after=(\d+\.\d+)", page)
+    assert following
+    assert following[1] == "24.0"
+    page = pat.http.get(f"{HOME}/batches/{batch.id}?after=24.0").get_data(as_text=True)
+    assert page.count('data-label="Person"') == 25
+
+
+def test_another_clients_things_do_not_exist(pat: Staff, rows: Rows, ours: Department) -> None:
+    theirs = department(rows, "bursar", "77")
+    for path in ("", "/edit", "/check"):
+        url = f"{HOME}/communications/{theirs.texts.id}{path}"
+        assert pat.http.get(url).status_code == 404
+    answer = pat.send(
+        f"{HOME}/communications/new/sms", name="x", campaign="x", template="reminder",
+        sender=theirs.number.id,
+    )  # fmt: skip
+    assert answer.status_code == 422
+    assert rows.count(Template) == 6
+    assert rows.count(Communication) == 4
