@@ -171,7 +171,7 @@ def _take_in_text(account: _Account, text: results.Message) -> bool:
             connection, text.to or "", text.from_ or "", text.messaging_service_sid,
             text.body.strip().upper(),
         )  # fmt: skip
-    if not _ours(number, account) or number is None:
+    if number is None or not _ours(number, account, _came(text)):
         return False
     media = tuple(_media(account.twilio, text)) if text.num_media else ()
     arrival = Arrival(
@@ -201,9 +201,14 @@ def _media(twilio: TwilioClient, text: results.Message) -> Iterable[MediaItem]:
         yield MediaItem(item.url, item.content_type)
 
 
-def _ours(number: Number | None, account: _Account) -> bool:
-    """Tell whether what came in is ours to handle: our number, and not the client's own TwiML."""
-    if number is None or number.account_sid != account.sid:
+def _ours(number: Number, account: _Account, came: datetime) -> bool:
+    """Tell whether what came in is ours to handle: our number, and not the client's own TwiML.
+
+    What is older than the log is kept may have been handled, and gone since.
+    """
+    if number.account_sid != account.sid:
+        return False
+    if came < utcnow() - timedelta(days=number.client.retention_days):
         return False
     return number.route is None or number.route.handler is not Handler.HANDLE_YOURSELF
 
@@ -230,7 +235,8 @@ def _take_in_calls(account: _Account, start: datetime, until: datetime) -> int:
 def _take_in_call(account: _Account, call: results.Call) -> bool:
     with reading() as connection:
         number = lookup.for_call(connection, call.to or "")
-    if not _ours(number, account) or number is None:
+    came = call.start_time or call.date_created or utcnow()
+    if number is None or not _ours(number, account, came):
         return False
     arrival = Arrival(
         channel=Channel.VOICE,
@@ -238,7 +244,7 @@ def _take_in_call(account: _Account, call: results.Call) -> bool:
         account_sid=account.sid,
         from_=(call.from_ or "")[:PHONE_LENGTH],
         to=(call.to or "")[:PHONE_LENGTH],
-        received_at=call.start_time or call.date_created or utcnow(),
+        received_at=came,
         parameters={"CallSid": call.sid, "AccountSid": account.sid},
         call_status=call.status,
         recovered=True,

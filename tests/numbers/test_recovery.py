@@ -13,8 +13,9 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import update
 
 from app.inbound import recovery
+from app.maintenance import retention
 from app.models.client import Client
-from app.models.delivery import Delivery
+from app.models.delivery import Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.house import Bookmark
 from app.models.incoming import Incoming, OptOut, Outcome
@@ -90,6 +91,22 @@ def test_what_came_meanwhile_is_in_the_log_and_forwarded_once(
     assert recover(app) == {}
     assert recover(app, since=datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=2400)) == {}
     assert (rows.count(Incoming), rows.count(Delivery)) == (5, 5)
+
+
+def test_what_retention_has_removed_does_not_come_back(
+    app: Flask, number: Sender, rows: Rows, box: Running
+) -> None:
+    forwards(rows, number)
+    rows.change(update(Client).values(retention_days=1))
+    box.text("Hello")
+    recover(app)
+    rows.change(update(Delivery).values(state=DeliveryState.DELIVERED))
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=8)), app.app_context():
+        retention.run()
+    assert rows.count(Incoming) == 0
+    assert recover(app, timedelta(days=8), since=long_ago) == {}
+    assert (rows.count(Incoming), rows.count(Delivery)) == (0, 0)
 
 
 def test_a_text_that_reached_us_is_not_taken_in_again(
