@@ -60,7 +60,7 @@ def act(session: Session, arrival: Arrival, number: Number) -> OptOut | None:
     asked = recognise(arrival)
     list_id = number.suppression_list_id
     if asked is OptOut.STOP and list_id:
-        if not (arrival.recovered and _started_since(session, arrival, number)):
+        if not _asked_since(session, arrival, number, OptOut.START):
             suppression.suppress(
                 session,
                 list_id,
@@ -70,20 +70,26 @@ def act(session: Session, arrival: Arrival, number: Number) -> OptOut | None:
                 at=arrival.received_at,
             )
     elif asked is OptOut.START:
-        lifted = list_id and suppression.lift(
-            session,
-            list_id,
-            arrival.from_,
-            scopes=suppression.scopes_of(number.id, number.service_id),
-            at=arrival.received_at,
+        lifted = (
+            list_id
+            and not _asked_since(session, arrival, number, OptOut.STOP)
+            and suppression.lift(
+                session,
+                list_id,
+                arrival.from_,
+                scopes=suppression.scopes_of(number.id, number.service_id),
+                at=arrival.received_at,
+            )
         )
         if not lifted and not arrival.opt_out_type and arrival.word == YES:
             return None
     return asked
 
 
-def _started_since(session: Session, arrival: Arrival, number: Number) -> bool:
-    """Tell whether the person has opted in again after this text, which we hear of late."""
+def _asked_since(session: Session, arrival: Arrival, number: Number, what: OptOut) -> bool:
+    """Tell whether the person has asked for ``what`` after this text, which we hear of late."""
+    if not arrival.recovered:
+        return False
     later = select(Incoming.opt_out, Incoming.body).where(
         Incoming.sender_id == number.id,
         Incoming.client_id == number.client.id,
@@ -91,7 +97,7 @@ def _started_since(session: Session, arrival: Arrival, number: Number) -> bool:
         Incoming.received_at > arrival.received_at,
     )
     return any(
-        opt_out is OptOut.START or WORDS.get((body or "").strip().upper()) is OptOut.START
+        what in (opt_out, WORDS.get((body or "").strip().upper()))
         for opt_out, body in session.execute(later)
     )
 

@@ -98,6 +98,8 @@ def _decide_and_store(session: Session, arrival: Arrival, number: Number, past: 
     incoming_id = new_id()
     codes = tuple(new_media_code() for _ in arrival.media)
     asked = keywords.act(session, arrival, number)
+    if asked is OptOut.START:
+        past = look_back(session, arrival, number)  # the list has just changed
     answer = _choose(session, incoming_id, arrival, number, past, asked, codes)
     answer = _flag(answer, arrival, number, asked)
     if arrival.recovered:
@@ -149,7 +151,7 @@ def _keyword_answer(
             f"The template “{asked.value.lower()}” could not be rendered. {problem.message}"
         )
     answer = auto_reply.reply(
-        arrival, number, past, rendered, media, version_id, confirms=asked is OptOut.STOP
+        arrival, number, past, rendered, media, version_id, owed=asked is not OptOut.START
     )
     if answer.outcome is Outcome.REPLIED:
         return replace(answer, outcome=Outcome.KEYWORD)

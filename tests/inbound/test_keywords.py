@@ -18,7 +18,7 @@ from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Message
 from app.models.route import Channel, Handler
 from app.models.sender import Sender, SenderType
-from app.models.suppression import SuppressionEntry, SuppressionSource
+from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import TemplateKind
 from tests.support.inbound import AWAY, NUMBER, PHONE, Department
 from tests.support.rows import Rows
@@ -278,6 +278,35 @@ class TestShortCodes:
         assert (text.outcome, text.reply_id) == (Outcome.KEYWORD, message.id)
         assert rows.count(SuppressionEntry) == (1 if word == "STOP" else 0)
 
+    def test_whoever_comes_back_is_told_so(self, code: Department, twilio: Twilio) -> None:
+        twilio.sms(To=self.CODE, Body="STOP")
+        reply = reply_of(twilio.sms(To=self.CODE, Body="START"))
+        assert reply is not None
+        assert "subscribed again" in reply
+
+    def test_unless_staff_keep_that_phone_on_the_list(
+        self, code: Department, rows: Rows, twilio: Twilio
+    ) -> None:
+        self.keep_out(rows)
+        assert reply_of(twilio.sms(To=self.CODE, Body="START")) is None
+
+    @pytest.mark.parametrize("word", ["HELP", "STOP"])
+    def test_help_and_a_second_stop_are_answered_whoever_asks(
+        self, word: str, code: Department, rows: Rows, twilio: Twilio
+    ) -> None:
+        self.keep_out(rows)
+        twilio.sms(To=self.CODE, Body="STOP")
+        assert reply_of(twilio.sms(To=self.CODE, Body=word)) is not None
+
+    def keep_out(self, rows: Rows) -> None:
+        """Have staff put the phone on the number's list."""
+        list_id = rows.one(SuppressionList).id
+        rows.add(
+            SuppressionEntry(
+                list_id=list_id, phone=PHONE, source=SuppressionSource.MANUAL, since=START_OF_TEST
+            )
+        )
+
     def test_in_the_clients_own_words(self, code: Department, rows: Rows, twilio: Twilio) -> None:
         code.template("Bye, {{ From }}.", "stop", TemplateKind.REPLY)
         assert reply_of(twilio.sms(To=self.CODE, Body="Quit")) == f"Bye, {PHONE}."
@@ -334,6 +363,14 @@ class TestOrder:
         assert not is_listed(app, number)
 
     def test_an_old_start_does_not_undo_a_newer_stop(self, number: Sender, app: Flask) -> None:
+        self.take_in(app, "STOP", 10, recovered=False)
+        self.take_in(app, "START", 5)
+        assert is_listed(app, number)
+
+    def test_nor_a_newer_stop_of_somebody_who_was_listed_already(
+        self, number: Sender, app: Flask
+    ) -> None:
+        self.take_in(app, "STOP", 0, recovered=False)
         self.take_in(app, "STOP", 10, recovered=False)
         self.take_in(app, "START", 5)
         assert is_listed(app, number)

@@ -58,14 +58,14 @@ def reply(
     body: str,
     media: Sequence[str] = (),
     template_version_id: str | None = None,
-    confirms: bool = False,
+    owed: bool = False,
 ) -> Answer:
     """Answer ``arrival`` with a text, unless nobody may or should be answered there.
 
-    :param confirms: the text confirms an opt-out, the one text that may follow it.
+    :param owed: the text confirms an opt-out, or helps: whoever asked gets it, listed or not.
     """
     reason = refusal(arrival, number)
-    if reason is None and past.suppressed and not confirms:
+    if reason is None and past.suppressed and not owed:
         reason = f"{arrival.from_} is on the suppression list of this number."
     if reason:
         return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=reason)
