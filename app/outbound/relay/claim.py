@@ -19,6 +19,7 @@ from sqlalchemy import (
     and_,
     case,
     exists,
+    func,
     or_,
     select,
     text,
@@ -27,9 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.models.base import new_id
-from app.models.delivery import Delivery, DeliveryState
+from app.models.delivery import AttemptTrigger, Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointKind, EndpointState
-from app.outbound.relay import schedule
+from app.outbound.relay import reading, schedule
+from app.outbound.relay.letter import Letter
 
 LEASE = timedelta(seconds=45)
 """Three times the deadline of a request. A process that died gives its deliveries back by this."""
@@ -45,15 +47,30 @@ _HAS_ROOM = Endpoint.in_flight <= Endpoint.max_in_flight
 
 
 @dataclass(frozen=True)
-class Lease:
-    """The right to make one try."""
+class Ticket:
+    """The right to write down what came of a try."""
 
     delivery_id: str
     token: str
     number: int
-    is_mail: bool
+
+
+@dataclass(frozen=True)
+class Lease(Ticket):
+    """The right to make one try, with all that it takes. Nobody else changes the delivery."""
+
+    endpoint_id: str
+    kind: EndpointKind
     is_suspect: bool
     """The endpoint's last try failed: this one may well hang."""
+    trigger: AttemptTrigger
+    requested_by: str | None
+    letter: Letter
+
+    @property
+    def is_mail(self) -> bool:
+        """Whether this goes by e-mail."""
+        return self.kind is EndpointKind.EMAIL
 
 
 @dataclass(frozen=True)
@@ -79,6 +96,15 @@ def something_due(session: Session, now: datetime, room: Room = Room()) -> bool:
     return session.scalar(by_hand) is not None or session.scalar(ready) is not None
 
 
+def claim_another(
+    session: Session, endpoint: Endpoint, now: datetime, secrets: tuple[str, ...]
+) -> Lease | None:
+    """Take the next due delivery of an endpoint that is healthy and whose row is locked already."""
+    if endpoint.state is not EndpointState.ACTIVE or endpoint.in_flight >= endpoint.max_in_flight:
+        return None
+    return _take(session, endpoint, now, _next_of(endpoint, now), secrets)
+
+
 def _claim_next(session: Session, now: datetime, room: Room) -> Lease | None:
     endpoint = session.scalars(
         select(Endpoint)
@@ -90,11 +116,7 @@ def _claim_next(session: Session, now: datetime, room: Room) -> Lease | None:
     ).one_or_none()
     if endpoint is None:
         return None
-    its = Delivery.endpoint_id == endpoint.id
-    # What is new comes before a replay of many.
-    return _take(session, endpoint, now, its, _is_due(now), _IS_FRESH) or _take(
-        session, endpoint, now, its, _is_due(now)
-    )
+    return _take(session, endpoint, now, _next_of(endpoint, now))
 
 
 def _claim_by_hand(session: Session, now: datetime, room: Room) -> Lease | None:
@@ -111,39 +133,64 @@ def _claim_by_hand(session: Session, now: datetime, room: Room) -> Lease | None:
     ).one_or_none()
     if endpoint is None:
         return None
-    return _take(session, endpoint, now, _is_by_hand(now), Delivery.id == found.id)
+    wanted = _first(Delivery.id == found.id, _is_due(now), _IS_BY_HAND)
+    return _take(session, endpoint, now, wanted)
 
 
 def _take(
-    session: Session, endpoint: Endpoint, now: datetime, *wanted: ColumnElement[bool] | TextClause
+    session: Session,
+    endpoint: Endpoint,
+    now: datetime,
+    wanted: ColumnElement[str],
+    secrets: tuple[str, ...] | None = None,
 ) -> Lease | None:
-    delivery_id = session.scalar(
+    is_mail = endpoint.kind is EndpointKind.EMAIL
+    delivery = session.scalars(
+        update(Delivery)
+        .where(Delivery.id == wanted, Delivery.state == DeliveryState.PENDING)
+        .values(
+            state=DeliveryState.IN_FLIGHT,
+            attempts=Delivery.attempts + 1,
+            next_attempt_at=None,
+            lease_token=new_id(),
+            lease_until=now + (MAIL_LEASE if is_mail else LEASE),
+        )
+        .returning(Delivery)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    ).one_or_none()
+    if delivery is None or delivery.lease_token is None:
+        return None
+    endpoint.in_flight += 1
+    endpoint.last_claim_at = now
+    return Lease(
+        delivery.id,
+        delivery.lease_token,
+        delivery.attempts,
+        endpoint_id=endpoint.id,
+        kind=endpoint.kind,
+        is_suspect=endpoint.consecutive_failures > 0,
+        trigger=delivery.trigger,
+        requested_by=delivery.requested_by,
+        letter=reading.letter(session, delivery, endpoint, now, secrets),
+    )
+
+
+def _next_of(endpoint: Endpoint, now: datetime) -> ColumnElement[str]:
+    """Say which of an endpoint's deliveries is next: what is new comes before a replay of many."""
+    its = Delivery.endpoint_id == endpoint.id
+    return func.coalesce(_first(its, _is_due(now), _IS_FRESH), _first(its, _is_due(now)))
+
+
+def _first(*wanted: ColumnElement[bool] | TextClause) -> ColumnElement[str]:
+    return (
         select(Delivery.id)
         .where(*wanted)
         .order_by(Delivery.next_attempt_at, Delivery.id)
         .limit(1)
         .with_for_update(skip_locked=True)
+        .correlate(None)
+        .scalar_subquery()
     )
-    if delivery_id is None:
-        return None
-    is_mail = endpoint.kind is EndpointKind.EMAIL
-    token = new_id()
-    number = session.execute(
-        update(Delivery)
-        .where(Delivery.id == delivery_id, Delivery.state == DeliveryState.PENDING)
-        .values(
-            state=DeliveryState.IN_FLIGHT,
-            attempts=Delivery.attempts + 1,
-            next_attempt_at=None,
-            lease_token=token,
-            lease_until=now + (MAIL_LEASE if is_mail else LEASE),
-        )
-        .returning(Delivery.attempts)
-        .execution_options(synchronize_session=False)
-    ).scalar_one()
-    endpoint.in_flight += 1
-    endpoint.last_claim_at = now
-    return Lease(delivery_id, token, number, is_mail, endpoint.consecutive_failures > 0)
 
 
 def _is_ready(now: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -178,9 +225,5 @@ def _by_hand(now: datetime, room: Room) -> Select[str, str]:
     return (
         select(Delivery.id, Delivery.endpoint_id)
         .join(Endpoint, Endpoint.id == Delivery.endpoint_id)
-        .where(_is_by_hand(now), _HAS_ROOM, *_fits(room))
+        .where(_is_due(now), _IS_BY_HAND, _HAS_ROOM, *_fits(room))
     )
-
-
-def _is_by_hand(now: datetime) -> ColumnElement[bool]:
-    return and_(_is_due(now), _IS_BY_HAND)

@@ -36,3 +36,5 @@ class Letter:
     """Of a mail: what is to be attached or linked."""
     twilio: tuple[str, str] | None = None
     """Of a mail: the log-in with which its media are fetched from Twilio."""
+    problem: str | None = None
+    """Why nothing can be sent now, in a sentence."""

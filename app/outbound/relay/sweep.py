@@ -18,7 +18,7 @@ from app.models.endpoint import (
     EndpointState,
 )
 from app.outbound.relay import alerts, schedule, settle
-from app.outbound.relay.claim import Lease, something_due
+from app.outbound.relay.claim import Ticket, something_due
 from app.outbound.relay.outcome import Outcome
 
 log = structlog.get_logger(__name__)
@@ -52,21 +52,21 @@ def release_expired() -> int:
         .limit(AT_ONCE)
     ).all()
     for delivery_id, token, number in expired:
-        lease = Lease(delivery_id, token or "", number, is_mail=False, is_suspect=False)
-        give_back(lease, "The process that made this try ended before it knew the result.")
+        ticket = Ticket(delivery_id, token or "", number)
+        give_back(ticket, "The process that made this try ended before it knew the result.")
     if expired:
         log.warning("tries were lost and are made again", count=len(expired))
     return len(expired)
 
 
-def give_back(lease: Lease, why: str) -> None:
+def give_back(ticket: Ticket, why: str) -> None:
     """Write a try down as lost, if its lease is still the valid one; it is made again."""
     with unit_of_work() as session:
-        delivery, endpoint = settle.lock(session, lease.delivery_id)
-        if delivery.lease_token == lease.token:
+        delivery, endpoint = settle.lock(session, ticket.delivery_id)
+        if delivery.lease_token == ticket.token:
             started = delivery.lease_until or utcnow()
             settle.settle(
-                session, lease, Outcome(endpoint.url, error="lost", detail=why),
+                session, ticket, Outcome(endpoint.url, error="lost", detail=why),
                 min(started, utcnow()),
             )  # fmt: skip
 

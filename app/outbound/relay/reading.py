@@ -1,0 +1,110 @@
+"""Reading from the database what a try sends, before it is made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+from cryptography.fernet import InvalidToken
+from sqlalchemy import or_, select
+from sqlalchemy.exc import NoResultFound
+from sqlalchemy.orm import Session
+
+from app.models.credential import Credential, SavedCredential
+from app.models.delivery import Delivery
+from app.models.endpoint import Endpoint, EndpointKind, EndpointSecret
+from app.models.incoming import Incoming
+from app.models.sender import Sender
+from app.outbound.relay.letter import Letter, MediaFile
+
+log = structlog.get_logger(__name__)
+
+
+def letter(
+    session: Session,
+    delivery: Delivery,
+    endpoint: Endpoint,
+    now: datetime,
+    secrets: tuple[str, ...] | None = None,
+) -> Letter:
+    """Return what the delivery's next try sends.
+
+    :param secrets: the signing secrets, where they have just been read.
+    """
+    try:
+        return _letter(session, delivery, endpoint, now, secrets)
+    except (InvalidToken, NoResultFound) as error:
+        # One delivery that cannot be read must not keep the others from being claimed.
+        log.error("a delivery cannot be read", delivery=delivery.id, error=type(error).__name__)
+        return Letter(
+            delivery.event_id, delivery.type.value, delivery.body, {}, delivery.created_at,
+            endpoint.url,
+            problem="A secret or another row that this delivery needs could not be read; support"
+            " must check ENCRYPTION_KEYS.",
+        )  # fmt: skip
+
+
+def _letter(
+    session: Session,
+    delivery: Delivery,
+    endpoint: Endpoint,
+    now: datetime,
+    secrets: tuple[str, ...] | None,
+) -> Letter:
+    kind = endpoint.kind
+    media, twilio = _media(session, delivery) if kind is EndpointKind.EMAIL else ((), None)
+    if kind is EndpointKind.WEBHOOK and secrets is None:
+        secrets = _secrets(session, endpoint, now)
+    return Letter(
+        event_id=delivery.event_id,
+        type=delivery.type.value,
+        body=delivery.body,
+        context=delivery.context,
+        created_at=delivery.created_at,
+        url=endpoint.url,
+        method=endpoint.method,
+        secrets=secrets or (),
+        login=_login(session, endpoint),
+        media=media,
+        twilio=twilio,
+    )
+
+
+def _secrets(session: Session, endpoint: Endpoint, now: datetime) -> tuple[str, ...]:
+    return tuple(
+        session.scalars(
+            select(EndpointSecret.secret)
+            .where(
+                EndpointSecret.endpoint_id == endpoint.id,
+                or_(EndpointSecret.expires_at.is_(None), EndpointSecret.expires_at > now),
+            )
+            .order_by(EndpointSecret.expires_at.isnot(None), EndpointSecret.created_at.desc())
+        )
+    )
+
+
+def _login(session: Session, endpoint: Endpoint) -> tuple[str, str] | None:
+    if endpoint.saved_credential_id is None:
+        return None
+    saved = session.get_one(SavedCredential, endpoint.saved_credential_id)
+    return saved.username, saved.password
+
+
+def _media(
+    session: Session, delivery: Delivery
+) -> tuple[tuple[MediaFile, ...], tuple[str, str] | None]:
+    """Return what came with the text that a mail is about, and the log-in to fetch it with."""
+    if delivery.incoming_id is None:
+        return (), None
+    incoming = session.get_one(Incoming, delivery.incoming_id)
+    files = tuple(
+        MediaFile(item["code"], item["url"], item["contentType"]) for item in incoming.media
+    )
+    if not files:
+        return (), None
+    credential = session.scalars(
+        select(Credential)
+        .join(Sender, Sender.credential_id == Credential.id)
+        .where(Sender.id == incoming.sender_id)
+    ).one()
+    return files, (credential.account_sid, credential.auth_token)
