@@ -166,15 +166,15 @@ class TestKilled:
     ) -> None:  # fmt: skip
         for _ in range(4):
             record(registrar.endpoint(receiver.url()), times=25)
+        processes.procfile("clock")
         for _ in range(3):
             already = len(receiver.received)
             worker = processes.procfile("worker-relay")
             nudge(app)
-            wait_until(lambda already=already: len(receiver.received) > already + 5, "some came")
+            wait_until(lambda already=already: len(receiver.received) > already + 5, "some", 60)
             worker.kill()
             let_leases_run_out(rows)
         processes.procfile("worker-relay")
-        processes.procfile("clock")
         wait_until(lambda: all_delivered(rows), "all are delivered", 90)
         sent = {one.event_id for one in rows.all(Delivery)}
         assert len(sent) == 100
