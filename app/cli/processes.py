@@ -92,6 +92,7 @@ def tasks() -> tuple[Task, ...]:
         Task("sweep the relay", 5.0, relay.sweep),
         Task("count usage", 10.0, partial(keep_house, "app.maintenance.usage.tick")),
         Task("recover what was missed", 60.0, partial(keep_house, "app.inbound.recovery.tick")),
+        Task("look over the numbers", 300.0, partial(keep_house, "app.maintenance.audits.tick")),
         Task("retention", 30.0, retention.tick),
         Task("fetch missing statuses", 600.0, partial(keep_house, "app.outbound.refresh.run")),
     )

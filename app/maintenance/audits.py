@@ -1,0 +1,32 @@
+"""The settings of numbers and services at Twilio are looked over a few times a day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from app.domain import number_audit
+from app.extensions import db, unit_of_work
+from app.models.base import utcnow
+from app.models.house import Bookmark
+
+log = structlog.get_logger(__name__)
+
+BOOKMARK = "audit of numbers"
+EVERY = timedelta(hours=6)
+
+
+def tick() -> None:
+    """Compare everything with Twilio if that is due, and mail support about what differs."""
+    bookmark = db.session.get(Bookmark, BOOKMARK)
+    due = bookmark is None or bookmark.at <= utcnow() - EVERY
+    db.session.rollback()
+    if not due:
+        return
+    with unit_of_work() as session:  # first, so that a second clock does not do it as well
+        session.merge(Bookmark(name=BOOKMARK, at=utcnow()))
+    found = number_audit.run()
+    if found:
+        log.warning("settings at Twilio differ", count=len(found))
+    number_audit.tell_support(found)

@@ -1,0 +1,101 @@
+"""The doctor finds what is wrong and says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+from flask import Flask
+from flask.testing import FlaskCliRunner
+from sqlalchemy import text, update
+
+from app.maintenance import audits
+from app.models.client import Client
+from app.models.delivery import Delivery
+from app.models.endpoint import Endpoint, EndpointKind, EndpointState
+from app.models.house import Bookmark
+from app.models.sender import Sender
+from embedded.process import free_port
+from tests.support.rows import Rows
+from tests.support.sandbox import Running
+
+SMTP_PORT = free_port()
+
+
+@pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    return {**environ, "SMTP_URL": f"smtp://127.0.0.1:{SMTP_PORT}"}
+
+
+@pytest.fixture
+def mail() -> Any:
+    controller = Controller(Sink(), hostname="127.0.0.1", port=SMTP_PORT)
+    controller.start()
+    yield
+    controller.stop()
+
+
+def lines(flask_command: FlaskCliRunner) -> list[str]:
+    return flask_command.invoke(args=["doctor"]).output.splitlines()
+
+
+def test_everything_but_the_workers_is_well(
+    flask_command: FlaskCliRunner, registrar: Client, live: None, mail: None
+) -> None:
+    flask_command.invoke(args=["numbers", "import", "registrar"])
+    shown = lines(flask_command)
+    bad = [line for line in shown if line.startswith("BAD")]
+    assert bad == [
+        f"BAD  workers: there is none for {name}; start: flask worker {name}"
+        for name in ("house", "relay", "send")
+    ]
+    well = {line.removeprefix("ok   ").partition(":")[0] for line in shown if line[:2] == "ok"}
+    assert well >= {
+        "database", "Redis", "credentials", "mail", "Twilio", "Twilio's clock", "public address",
+        "numbers",
+    }  # fmt: skip
+    assert shown[-1] == "3 things to put right."
+
+
+def test_what_is_wrong_is_named_with_what_to_do(
+    app: Flask, flask_command: FlaskCliRunner, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask_command.invoke(args=["numbers", "import", "registrar", "+13195550100"])
+    box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0].update(sms_url="")
+    rows.change(update(Sender).values(stopped_reason="not registered (30034)"))
+    rows.add(
+        Endpoint(
+            client_id=registrar.id, kind=EndpointKind.WEBHOOK, name="sis", url="https://e.edu/",
+            state=EndpointState.DISABLED,
+        )
+    )  # fmt: skip
+    rows.change(text("UPDATE alembic_version SET version_num = '0001'"))
+    app.extensions["redis"].connection_pool.connection_kwargs["path"] = "/nonexistent"
+    app.extensions["redis"].connection_pool.disconnect()
+    shown = "\n".join(lines(flask_command))
+    for sentence in (
+        "database: it is at 0001; run: flask db upgrade",
+        "Redis: it cannot be reached",
+        "mail: 127.0.0.1",
+        "public address: http://127.0.0.1",
+        "sms_url is not set",
+        "See: flask numbers repair",
+        "sis of registrar is disabled",
+    ):
+        assert sentence in shown
+
+
+def test_the_clock_tells_support_once_a_day_what_differs(
+    app: Flask, flask_command: FlaskCliRunner, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask_command.invoke(args=["numbers", "import", "registrar", "+13195550100"])
+    box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0].update(sms_url="")
+    for _ in range(2):
+        with app.app_context():
+            audits.tick()
+        rows.change(update(Bookmark).values(at=registrar.created_at.replace(year=2025)))
+    (mail,) = rows.all(Delivery)
+    assert "flask numbers repair" in mail.body
+    assert "sms_url is not set" in mail.body
