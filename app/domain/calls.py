@@ -15,6 +15,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from app.domain import lanes, templates
+from app.domain.call_options import RANGES
 from app.domain.callbacks import CallbacksSpec, save_callbacks
 from app.domain.messages import Refusal, check_client, check_recipient, check_sender
 from app.domain.voice_templates import ANSWERED_BY
@@ -37,20 +38,6 @@ HUMAN, MACHINE, NOT_KNOWN = "human", "machine", ""
 MAX_BYTES = 60_000
 """Longest TwiML: Twilio fetches 64 kB (error 11750), and our own addresses are added."""
 
-RANGES: dict[str, tuple[int, int]] = {
-    "timeout": (5, 600),
-    "timeLimit": (1, 14_400),
-    "machineDetectionTimeout": (3, 59),
-    "machineDetectionSpeechThreshold": (1000, 6000),
-    "machineDetectionSpeechEndThreshold": (500, 5000),
-    "machineDetectionSilenceTimeout": (2000, 10_000),
-}
-"""What Twilio may be told of a call besides, and between which values (Twilio, Call resource).
-
-The first three are seconds: how long it rings, how long it may last, how long Twilio listens for a
-machine. The others are milliseconds.
-"""
-
 
 def queue_call(
     session: Session,
@@ -69,7 +56,7 @@ def queue_call(
     """Put one call into its account's lane; after the commit the caller wakes ``send``.
 
     :param source: TwiML; placeholders take the member's attributes, and ``AnsweredBy``.
-    :param options: see :data:`RANGES`.
+    :param options: see :mod:`app.domain.call_options`.
     :param callbacks: who is told of this call, in place of the client's defaults.
     :param due_at: not to be placed before this; now when not given.
     :raises Refusal: when the client, sender, phone or TwiML does not allow it; nothing is stored.

@@ -45,6 +45,8 @@ def save(
             f"The campaign “{campaign.name}” has a communication “{spec.name}” already.", "name"
         )
     values = {**columns, "name": spec.name, "campaign_id": campaign.id}
+    if known is not None and "call_options" not in spec.model_fields_set:
+        del values["call_options"]  # a form without that field takes nothing away
     if known is None:
         known = Communication(client_id=client_id, **values)
         session.add(known)
@@ -94,6 +96,7 @@ def resolve(
         "population_id": None,
         "suppression_list_id": None,
         **{name: getattr(spec, name) for name in _PLAIN},
+        "call_options": spec.call_options.as_stored() if spec.call_options else {},
     }
     if spec.population is not None:
         people = reasons.get(

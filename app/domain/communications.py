@@ -78,7 +78,10 @@ def options_of(communication: Communication) -> dict[str, Any]:
     """Return what Twilio is told besides the text, as a message stores it."""
     if communication.destination is Channel.VOICE:
         detection = communication.machine_detection
-        return {} if detection is MachineDetection.OFF else {"machineDetection": detection.value}
+        options = dict(communication.call_options)
+        if detection is not MachineDetection.OFF:
+            options["machineDetection"] = detection.value
+        return options
     chosen = {
         "validityPeriod": communication.validity_period,
         "smartEncoded": communication.smart_encoding or None,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Base
@@ -74,6 +75,10 @@ class Communication(Identified, Owned, Created, Base):
     """How often a call that was busy or not answered is placed again."""
     retry_calls_after: Mapped[int] = mapped_column(default=900)
     """Seconds between such calls."""
+    call_options: Mapped[dict[str, Any]] = mapped_column(
+        JSON, default=dict, server_default=text("'{}'")
+    )
+    """How calls are placed, by Twilio's names: ``timeout``, ``machineDetectionTimeout``, …"""
 
     steps: Mapped[list[CommunicationStep]] = relationship(
         order_by="CommunicationStep.position", cascade="all, delete-orphan", lazy="selectin"

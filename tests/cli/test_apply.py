@@ -173,6 +173,9 @@ class TestTheFullExample:
         assert rows.one(Campaign).name == "spring"
         told = {one.name: one for one in rows.all(Communication)}
         texts, calls = told["reminders"], told["closing-call"]
+        assert (calls.retry_calls, calls.retry_calls_after) == (2, 900)
+        assert calls.call_options == {"timeout": 25, "machineDetectionTimeout": 20}
+        assert texts.call_options == {}
         assert (texts.destination, texts.sender_id) == (Channel.SMS, service.id)
         assert (texts.link_tracking, texts.validity_period) == (True, 36_000)
         assert texts.suppression_list_id == opted_out.id

@@ -222,3 +222,12 @@ def test_preflight_says_what_a_person_and_a_machine_would_hear(
         "  Says: “Hello Ann.”\n"
         "  Says: “Call 319-335-0000.”"
     ) in shown.output
+
+
+def test_the_options_of_a_communication_reach_twilio(
+    app: Flask, rows: Rows, house: House, fake: FakeTwilio
+) -> None:
+    start(app, calling(rows, house, ANN, call_options={"timeout": 20, "timeLimit": 300}))
+    run(app)
+    form = fake.accepted[0].form
+    assert (form["Timeout"], form["TimeLimit"], form["MachineDetection"]) == ("20", "300", "Enable")

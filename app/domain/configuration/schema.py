@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from app.domain import passwords, phones, urls
+from app.domain.call_options import CallOptionsSpec
 from app.domain.callbacks import CallbacksSpec
 from app.domain.route_specs import Name, Phone, Spec
 from app.models.communication import MachineDetection, Purpose
@@ -318,6 +319,7 @@ class CommunicationSpec(Spec):
     """Seconds (Twilio, ValidityPeriod: 1 to 36,000)."""
     retry_calls: Annotated[int, Field(ge=0, le=10)] = 0
     retry_calls_after: Annotated[int, Field(ge=60, le=86_400)] = 900
+    call_options: CallOptionsSpec | None = None
     steps: Annotated[list[StepSpec], Empty] = Field(default_factory=list, max_length=20)
     callbacks: CallbacksSpec | None = None
 
@@ -347,6 +349,7 @@ _ONLY_VOICE: dict[str, Any] = {
     "machine_detection": MachineDetection.OFF,
     "retry_calls": 0,
     "retry_calls_after": 900,
+    "call_options": None,
 }
 
 SECTIONS: dict[str, type[Spec]] = {
