@@ -25,6 +25,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config import Settings
 
 SQLITE_BUSY_MS = 10_000
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
+"""Largest request of all: a recording or an import of 10 MB, and what surrounds it."""
 POSTGRES_OPTIONS = " ".join(
     f"-c {name}={value}"
     for name, value in {
@@ -61,6 +63,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.trusted_proxy_hops, x_proto=0, x_host=0
         )
+    app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "hide_parameters": True,  # a failing statement is logged, the words of a text are not
