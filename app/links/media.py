@@ -26,6 +26,8 @@ blueprint = Blueprint("media", __name__)
 
 MAX_NAME = 20
 """Longest file name in Content-Disposition that Twilio takes."""
+FETCH_SECONDS = 8.0
+"""How long Twilio may take to give a file: one of few web processes waits for it."""
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SHOWN = re.compile(r"(image|audio|video)/|text/(plain|x?-?vcard|csv|calendar)$|application/pdf$")
 _EXTENSIONS = {
@@ -94,7 +96,10 @@ def _stored(found: Any) -> Response:
 def _from_twilio(found: Any) -> Response:
     """Pass on what Twilio holds; only Twilio's own hosts are asked, with the account's log-in."""
     if request.method == "HEAD":
-        return _answer(found, b"", found.content_type)
+        answer = _answer(found, b"", found.content_type)
+        answer.automatically_set_content_length = False  # only Twilio knows it; it is not 0
+        del answer.headers["Content-Length"]
+        return answer
     base_url = current_settings().twilio_api_base_url
     if not is_twilio_url(found.twilio_url or "", base_url):
         abort(404, "This file is not at Twilio, so it is not fetched.")
@@ -105,7 +110,10 @@ def _from_twilio(found: Any) -> Response:
     user = credential.api_key_sid if credential.api_key_secret else credential.account_sid
     password = credential.api_key_secret or credential.auth_token
     try:
-        fetched = fetch_media(found.twilio_url, user or "", password, base_url=base_url)
+        fetched = fetch_media(
+            found.twilio_url, user or "", password, base_url=base_url,
+            deadline_seconds=FETCH_SECONDS,
+        )  # fmt: skip
     except MediaUnavailable as error:
         log.warning("media could not be fetched", code=found.code[:6], error=str(error))
         abort(404 if error.gone else 502, str(error))

@@ -67,11 +67,12 @@ def fetch_media(
                 headers |= extra
                 parts = urlsplit(url)
             trusted = _is_trusted(parts, base_url)
+            left = _left(deadline)
             with sender.session.get(
                 url,
                 headers=headers,
                 auth=(username, password) if trusted else None,
-                timeout=TIMEOUT,
+                timeout=(min(TIMEOUT[0], left), min(TIMEOUT[1], left)),
                 stream=True,
                 allow_redirects=False,
                 proxies=sender.proxies_for(url),
@@ -116,6 +117,14 @@ def _is_trusted(parts: SplitResult, base_url: str | None) -> bool:
     return (parts.scheme, parts.netloc.rpartition("@")[2]) == (base.scheme, base.netloc)
 
 
+def _left(deadline: float) -> float:
+    """Return the seconds that are left; raise MediaUnavailable when there are none."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise MediaUnavailable("The file took too long to fetch.", gone=False)
+    return left
+
+
 def _read(answer: "Response", max_bytes: int, deadline: float) -> Fetched:
     status = answer.status_code
     if status != 200:
@@ -127,7 +136,6 @@ def _read(answer: "Response", max_bytes: int, deadline: float) -> Fetched:
         content += chunk
         if len(content) > max_bytes:
             raise MediaUnavailable(f"The file is larger than {max_bytes:,} bytes.", gone=True)
-        if time.monotonic() > deadline:
-            raise MediaUnavailable("The file took too long to fetch.", gone=False)
+        _left(deadline)
     content_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return Fetched(bytes(content), content_type or "application/octet-stream")

@@ -133,6 +133,11 @@ class TestAtTwilio:
         assert (answer.data, answer.content_type) == (b"picture", "image/jpeg")
         assert asked == [(self.URL, ACCOUNT_SID, AUTH_TOKEN)]
 
+    def test_a_head_does_not_call_it_empty(self, rows: Rows, client: FlaskClient) -> None:
+        head = client.head(f"/media/{self.held(rows).code}")
+        assert (head.status_code, head.content_type) == (200, "image/jpeg")
+        assert "Content-Length" not in head.headers
+
     @pytest.mark.parametrize(("gone", "status"), [(True, 404), (False, 502)])
     def test_what_cannot_be_had(
         self,

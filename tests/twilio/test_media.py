@@ -117,3 +117,17 @@ def test_a_dripping_server_does_not_outlast_the_deadline(twilio: Server) -> None
         fetch(f"{twilio.url}/a", twilio, deadline_seconds=0.2)
     assert not failed.value.gone
     assert time.perf_counter() - started < 5
+
+
+def test_nor_do_redirects_and_silence(twilio: Server) -> None:
+    def slowly(_: object) -> tuple[int, dict[str, str], bytes]:
+        time.sleep(0.3)
+        return 302, {"Location": "/again"}, b""
+
+    twilio.respond = slowly
+    started = time.perf_counter()
+    with pytest.raises(MediaUnavailable) as failed:
+        fetch(f"{twilio.url}/a", twilio, deadline_seconds=0.5)
+    assert not failed.value.gone
+    assert time.perf_counter() - started < 1
+    assert len(twilio.asked) == 2
