@@ -24,6 +24,7 @@ from app.models.link import Click, Link
 from app.models.message import Direction, Message, MessageReport
 from app.models.route import Channel
 from app.twilio import errors
+from app.twilio.console import log_url
 
 Status = Literal[
     "queued", "accepted", "scheduled", "sending", "sent", "delivered", "undelivered", "failed",
@@ -78,6 +79,9 @@ class MessageObject(Shape):
     call_duration: int | None = Field(description="Seconds; once a call is completed.")
     recording_url: str | None = Field(description="Where Twilio keeps what a call recorded.")
     digits: str | None = Field(description="Keys pressed in a call, where its TwiML told us.")
+    twilio_log: str | None = Field(
+        None, description="Where Twilio shows it, for people who may sign in there."
+    )
     clicks: Clicks
     history: list[HistoryEntry] = Field(description="Every report, in the order it came.")
 
@@ -162,6 +166,7 @@ def _describe(one: Message, clicks: Clicks, history: list[HistoryEntry]) -> Mess
         call_duration=one.call_duration,
         recording_url=one.recording_url,
         digits=one.digits,
+        twilio_log=log_url(one.sid),
         clicks=clicks,
         history=history,
     )

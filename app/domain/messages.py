@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from app.domain import announcements, lanes, phones, suppression
 from app.domain.callbacks import CallbacksSpec, save_callbacks
@@ -113,8 +113,9 @@ def check_recipient(client: Client, sender: Sender | None, phone: str, destinati
         raise Refusal("invalid_phone", error.reason, "to") from error
     kind: phones.Destination = "voice" if destination is Channel.VOICE else "sms"
     refused = phones.refusal(to, client.international, kind)
-    if refused is None and client.trial and to not in client.allow_list:
-        refused = f"{to} is not on the allow-list, and {client.name} is on trial."
+    trial = None if to in client.allow_list else _trial(client, sender)
+    if refused is None and trial is not None:
+        refused = f"{to} is not on the allow-list, and {trial}."
     if refused is None and sender is not None and to == sender.address:
         refused = f"{to} is the sender itself."
     if (
@@ -127,6 +128,22 @@ def check_recipient(client: Client, sender: Sender | None, phone: str, destinati
     if refused is not None:
         raise Refusal("not_allowed", refused, "to")
     return to
+
+
+def _trial(client: Client, sender: Sender | None) -> str | None:
+    """Say what is on trial, so that only the client's allow-list is reached; None if nothing is.
+
+    Twilio's trial accounts reach verified phones only: those belong on the allow-list.
+    """
+    if client.trial:
+        return f"{client.name} is on trial"
+    session = object_session(sender) if sender is not None else None
+    if session is None or sender is None:
+        return None
+    credential = session.get(Credential, sender.credential_id)
+    if credential is not None and credential.trial:
+        return f"the Twilio account of the credential “{credential.name}” is a trial account"
+    return None
 
 
 def check_content(body: str, media: Sequence[str], options: Mapping[str, Any]) -> int:

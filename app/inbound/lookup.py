@@ -124,7 +124,7 @@ _COLUMNS: list[ColumnElement[Any]] = [
     _client.c.twilio_enabled,
     _client.c.halted_at,
     _client.c.international,
-    _client.c.trial,
+    or_(_client.c.trial, _credential.c.trial).label("trial"),
     _client.c.allow_list,
     _client.c.retention_days,
     _route.c.id.label("route_id"),

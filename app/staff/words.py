@@ -11,6 +11,7 @@ from flask import Flask, g
 from app.models.base import utcnow
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Message
+from app.twilio.console import log_url
 
 OUTCOMES: dict[Outcome, tuple[str, str]] = {
     Outcome.REPLIED: ("Answered", "good"),
@@ -106,4 +107,6 @@ def status(message: Message) -> tuple[str, str]:
 
 def init_app(app: Flask) -> None:
     """Give the templates these words."""
-    app.jinja_env.filters.update(when=when, phone=phone, outcome=outcome, status=status)
+    app.jinja_env.filters.update(
+        when=when, phone=phone, outcome=outcome, status=status, log_url=log_url
+    )

@@ -183,7 +183,7 @@ def test_a_message_has_every_field_of_the_contract(
         "id", "destination", "direction", "status", "sid", "to", "from", "body", "segments",
         "errorCode", "errorMessage", "explanation", "price", "createdAt", "sentAt", "updatedAt",
         "communication", "batch", "answeredBy", "callDuration", "recordingUrl", "digits",
-        "clicks", "history",
+        "twilioLog", "clicks", "history",
     ]  # fmt: skip
     assert shown["destination"] == "sms"
     assert shown["direction"] == "outbound-api"

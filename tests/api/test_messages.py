@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from app.models.client import Client
 from app.models.communication import Callback
+from app.models.credential import Credential
 from app.models.house import IdempotencyKey
 from app.models.message import Message, MessageState
 from app.models.sender import Sender
@@ -232,3 +233,17 @@ def test_every_mistake_of_routes_is_named_and_nothing_changes(api: Caller) -> No
     assert answer.status_code == 422
     assert {one["field"] for one in answer.json["errors"]} == {"sms.template", "voice.to"}
     assert api.get(f"numbers/{NUMBER}").json == before
+
+
+@pytest.mark.parametrize("on_trial", ["client", "Twilio account"])
+def test_on_trial_only_the_allow_list_is_reached(api: Caller, rows: Rows, on_trial: str) -> None:
+    model = Client if on_trial == "client" else Credential
+    rows.change(update(model).values(trial=True))
+    rows.change(update(Client).values(allow_list=["+13195550151"]))
+    refused = api.post("messages", TEXT)
+    assert refused.status_code == 422
+    (error,) = refused.json["errors"]
+    assert (error["field"], error["code"]) == ("to", "not_allowed")
+    assert "allow-list" in error["message"]
+    assert "trial" in error["message"]
+    assert api.post("messages", {**TEXT, "to": "+13195550151"}).status_code == 201

@@ -133,7 +133,9 @@ def refusal(arrival: Arrival, number: Number) -> str | None:
     if client.halted:
         return "Support has halted all sending of this client."
     if client.trial and phone not in client.allow_list:
-        return f"The client is in trial mode, and {phone} is not on its allow list."
+        return (
+            f"The client, or its Twilio account, is on trial, and {phone} is not on its allow-list."
+        )
     return None
 
 
