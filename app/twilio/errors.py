@@ -21,7 +21,11 @@ class Action(StrEnum):
     """What is done about a message that ended with an error code."""
 
     RETRY = "retry"
-    """Send it again after the rule's delay; when its delays are used up, it has failed."""
+    """Send it again after the rule's delay; when its delays are used up, it has failed.
+
+    Only where Twilio refused the request, and so surely has nothing. What Twilio took and then
+    reports as failed is final: a machine that sent it again could text a person twice.
+    """
     FAIL = "fail"
     """This message cannot be sent; others may be."""
     SUPPRESS = "suppress"

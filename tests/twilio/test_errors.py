@@ -89,3 +89,10 @@ def test_an_unknown_code_fails_and_points_to_twilios_page() -> None:
     assert docs_url(99999) in explain(99999)
     assert docs_url(21610) == "https://www.twilio.com/docs/api/errors/21610"
     assert explain(None) == "Twilio gave no reason for the failure."
+
+
+@pytest.mark.parametrize("code", [one for one in RULES if 30_000 <= one < 33_000])
+def test_what_is_only_told_afterwards_promises_no_further_try(code: int) -> None:
+    """Twilio reports these when it has the message; then it is not sent again by itself."""
+    assert "tried" not in rule(code).meaning
+    assert "goes out" not in rule(code).meaning
