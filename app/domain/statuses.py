@@ -121,7 +121,10 @@ def end(
     return message
 
 
-def drop_next_steps(session: Session, message: Message) -> None:
+NOT_OUT = "The text before this one did not go out, so this one was left out."
+
+
+def drop_next_steps(session: Session, message: Message, why: str = NOT_OUT) -> None:
     """Cancel the texts that were to follow ``message``, which did not reach its person."""
     if message.batch_id is None or message.position is None:
         return
@@ -140,7 +143,7 @@ def drop_next_steps(session: Session, message: Message) -> None:
             MessageState.CANCELED,
             before=(MessageState.WAITING,),
             reason="canceled",
-            error_message="The text before this one did not go out, so this one was left out.",
+            error_message=why,
         )
 
 

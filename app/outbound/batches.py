@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 CHUNK = 500
 """Members prepared in one transaction: a fraction of a second."""
-CANCELED_TOGETHER = 200
+CANCELED_TOGETHER = 50
 
 
 def drain() -> None:
@@ -94,7 +94,9 @@ def _unfinished() -> ColumnElement[bool]:
 
 def _begin(session: Session, batch_id: str) -> bool:
     """Start a batch whose time has come, unless its client or sender may no longer send."""
-    batch = session.get_one(Batch, batch_id)
+    batch = session.get_one(Batch, batch_id, with_for_update=True, populate_existing=True)
+    if batch.state is not BatchState.SCHEDULED:
+        return False  # another worker has begun it, or somebody has canceled it
     try:
         check_client(session.get_one(Client, batch.client_id))
         sender = preparation.sender_of(session, batch)

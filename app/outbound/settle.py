@@ -6,6 +6,7 @@ answer request or the late answer of the POST itself may settle the message at a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from flask import Flask, current_app
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from app.domain import statuses
+from app.domain import statuses, wake
 from app.domain.statuses import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
@@ -42,6 +43,10 @@ SEVERAL = (
     "Twilio's log holds several messages that this could be; look there before sending it again."
 )
 
+NOT_CERTAIN = (
+    "It could not be found out whether the text before this one went out, so this one was left out."
+)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -55,7 +60,12 @@ Search = Callable[[TwilioClient, Message], Iterator[Found]]
 
 
 def run() -> None:
-    """Look up every message whose look is due, several at once; a job of the queue ``house``."""
+    """Look up messages whose look is due, several at once; a job of the queue ``house``.
+
+    It ends after some seconds, however slow Twilio is: batches wait behind it. The clock starts it
+    again for the rest.
+    """
+    end = time.monotonic() + wake.DRAIN_SECONDS
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     ids = db.session.scalars(
         select(Message.id)
@@ -65,7 +75,7 @@ def run() -> None:
     ).all()
     db.session.rollback()
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look-up") as pool:
-        for _ in pool.map(lambda id_: _look_up_safely(app, id_), ids):
+        for _ in pool.map(lambda id_: _look_up_in_time(app, id_, end), ids):
             pass
 
 
@@ -180,6 +190,7 @@ def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
         _look_again(session, message, utcnow() + wait, looks)
     elif free:
         _look_again(session, message, None, looks, SEVERAL)
+        statuses.drop_next_steps(session, message, NOT_CERTAIN)
     else:
         statuses.end(
             session,
@@ -203,7 +214,9 @@ def _look_again(
     )
 
 
-def _look_up_safely(app: Flask, message_id: str) -> None:
+def _look_up_in_time(app: Flask, message_id: str, end: float) -> None:
+    if wake.stopping.is_set() or time.monotonic() >= end:
+        return
     with app.app_context():
         try:
             look_up(message_id)

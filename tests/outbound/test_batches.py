@@ -372,3 +372,16 @@ def test_a_call_template_is_rendered_and_checked(app: Flask, rows: Rows, house: 
         "<Response><Say>Hi A &amp; B</Say></Response>", 1,
     )  # fmt: skip
     assert message.lane_key == f"voice:{house.credential.account_sid}"
+
+
+def test_a_batch_that_was_canceled_meanwhile_does_not_begin(
+    app: Flask, rows: Rows, house: House
+) -> None:
+    made = communication(rows, house)
+    join(rows, made, *people(2))
+    batch_id = start(app, made, datetime.now(UTC) + timedelta(hours=1))
+    act(app, batch_id, "cancel")
+    with app.app_context(), unit_of_work() as session:
+        assert batches._begin(session, batch_id) is False
+    assert rows.count(BatchMember) == 0
+    assert state(rows) is BatchState.CANCELED

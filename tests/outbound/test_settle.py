@@ -8,11 +8,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from app.domain import wake
 from app.extensions import db
+from app.models.batch import Batch, BatchState
 from app.models.message import Message, MessageState
-from app.outbound import refresh, settle, sweep
+from app.outbound import batches, refresh, settle, sweep
 from tests.support.fake_twilio import Accepted, FakeTwilio
-from tests.support.house import House, furnish, text
+from tests.support.house import House, communication, furnish, text
 from tests.support.rows import Rows
 from tests.support.twilio import sid
 
@@ -129,6 +131,40 @@ def test_several_candidates_stay_unknown_for_good(
     message = rows.one(Message)
     assert (message.state, message.check_at) == (MessageState.UNKNOWN, None)
     assert "several" in (message.error_message or "")
+
+
+def test_what_stays_unknown_for_good_keeps_no_batch_open(
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House
+) -> None:
+    made = communication(rows, house)
+    batch = Batch(
+        client_id=house.client.id, communication_id=made.id, state=BatchState.RUNNING, total=1,
+        scheduled_at=NOW, lane_key=f"sms:{house.sender.id}", created_by="pat",
+        plan={"sender_id": house.sender.id},
+    )  # fmt: skip
+    rows.add(batch)
+    part = {"batch_id": batch.id, "communication_id": made.id, "position": 0}
+    rows.add(
+        lost(house, checks=3, step=0, **part),
+        text(house, step=1, step_after=60, due_at=None, body="And then?", **part),
+    )
+    logged(fake)
+    logged(fake)
+    look(app)
+    states = {message.step: message.state for message in rows.all(Message)}
+    assert states == {0: MessageState.UNKNOWN, 1: MessageState.CANCELED}
+    with app.app_context():
+        batches.turn()
+    assert rows.one(Batch).state is BatchState.COMPLETE
+
+
+def test_looking_up_ends_in_time_when_twilio_is_slow(
+    app: Flask, rows: Rows, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake, "DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(settle, "look_up", lambda message_id: pytest.fail("too late"))
+    rows.add(lost(house))
+    look(app)
 
 
 def test_a_look_that_twilio_does_not_answer_does_not_count(
