@@ -2,8 +2,9 @@
 
 Both are served by gunicorn with the same flags, on SQLite and on PostgreSQL, in turns, so that
 what else the machine does meets both. The load generator runs on the same cores: read the figures
-as ratios. An auto-reply is measured, with all that belongs to it: route, template, repeats, loop
-breaker, the text and its reply in the log.
+as ratios. On a busy machine the processor time that a request costs all together (web, database,
+Redis) says more than requests per second. An auto-reply is measured, with all that belongs to it:
+route, template, repeats, loop breaker, the text and its reply in the log.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 import flask_migrate
+import psutil
 from cryptography.fernet import Fernet
 
 import config
@@ -54,9 +57,9 @@ def main() -> None:
             urls = {"SQLite": f"sqlite:///{folder / 'bench.db'}", "PostgreSQL": server.url()}
             print(f"{options.workers} workers, {options.connections} connections,"
                   f" {options.rounds} rounds of {options.seconds:g} s\n")  # fmt: skip
-            print(f"{'':12}{'naive':>22}{'Dispatch':>22}{'ratio':>8}")
+            print(f"{'':12}{'naive':>32}{'Dispatch':>32}{'ratio':>8}{'by CPU':>8}")
             for database, url in urls.items():
-                _compare(database, url, redis.url, folder, options)
+                _compare(database, url, redis, server, folder, options)
         finally:
             server.stop()
             redis.stop()
@@ -74,8 +77,22 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One run under load, and the processor time that everything on the server's side took."""
+
+    load: load.Result
+    cpu: float
+    """Seconds per request."""
+
+
 def _compare(
-    database: str, url: str, redis_url: str, folder: Path, options: argparse.Namespace
+    database: str,
+    url: str,
+    redis: valkey.Valkey,
+    server: postgres.Postgres,
+    folder: Path,
+    options: argparse.Namespace,
 ) -> None:
     environ = {
         "ENVIRONMENT": "production",
@@ -85,39 +102,55 @@ def _compare(
         "MAIL_FROM": "dispatch@example.edu",
         "SUPPORT_EMAIL": "support@example.edu",
         "DATABASE_URL": url,
-        "REDIS_URL": redis_url,
+        "REDIS_URL": redis.url,
         "LOG_LEVEL": "WARNING",
         "WEB_CONCURRENCY": str(options.workers),
         "BENCH_AUTH_TOKEN": TOKEN,
     }
     _set_up(environ)
-    found: dict[str, list[load.Result]] = {"naive": [], "ours": []}
+    found: dict[str, list[Measured]] = {"naive": [], "ours": []}
+    shared = [server.process.pid, *([redis.process.pid] if redis.process else [])]
     with (
         _gunicorn("bench.naive:app", environ, folder) as naive,
         _gunicorn("wsgi:app", environ, folder) as ours,
     ):
         for turn in range(options.rounds + 1):
-            for name, port in (("naive", naive), ("ours", ours)):
+            for name, (port, pid) in (("naive", naive), ("ours", ours)):
                 seconds = options.seconds if turn else 2.0
                 requests = list(_requests(int(seconds * 3000)))
+                before = _cpu(pid, *shared)
                 result = load.run(port, requests, options.connections, seconds)
+                cpu = (_cpu(pid, *shared) - before) / max(len(result.times), 1)
                 if result.failed:
                     sys.exit(f"{name} failed {result.failed} requests on {database}")
                 if turn:  # the first warms up
-                    found[name].append(result)
+                    found[name].append(Measured(result, cpu))
     _print(database, found["naive"], found["ours"])
 
 
-def _print(database: str, naive: list[load.Result], ours: list[load.Result]) -> None:
-    def shown(results: list[load.Result]) -> str:
-        rate = statistics.median(result.per_second for result in results)
-        late = statistics.median(result.percentile(0.99) for result in results)
-        return f"{rate:7.0f}/s  p99 {late * 1000:4.0f} ms"
+def _cpu(*pids: int) -> float:
+    """Return the processor time of these processes and of all that they started, in seconds."""
+    total = 0.0
+    for pid in pids:
+        process_ = psutil.Process(pid)
+        for one in (process_, *process_.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                times = one.cpu_times()
+                total += times.user + times.system
+    return total
 
-    ratio = statistics.median(
-        ours.per_second / naive.per_second for naive, ours in zip(naive, ours, strict=True)
-    )
-    print(f"{database:12}{shown(naive):>22}{shown(ours):>22}{ratio:8.2f}", flush=True)
+
+def _print(database: str, naive: list[Measured], ours: list[Measured]) -> None:
+    def shown(runs: list[Measured]) -> str:
+        rate = statistics.median(run.load.per_second for run in runs)
+        late = statistics.median(run.load.percentile(0.99) for run in runs)
+        cpu = statistics.median(run.cpu for run in runs)
+        return f"{rate:6.0f}/s  p99 {late * 1000:4.0f} ms  {cpu * 1000:4.1f} ms"
+
+    pairs = list(zip(naive, ours, strict=True))
+    ratio = statistics.median(b.load.per_second / a.load.per_second for a, b in pairs)
+    by_cpu = statistics.median(a.cpu / b.cpu for a, b in pairs)
+    print(f"{database:12}{shown(naive):>32}{shown(ours):>32}{ratio:8.2f}{by_cpu:8.2f}", flush=True)
 
 
 def _set_up(environ: dict[str, str]) -> None:
@@ -157,7 +190,8 @@ def _set_up(environ: dict[str, str]) -> None:
 
 
 @contextmanager
-def _gunicorn(application: str, environ: dict[str, str], folder: Path) -> Iterator[int]:
+def _gunicorn(application: str, environ: dict[str, str], folder: Path) -> Iterator[tuple[int, int]]:
+    """Serve an application; lend its port and its process id."""
     port = process.free_port()
     log = folder / f"{application.replace(':', '-')}-{port}.log"
     with log.open("wb") as output:
@@ -168,7 +202,7 @@ def _gunicorn(application: str, environ: dict[str, str], folder: Path) -> Iterat
         )  # fmt: skip
     try:
         _wait(port, running, log)
-        yield port
+        yield port, running.pid
     finally:
         running.terminate()
         running.wait(15)
