@@ -35,8 +35,9 @@ def take_in(arrival: Arrival, number: Number) -> str:
 
 def _in_one_transaction(arrival: Arrival, number: Number) -> str:
     with unit_of_work() as session:
-        journal.take_turn(session, number, arrival.from_)
-        past = look_back(session, arrival, number)
+        connection = session.connection()
+        journal.take_turn(connection, number, arrival.from_)
+        past = look_back(connection, arrival, number)
         if past.sender_id is not None:
             if past.sender_id != number.id:
                 raise Forbidden("This CallSid belongs to a call to another number.")
@@ -63,8 +64,9 @@ def take_in_missed(arrival: Arrival, number: Number) -> None:
         flagged=True,
     )
     with unit_of_work() as session:
-        journal.take_turn(session, number, arrival.from_)
-        if look_back(session, arrival, number).sender_id is None:
+        connection = session.connection()
+        journal.take_turn(connection, number, arrival.from_)
+        if look_back(connection, arrival, number).sender_id is None:
             journal.store(session, new_id(), arrival, number, answer)
 
 

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Select, bindparam, exists, func, or_, select
 
-from app.domain import suppression
 from app.inbound.lookup import Number, table
 from app.inbound.parsing import Arrival
 from app.models.incoming import Incoming
 from app.models.message import Direction, Message
-from app.models.suppression import SuppressionEntry
+from app.models.suppression import SCOPE_ALL, SuppressionEntry
 
 WINDOW = timedelta(hours=1)
 """How far back replies are counted."""
@@ -38,23 +36,19 @@ class History:
     """The phone is on the number's suppression list."""
 
 
-def look_back(session: Session, arrival: Arrival, number: Number) -> History:
+def look_back(connection: Connection, arrival: Arrival, number: Number) -> History:
     """Look back, in one statement; exact until the transaction ends if the turn was taken."""
-    row = (
-        session.connection()
-        .execute(
-            _HISTORY,
-            {
-                "sid": arrival.sid,
-                "number_id": number.id,
-                "phone": arrival.from_,
-                "after": arrival.received_at - WINDOW,
-                "list_id": number.suppression_list_id,
-                "scopes": suppression.scopes_of(number.id, number.service_id),
-            },
-        )
-        .one()
-    )
+    row = connection.execute(
+        _HISTORY,
+        {
+            "sid": arrival.sid,
+            "number_id": number.id,
+            "phone": arrival.from_,
+            "after": arrival.received_at - WINDOW,
+            "list_id": number.suppression_list_id,
+            "service_id": number.service_id,
+        },
+    ).one()
     return History(row.sender_id, row.answer, row.replies, bool(row.suppressed))
 
 
@@ -69,7 +63,11 @@ def _history_statement() -> Select[Any]:
     listed = exists().where(
         _entry.c.list_id == bindparam("list_id"),
         _entry.c.phone == bindparam("phone"),
-        _entry.c.scope.in_(bindparam("scopes", expanding=True)),
+        or_(
+            _entry.c.scope == bindparam("number_id"),
+            _entry.c.scope == bindparam("service_id"),
+            _entry.c.scope == SCOPE_ALL,
+        ),
         _entry.c.lifted_at.is_(None),
     )
     return select(

@@ -6,7 +6,7 @@ from datetime import timedelta
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import Connection, insert, text
 from sqlalchemy.orm import Session
 
 from app.domain import lanes
@@ -28,15 +28,15 @@ _media = table(Media)
 _TURN = text("SELECT pg_advisory_xact_lock(:key)")
 
 
-def take_turn(session: Session, number: Number, phone: str) -> None:
+def take_turn(connection: Connection, number: Number, phone: str) -> None:
     """Wait until nothing else is being decided about this phone and number.
 
     Until the transaction ends, repeats of the same request wait here and then find its answer, and
     counting replies is exact. SQLite has one writer at a time anyway.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    if connection.dialect.name == "postgresql":
         digest = blake2b(f"{number.id} {phone}".encode(), digest_size=8).digest()
-        session.connection().execute(_TURN, {"key": int.from_bytes(digest, signed=True)})
+        connection.execute(_TURN, {"key": int.from_bytes(digest, signed=True)})
 
 
 def store(

@@ -85,8 +85,9 @@ def take_in(arrival: Arrival, number: Number) -> str:
 
 def _in_one_transaction(arrival: Arrival, number: Number) -> Answer | str:
     with unit_of_work() as session:
-        journal.take_turn(session, number, arrival.from_)
-        past = look_back(session, arrival, number)
+        connection = session.connection()
+        journal.take_turn(connection, number, arrival.from_)
+        past = look_back(connection, arrival, number)
         if past.sender_id is not None:
             if past.sender_id != number.id:
                 raise Forbidden("This MessageSid belongs to a text to another number.")
@@ -99,7 +100,7 @@ def _decide_and_store(session: Session, arrival: Arrival, number: Number, past: 
     codes = tuple(new_media_code() for _ in arrival.media)
     asked = keywords.act(session, arrival, number)
     if asked is OptOut.START:
-        past = look_back(session, arrival, number)  # the list has just changed
+        past = look_back(session.connection(), arrival, number)  # the list has just changed
     answer = _choose(session, incoming_id, arrival, number, past, asked, codes)
     answer = _flag(answer, arrival, number, asked)
     if arrival.recovered:

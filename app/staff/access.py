@@ -30,6 +30,7 @@ from app.models.client import Client
 from app.models.user import Membership, Role, User
 from app.staff import words
 from app.staff.sections import sections
+from app.staff.sessions import StaffSessions
 
 SESSION_HOURS = 12
 CSP = (
@@ -77,6 +78,7 @@ def init_app(app: Flask) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # a token lasts as long as its session
         WTF_CSRF_SSL_STRICT=False,  # behind a proxy the scheme is the proxy's
     )
+    app.session_interface = StaffSessions()
     csrf.init_app(app)
     login.init_app(app)
     login.user_loader(_load_person)
