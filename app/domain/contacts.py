@@ -5,6 +5,7 @@ One row per client, phone and sender, so that the look-up costs the same however
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -35,24 +36,41 @@ def remember(session: Session, message: Message, at: datetime) -> None:
 
     :param at: when Twilio took it; an older one than what is remembered changes nothing.
     """
-    values = {
-        "member": message.member,
-        "message_id": message.id,
-        "sid": message.sid,
-        "communication_id": message.communication_id,
-        "batch_id": message.batch_id,
-        "body": message.body,
-        "sent_at": at,
+    remember_all(session, [message], at)
+
+
+def remember_all(session: Session, messages: Sequence[Message], at: datetime) -> None:
+    """Remember several texts, all taken at the same time, by one statement."""
+    rows = {
+        (message.client_id, message.to, message.sender_id): {
+            "client_id": message.client_id,
+            "phone": message.to,
+            "sender_id": message.sender_id,
+            "member": message.member,
+            "message_id": message.id,
+            "sid": message.sid,
+            "communication_id": message.communication_id,
+            "batch_id": message.batch_id,
+            "body": message.body,
+            "sent_at": at,
+        }
+        for message in messages
     }
+    if not rows:
+        return
+    keys = ["client_id", "phone", "sender_id"]
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(LastContact).values(
-        client_id=message.client_id, phone=message.to, sender_id=message.sender_id, **values
-    )
+    # In one order always, so that two processes do not wait for each other.
+    statement = insert(LastContact).values([rows[key] for key in sorted(rows)])
     session.execute(
         statement.on_conflict_do_update(
-            index_elements=["client_id", "phone", "sender_id"],
-            set_={name: statement.excluded[name] for name in values},
+            index_elements=keys,
+            set_={
+                name: statement.excluded[name]
+                for name in next(iter(rows.values()))
+                if name not in keys
+            },
             where=LastContact.sent_at <= statement.excluded.sent_at,
         )
     )

@@ -6,7 +6,7 @@ communication's, else the client's default.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, SessionTransaction
@@ -28,6 +28,24 @@ def of_message(session: Session, message: Message, event: CallbackEvent) -> str 
     return of_communication(session, message.client_id, message.communication_id, event)
 
 
+def read_ahead(session: Session, messages: Sequence[Message]) -> None:
+    """Read at once the choices of several messages that :func:`of_message` will be asked for."""
+    singles = [message for message in messages if message.batch_id is None]
+    if not singles:
+        return
+    kept = _kept(session)
+    for message in singles:
+        kept[message.client_id, None, message.id] = {}
+    found = session.execute(
+        select(Callback.client_id, Callback.message_id, Callback.event, Callback.endpoint_id).where(
+            Callback.message_id.in_([message.id for message in singles])
+        )
+    )
+    for client_id, message_id, event, endpoint_id in found:
+        key = (client_id, None, message_id)
+        kept[key] = {**kept.get(key, {}), event: endpoint_id}
+
+
 def of_communication(
     session: Session, client_id: str, communication_id: str | None, event: CallbackEvent
 ) -> str | None:
@@ -38,6 +56,14 @@ def of_communication(
 def _choices(
     session: Session, client_id: str, communication_id: str | None, message_id: str | None
 ) -> Choices:
+    kept = _kept(session)
+    key = (client_id, communication_id, message_id)
+    if key not in kept:
+        kept[key] = _read(session, client_id, communication_id, message_id)
+    return kept[key]
+
+
+def _kept(session: Session) -> dict[tuple[str | None, ...], Choices]:
     """Read the choices once per transaction: a drain settles many messages in one."""
     transaction = session.get_transaction()
     kept: tuple[SessionTransaction | None, dict[tuple[str | None, ...], Choices]] | None
@@ -45,10 +71,7 @@ def _choices(
     if kept is None or kept[0] is not transaction:
         kept = (transaction, {})
         session.info[_KEPT] = kept
-    key = (client_id, communication_id, message_id)
-    if key not in kept[1]:
-        kept[1][key] = _read(session, client_id, communication_id, message_id)
-    return kept[1][key]
+    return kept[1]
 
 
 def _read(

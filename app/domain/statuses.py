@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import announcements, call_retries, consequences, contacts
 from app.models.base import utcnow
+from app.models.batch import Batch
 from app.models.message import Direction, Message, MessageReport, MessageState
 from app.models.route import Channel
 from app.twilio import errors
@@ -23,14 +24,14 @@ from app.twilio import statuses as words
 MISSING_AFTER = timedelta(hours=4)
 """When Twilio's word is not final this long after it took a message, we ask."""
 
-_TAKEABLE = (
+TAKEABLE = (
     MessageState.WAITING,
     MessageState.CLAIMED,
     MessageState.UNKNOWN,
     MessageState.FAILED,
     MessageState.ACCEPTED,  # a reply by TwiML, whose SID comes with its first report
 )
-_INITIAL = ("accepted", "scheduled", "queued")
+INITIAL = ("accepted", "scheduled", "queued")
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,13 @@ def record_report(
     # another transaction's, and then neither could change it.
     if session.get(Message, message_id, with_for_update=True, populate_existing=True) is None:
         return None
-    _keep(session, message_id, report, at)
+    keep(session, message_id, report, at)
     moved = None
     if report.sid is not None:
         moved = _take(session, message_id, report, at)
-    return _move_status(session, message_id, report, at) or moved
+    if moved is not None and report.status in INITIAL:
+        return moved
+    return move_status(session, message_id, report, at) or moved
 
 
 def end(
@@ -114,7 +117,7 @@ def end(
     )
     if message is None:
         return None
-    _keep(session, message_id, Report(state.value, "dispatch", error_code=error_code), utcnow())
+    keep(session, message_id, Report(state.value, "dispatch", error_code=error_code), utcnow())
     announcements.problem(session, message, reason)
     if state is not MessageState.UNKNOWN:
         drop_next_steps(session, message)
@@ -149,33 +152,44 @@ def drop_next_steps(session: Session, message: Message, why: str = NOT_OUT) -> N
 
 def _take(session: Session, message_id: str, report: Report, at: datetime) -> Message | None:
     """Twilio has the message: note its SID, and let the next step go."""
-    values: dict[str, Any] = {
-        "sid": report.sid,
-        "state": MessageState.ACCEPTED,
-        "accepted_at": at,
-        "check_at": at + MISSING_AFTER,
-        "checks": 0,
-        "reason": None,
-        "error_code": None,
-        "error_message": None,
-    }
-    if report.status in _INITIAL:
+    values = {column.key: value for column, value in taken_values(at).items()}
+    values["sid"] = report.sid
+    if report.status in INITIAL:
         values["status"] = report.status
     values |= _extras(report)
     message = _set(
         session,
-        and_(Message.id == message_id, Message.sid.is_(None), Message.state.in_(_TAKEABLE)),
+        and_(Message.id == message_id, Message.sid.is_(None), Message.state.in_(TAKEABLE)),
         **values,
     )
     if message is not None:
-        if message.destination is Channel.SMS and message.direction is Direction.API:
+        if is_contact(message):
             contacts.remember(session, message, at)
         announcements.taken(session, message)
-        _release_next_step(session, message, at)
+        release_next_step(session, message, at)
     return message
 
 
-def _move_status(session: Session, message_id: str, report: Report, at: datetime) -> Message | None:
+def taken_values(at: datetime) -> dict[Any, Any]:
+    """Return what changes in every message that Twilio takes, by column."""
+    return {
+        Message.state: MessageState.ACCEPTED,
+        Message.accepted_at: at,
+        Message.check_at: at + MISSING_AFTER,
+        Message.checks: 0,
+        Message.reason: None,
+        Message.error_code: None,
+        Message.error_message: None,
+    }
+
+
+def is_contact(message: Message) -> bool:
+    """Whether its phone is remembered: texts of our own, no replies and no calls."""
+    return message.destination is Channel.SMS and message.direction is Direction.API
+
+
+def move_status(session: Session, message_id: str, report: Report, at: datetime) -> Message | None:
+    """Let a report that is kept move the status on, where its word is news."""
     message = session.get(Message, message_id)
     if message is None:
         return None
@@ -253,8 +267,12 @@ def _extras(report: Report) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _release_next_step(session: Session, message: Message, at: datetime) -> None:
+def release_next_step(session: Session, message: Message, at: datetime) -> None:
+    """Let the text that follows a taken one go, after its delay."""
     if message.batch_id is None or message.position is None:
+        return
+    batch = session.get_one(Batch, message.batch_id)
+    if len(batch.plan.get("steps", ())) <= message.step + 1:
         return
     following = session.scalar(
         select(Message).where(
@@ -280,7 +298,8 @@ def _set(session: Session, condition: ColumnElement[bool], **values: Any) -> Mes
     )
 
 
-def _keep(session: Session, message_id: str, report: Report, at: datetime) -> None:
+def keep(session: Session, message_id: str, report: Report, at: datetime) -> None:
+    """Add the report to the message's history."""
     session.add(
         MessageReport(
             message_id=message_id,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
-from app.domain import consequences, statuses
+from app.domain import consequences, statuses, taking
 from app.domain.statuses import Report
 from app.models.base import utcnow
 from app.models.message import Lane, Message, MessageState
 from app.outbound.claims import Outgoing
 from app.outbound.send import Outcome, Taken
 from app.twilio import errors
-from app.twilio.client import NotSent, Refused
+from app.twilio.client import NotSent, Refused, Uncertain
 
 FIRST_LOOK = timedelta(seconds=30)
 """How long after an uncertain POST Twilio's log is asked for the first time."""
@@ -24,23 +26,26 @@ _CLAIMED_OR_LOST = (MessageState.CLAIMED, MessageState.UNKNOWN)
 _QUEUE_FULL = 21611
 
 
-def settle(session: Session, outgoing: Outgoing, outcome: Outcome) -> None:
-    """Write down what came of one POST."""
+def settle(session: Session, found: Sequence[tuple[Outgoing, Outcome]]) -> None:
+    """Write down what came of several POSTs, in one transaction."""
     now = utcnow()
-    if isinstance(outcome, Taken):
-        statuses.record_report(
-            session,
-            outgoing.id,
-            Report(
-                outcome.status,
-                "response",
-                sid=outcome.sid,
-                segments=outcome.segments,
-                sender=outcome.sender,
-            ),
-            now,
-        )
-    elif isinstance(outcome, NotSent):
+    taken = [(one.id, _report(outcome)) for one, outcome in found if isinstance(outcome, Taken)]
+    taking.take_all(session, sorted(taken, key=itemgetter(0)), now)
+    for outgoing, outcome in found:
+        if not isinstance(outcome, Taken):
+            _settle_failure(session, outgoing, outcome, now)
+
+
+def _report(taken: Taken) -> Report:
+    return Report(
+        taken.status, "response", sid=taken.sid, segments=taken.segments, sender=taken.sender
+    )
+
+
+def _settle_failure(
+    session: Session, outgoing: Outgoing, outcome: NotSent | Refused | Uncertain, now: datetime
+) -> None:
+    if isinstance(outcome, NotSent):
         pause = max(
             _PAUSES[min(outgoing.tries, len(_PAUSES)) - 1], min(outcome.retry_after or 0, 3600)
         )

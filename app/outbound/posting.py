@@ -31,7 +31,9 @@ THREADS = 192
 _SHARED = THREADS - MAX_LANES
 """Further requests at once, for lanes that have one out already: a lane whose Twilio account
 hangs can use these up, and still no other lane waits for it."""
-SETTLED_TOGETHER = 40
+SETTLED_TOGETHER = 60
+TOGETHER_SECONDS = 0.02
+"""How long an outcome waits for others, so that one commit serves several."""
 LATEST_US = 10_000_000
 """How late a message is still posted. The claim of one that is later, because the process stood
 still, may count as lost already; its person may have been written to by hand meanwhile."""
@@ -160,6 +162,7 @@ class Posting:
         """Write outcomes down, many in one commit, for as long as it takes."""
         while True:
             found = [self._results.get()]
+            time.sleep(TOGETHER_SECONDS)
             try:
                 while len(found) < SETTLED_TOGETHER:
                     found.append(self._results.get_nowait())
@@ -195,7 +198,6 @@ class Posting:
         with self._app.app_context():
             try:
                 with unit_of_work() as session:
-                    for outgoing, outcome in found:
-                        outcomes.settle(session, outgoing, outcome)
+                    outcomes.settle(session, found)
             finally:
                 db.session.remove()

@@ -153,6 +153,7 @@ class TestSteps:
         batch = Batch(
             id=new_id(), client_id=client_id, communication_id=communication.id,
             scheduled_at=datetime.now(UTC), created_by="pat", lane_key=f"sms:{house.sender.id}",
+            plan={"steps": [["one", None], ["two", 60], ["three", 0]]},
         )  # fmt: skip
         rows.add(batch)
         messages = [
