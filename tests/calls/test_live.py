@@ -225,3 +225,36 @@ def test_every_verb_passes_the_check_and_runs(
     call = box.get(f"calls/{message.sid}")
     kinds = [step["kind"] for step in call["heard"]]
     assert [kind for kind in steps if kind not in kinds] == [], kinds
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_happens_on_the_way_each_call_ends_right(
+    seed: int, app: Flask, rows: Rows, box: Running, house: House
+) -> None:
+    listen(rows, house)
+    box.put("faults", {
+        "webhooks": {"duplicate": 0.5, "drop_answer": 0.3, "shuffle_callbacks": 1,
+                     "early_callbacks": 0.5},
+        "rest": [{"mode": "reset-after", "when": "Calls.json", "ratio": 0.4}],
+        "seed": seed,
+    })  # fmt: skip
+    made = communication(rows, house, TEMPLATE, destination=Channel.VOICE)
+    people = [f"+13195550{n}" for n in range(120, 132)]
+    join(rows, made, *({"toName": "Ana", "toPhone": phone} for phone in people))
+    with app.app_context(), unit_of_work() as session:
+        found = session.get_one(Communication, made.id)
+        communications.start_batch(session, found, "pat@example.edu")
+    send(app)
+    over = ended(rows, len(people))
+    arrivals = [one["to"] for one in box.get("arrivals")["items"]]
+    assert sorted(arrivals) == people  # nobody is called twice
+    for phone in people:
+        assert over[phone].status == "completed"
+        heard = said(box, over[phone].sid)
+        steps = [step["kind"] for step in box.get(f"calls/{over[phone].sid}")["heard"]]
+        # Where the answer of the URL and of the fallback are both lost, Twilio itself speaks.
+        assert heard == ([] if "error" in steps else PERSON), steps
+    for events in told(rows).values():
+        ranks = [CALL_RANKS[one["status"]] for one in events]
+        assert ranks == sorted(set(ranks))
+        assert events[-1]["status"] == "completed"
