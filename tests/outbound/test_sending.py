@@ -235,10 +235,10 @@ def test_an_outcome_that_cannot_be_written_does_not_keep_the_others(
     queue(to="+13195550151")
     settle = outcomes.settle
 
-    def refuse_one(session: Session, outgoing: Outgoing, outcome: Outcome) -> None:
-        if outgoing.id == faulty:
+    def refuse_one(session: Session, found: list[tuple[Outgoing, Outcome]]) -> None:
+        if any(outgoing.id == faulty for outgoing, _ in found):
             raise DataError("INSERT", {}, ValueError("a NUL"))
-        settle(session, outgoing, outcome)
+        settle(session, found)
 
     monkeypatch.setattr(outcomes, "settle", refuse_one)
     with app.app_context():
