@@ -79,8 +79,9 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
     reader = _Reader({name: value.strip() for name, value in environ.items()})
     environment = reader.choice("ENVIRONMENT", ("production", "development"), "production")
     development = environment == "development"
-    if development:
-        instance.mkdir(parents=True, exist_ok=True)
+    kept = instance if development else None
+    if kept:
+        kept.mkdir(parents=True, exist_ok=True)
     port = reader.integer("PORT", 8000, 1, 65535)
     public = reader.url("PUBLIC_BASE_URL", f"http://127.0.0.1:{port}" if development else None)
     twilio = reader.url("TWILIO_API_BASE_URL", "") or None
@@ -90,21 +91,13 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
             _require_https("TWILIO_API_BASE_URL", twilio)
     return Settings(
         environment=environment,
-        secret_key=reader.secret(
-            "SECRET_KEY", instance if development else None, lambda: secrets.token_urlsafe(48)
-        ),
+        secret_key=reader.secret("SECRET_KEY", kept, lambda: secrets.token_urlsafe(48)),
         secret_key_fallbacks=reader.items("SECRET_KEY_FALLBACKS"),
         encryption_keys=_fernet_keys(
-            reader.secret(
-                "ENCRYPTION_KEYS",
-                instance if development else None,
-                lambda: Fernet.generate_key().decode(),
-            )
+            reader.secret("ENCRYPTION_KEYS", kept, lambda: Fernet.generate_key().decode())
         ),
         database_url=_database_url(
-            reader.text(
-                "DATABASE_URL", f"sqlite:///{instance / 'dispatch.db'}" if development else None
-            )
+            reader.text("DATABASE_URL", f"sqlite:///{kept / 'dispatch.db'}" if kept else None)
         ),
         redis_url=reader.scheme("REDIS_URL", "redis://127.0.0.1:6379/0", _REDIS_SCHEMES),
         port=port,

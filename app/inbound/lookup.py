@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -25,11 +24,9 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from app.extensions import current_settings
-from app.models.base import cipher
+from app.inbound import tokens
 from app.models.client import Client
 from app.models.credential import Credential
-from app.models.incoming import Incoming
 from app.models.media import Recording
 from app.models.route import Channel, Handler, KeywordRule, Route
 from app.models.sender import Sender, SenderType
@@ -107,7 +104,6 @@ _template = table(Template)
 _version = table(TemplateVersion)
 _recording = table(Recording)
 _other = table(Sender).alias("other")
-_incoming = table(Incoming)
 
 _COLUMNS: list[ColumnElement[Any]] = [
     _number.c.id.label("number_id"),
@@ -204,10 +200,6 @@ def _call_statement() -> Select[Any]:
 
 _TEXT = _text_statement()
 _CALL = _call_statement()
-_TOKENS = select(
-    type_coerce(_credential.c.auth_token, LargeBinary),
-    type_coerce(_credential.c.next_auth_token, LargeBinary),
-).where(_credential.c.account_sid == bindparam("account_sid"))
 
 
 def for_text(
@@ -234,65 +226,6 @@ def for_call(connection: Connection, to: str) -> Number | None:
         return None
     route = _route_facts(row, recording_code=row.media_code) if row.route_id else None
     return _as_number(row, route, service_id=None, list_id=None, from_is_ours=False)
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedCall:
-    """A call in the log, with what a later request about it has to match."""
-
-    id: str
-    sid: str
-    from_: str
-    dial_status: str | None
-    account_sid: str
-    tokens: tuple[str, ...]
-    options: dict[str, Any] | None
-    """Those of the number's route for calls, if it still has one."""
-
-
-_LOGGED_CALL = (
-    select(
-        _incoming.c.id,
-        _incoming.c.sid,
-        _incoming.c["from"].label("from_"),
-        _incoming.c.dial_status,
-        _credential.c.account_sid,
-        type_coerce(_credential.c.auth_token, LargeBinary).label("token"),
-        type_coerce(_credential.c.next_auth_token, LargeBinary).label("next_token"),
-        _route.c.options,
-    )
-    .select_from(
-        _incoming.join(_number, _number.c.id == _incoming.c.sender_id)
-        .join(_credential, _credential.c.id == _number.c.credential_id)
-        .outerjoin(
-            _route, and_(_route.c.sender_id == _number.c.id, _route.c.channel == Channel.VOICE)
-        )
-    )
-    .where(_incoming.c.destination == Channel.VOICE)
-)
-
-
-def logged_call(connection: Connection, *, id: str = "", sid: str = "") -> LoggedCall | None:
-    """Return the incoming call with this ``id`` or ``sid``."""
-    wanted = _incoming.c.id == id if id else _incoming.c.sid == sid
-    row = connection.execute(_LOGGED_CALL.where(wanted)).first()
-    if row is None:
-        return None
-    return LoggedCall(
-        row.id,
-        row.sid,
-        row.from_,
-        row.dial_status,
-        row.account_sid,
-        _decrypted(row.token, row.next_token),
-        row.options,
-    )
-
-
-def tokens_of_account(connection: Connection, account_sid: str) -> tuple[str, ...]:
-    """Return every auth token that may sign for an account; several credentials may share it."""
-    rows = connection.execute(_TOKENS, {"account_sid": account_sid}).all()
-    return tuple(token for row in rows for token in _decrypted(*row))
 
 
 def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:
@@ -345,19 +278,8 @@ def _as_number(
         suppression_list_id=list_id or row.number_list,
         credential_id=row.credential_id,
         account_sid=row.account_sid,
-        tokens=_decrypted(row.token, row.next_token),
+        tokens=tokens.decrypted(row.token, row.next_token),
         client=client,
         route=route,
         from_is_ours=from_is_ours,
     )
-
-
-def _decrypted(*stored: bytes | None) -> tuple[str, ...]:
-    keys = current_settings().encryption_keys
-    return tuple(_token(bytes(one), keys) for one in stored if one)
-
-
-@lru_cache(maxsize=1024)
-def _token(stored: bytes, _keys: tuple[str, ...]) -> str:
-    """Decrypt a token once per process: it is needed by every request of its number."""
-    return cipher().decrypt(stored).decode()

@@ -6,7 +6,7 @@ import structlog
 from flask import Blueprint, Response
 
 from app.extensions import reading
-from app.inbound import errors, lookup, parsing, texts, webhook
+from app.inbound import errors, lookup, parsing, texts, tokens, webhook
 from app.inbound.errors import twiml
 from app.twiml import messaging
 
@@ -49,7 +49,7 @@ def _tokens_of_account(request: webhook.Webhook) -> tuple[str, ...]:
     if not account_sid and not request.get("To"):
         parsing.text(request)
     with reading() as connection:
-        return lookup.tokens_of_account(connection, account_sid)
+        return tokens.of_account(connection, account_sid)
 
 
 def _accept_for_nobody(text: parsing.Arrival) -> Response:

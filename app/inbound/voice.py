@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from app.domain import metrics
 from app.extensions import reading, unit_of_work
-from app.inbound import calls, errors, lookup, parsing, webhook
+from app.inbound import call_log, calls, errors, lookup, parsing, tokens, webhook
 from app.inbound.errors import twiml
 from app.inbound.handlers import call_forward
 from app.models.base import PHONE_LENGTH, utcnow
@@ -75,9 +75,9 @@ def status() -> Response:
     return Response(status=204)
 
 
-def _logged(**key: str) -> lookup.LoggedCall | None:
+def _logged(**key: str) -> call_log.LoggedCall | None:
     with reading() as connection:
-        return lookup.logged_call(connection, **key)
+        return call_log.logged_call(connection, **key)
 
 
 def _note_status(incoming_id: str, status: str, duration: str) -> None:
@@ -96,7 +96,7 @@ def _note_status(incoming_id: str, status: str, duration: str) -> None:
         )
 
 
-def _require_call(request: webhook.Webhook, call: lookup.LoggedCall) -> None:
+def _require_call(request: webhook.Webhook, call: call_log.LoggedCall) -> None:
     """Go on only if the request is signed for, and speaks of, this very call.
 
     :raises Forbidden: otherwise.
@@ -112,7 +112,7 @@ def _tokens_of_account(request: webhook.Webhook) -> tuple[str, ...]:
     if not account_sid and not request.get("To"):
         parsing.call(request)
     with reading() as connection:
-        return lookup.tokens_of_account(connection, account_sid)
+        return tokens.of_account(connection, account_sid)
 
 
 def _unknown(route: str) -> Response:

@@ -11,7 +11,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
-from app.inbound import journal, lookup
+from app.inbound import call_log, journal, lookup
 from app.models.incoming import Incoming, Outcome
 from app.models.media import Media, MediaSource, Recording
 from app.models.route import Channel, Handler, Route
@@ -362,5 +362,5 @@ class TestStatus:
         def fail(*_: object, **__: object) -> None:
             raise OperationalError("", {}, Exception("gone"))
 
-        monkeypatch.setattr(lookup, "logged_call", fail)
+        monkeypatch.setattr(call_log, "logged_call", fail)
         assert self.report(twilio, call, CallStatus="completed").status_code == 503

@@ -1,0 +1,73 @@
+"""A call in the log, found again when Twilio tells how it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, LargeBinary, and_, select, type_coerce
+
+from app.inbound import tokens
+from app.inbound.lookup import table
+from app.models.credential import Credential
+from app.models.incoming import Incoming
+from app.models.route import Channel, Route
+from app.models.sender import Sender
+
+_incoming = table(Incoming)
+_number = table(Sender)
+_credential = table(Credential)
+_route = table(Route)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCall:
+    """A call in the log, with what a later request about it has to match."""
+
+    id: str
+    sid: str
+    from_: str
+    dial_status: str | None
+    account_sid: str
+    tokens: tuple[str, ...]
+    options: dict[str, Any] | None
+    """Those of the number's route for calls, if it still has one."""
+
+
+_LOGGED_CALL = (
+    select(
+        _incoming.c.id,
+        _incoming.c.sid,
+        _incoming.c["from"].label("from_"),
+        _incoming.c.dial_status,
+        _credential.c.account_sid,
+        type_coerce(_credential.c.auth_token, LargeBinary).label("token"),
+        type_coerce(_credential.c.next_auth_token, LargeBinary).label("next_token"),
+        _route.c.options,
+    )
+    .select_from(
+        _incoming.join(_number, _number.c.id == _incoming.c.sender_id)
+        .join(_credential, _credential.c.id == _number.c.credential_id)
+        .outerjoin(
+            _route, and_(_route.c.sender_id == _number.c.id, _route.c.channel == Channel.VOICE)
+        )
+    )
+    .where(_incoming.c.destination == Channel.VOICE)
+)
+
+
+def logged_call(connection: Connection, *, id: str = "", sid: str = "") -> LoggedCall | None:
+    """Return the incoming call with this ``id`` or ``sid``."""
+    wanted = _incoming.c.id == id if id else _incoming.c.sid == sid
+    row = connection.execute(_LOGGED_CALL.where(wanted)).first()
+    if row is None:
+        return None
+    return LoggedCall(
+        row.id,
+        row.sid,
+        row.from_,
+        row.dial_status,
+        row.account_sid,
+        tokens.decrypted(row.token, row.next_token),
+        row.options,
+    )

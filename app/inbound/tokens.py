@@ -1,0 +1,34 @@
+"""The auth tokens with which Twilio signs, decrypted once per process."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from sqlalchemy import Connection, LargeBinary, bindparam, select, type_coerce
+
+from app.extensions import current_settings
+from app.models.base import cipher
+from app.models.credential import Credential
+
+_OF_ACCOUNT = select(
+    type_coerce(Credential.auth_token, LargeBinary),
+    type_coerce(Credential.next_auth_token, LargeBinary),
+).where(Credential.account_sid == bindparam("account_sid"))
+
+
+def of_account(connection: Connection, account_sid: str) -> tuple[str, ...]:
+    """Return every auth token that may sign for an account; several credentials may share it."""
+    rows = connection.execute(_OF_ACCOUNT, {"account_sid": account_sid}).all()
+    return tuple(token for row in rows for token in decrypted(*row))
+
+
+def decrypted(*stored: bytes | None) -> tuple[str, ...]:
+    """Return the tokens among what is stored; there is no next one unless one is rotated."""
+    keys = current_settings().encryption_keys
+    return tuple(_token(bytes(one), keys) for one in stored if one)
+
+
+@lru_cache(maxsize=1024)
+def _token(stored: bytes, _keys: tuple[str, ...]) -> str:
+    """Decrypt a token once per process: it is needed by every request of its number."""
+    return cipher().decrypt(stored).decode()
