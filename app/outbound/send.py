@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ class Poster:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._clients: dict[str, tuple[float, TwilioClient]] = {}
+        self._reading = threading.Lock()
 
     def post(self, outgoing: Outgoing) -> Outcome:
         """Hand ``outgoing`` to Twilio and return what came of it; raises nothing.
@@ -127,6 +129,14 @@ class Poster:
             return Uncertain(f"Something failed on our side: {type(error).__name__}.")
 
     def _client(self, credential_id: str) -> TwilioClient:
+        """Return the client of a credential; one thread at a time reads, the others wait for it."""
+        kept = self._clients.get(credential_id)
+        if kept is None or time.monotonic() - kept[0] >= CREDENTIAL_SECONDS:
+            with self._reading:
+                return self._read(credential_id)
+        return kept[1]
+
+    def _read(self, credential_id: str) -> TwilioClient:
         kept = self._clients.get(credential_id)
         if kept is not None and time.monotonic() - kept[0] < CREDENTIAL_SECONDS:
             return kept[1]

@@ -137,6 +137,7 @@ def test_each_member_gets_exactly_one_text_or_a_state_that_says_why(
         "nothing waits or is claimed",
         120,
     )
+    assert twice(fake) == {}
     look_up_at_once(rows)
     check(rows, fake)
     wait_until(lambda: rows.one(Batch).state is BatchState.COMPLETE, "the batch is complete")
@@ -192,15 +193,24 @@ def look_up_at_once(rows: Rows) -> None:
         .where(Message.state == MessageState.UNKNOWN)
         .values(check_at=utcnow(), checks=3)
     )
-    unknown = select(func.count()).where(Message.state == MessageState.UNKNOWN)
-    wait_until(lambda: rows.one(unknown) == 0, "everything unknown is settled", 60)
+    unknown = select(Message).where(Message.state == MessageState.UNKNOWN)
+    try:
+        wait_until(lambda: not rows.all(unknown), "everything unknown is settled", 60)
+    except AssertionError as error:
+        left = [(m.to, m.checks, m.check_at, m.error_message) for m in rows.all(unknown)]
+        raise AssertionError(f"still unknown: {left}") from error
+
+
+def twice(fake: FakeTwilio) -> dict[str, int]:
+    """Return the phones that got more than one text."""
+    counts = Counter(made.to for made in fake.accepted)
+    return {to: count for to, count in counts.items() if count > 1}
 
 
 def check(rows: Rows, fake: FakeTwilio) -> None:
     messages = rows.all(Message)
     assert len(messages) == MEMBERS
-    twice = {to: count for to, count in Counter(m.to for m in fake.accepted).items() if count > 1}
-    assert twice == {}
+    assert twice(fake) == {}
     taken = {made.to: made.sid for made in fake.accepted}
     for message in messages:
         if message.state is MessageState.ACCEPTED:
