@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
-from app.domain import contacts
+from app.domain import contacts, receivers
 from app.extensions import unit_of_work
 from app.models.audience import Member, Population
 from app.models.base import new_id
@@ -192,6 +193,21 @@ class TestEmail:
         assert {delivery.type for delivery in deliveries} == {EventType.SMS_RECEIVED}
         assert {delivery.context["client"] for delivery in deliveries} == {"registrar"}
         assert rows.one(Incoming).outcome is Outcome.FORWARDED
+
+    def test_new_addresses_are_written_in_one_order_so_that_two_texts_never_deadlock(
+        self, registrar: Department, twilio: Twilio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+        real = receivers.email
+
+        def email(session: Session, client_id: str | None, address: str) -> Endpoint:
+            asked.append(address)
+            return real(session, client_id, address)
+
+        monkeypatch.setattr(receivers, "email", email)
+        to_email(registrar, "two@example.edu", "Three@example.edu", "one@example.edu")
+        twilio.sms()
+        assert asked == ["one@example.edu", "Three@example.edu", "two@example.edu"]
 
     def test_a_repeat_makes_no_second_mail(
         self, registrar: Department, rows: Rows, twilio: Twilio
