@@ -134,7 +134,10 @@ def _choose(
     answer = HANDLERS[route.handler](context)
     if asked:
         own = _keyword_answer(session, arrival, number, past, asked)
-        answer = replace(answer, twiml=own.twiml, reply=own.reply)
+        answer = replace(
+            answer, twiml=own.twiml, reply=own.reply,
+            error=answer.error or own.error, flagged=answer.flagged or own.flagged,
+        )  # fmt: skip
     return answer
 
 

@@ -7,16 +7,17 @@ from xml.etree import ElementTree
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from time_machine import TimeMachineFixture
 
 from app.domain import suppression
 from app.extensions import db, unit_of_work
 from app.inbound import keywords, lookup, texts
 from app.inbound.parsing import Arrival
+from app.models.endpoint import Endpoint, EndpointKind
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Message
-from app.models.route import Channel, Handler
+from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender, SenderType
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import TemplateKind
@@ -311,6 +312,23 @@ class TestShortCodes:
         code.template("Bye, {{ From }}.", "stop", TemplateKind.REPLY)
         assert reply_of(twilio.sms(To=self.CODE, Body="Quit")) == f"Bye, {PHONE}."
         assert rows.one(Message).template_version_id is not None
+
+    def test_words_that_fail_are_shown_to_staff_beside_a_forward(
+        self, code: Department, rows: Rows, twilio: Twilio
+    ) -> None:
+        code.template("Bye, {{ nickname }}.", "stop", TemplateKind.REPLY)
+        endpoint = Endpoint(
+            client_id=code.client.id, kind=EndpointKind.WEBHOOK, name="sis",
+            url="https://sis.example.edu/hooks",
+        )  # fmt: skip
+        rows.add(endpoint)
+        rows.change(
+            update(Route).values(handler=Handler.FORWARD_TO_WEBHOOK, endpoint_id=endpoint.id)
+        )
+        assert reply_of(twilio.sms(To=self.CODE, Body="STOP")) is None
+        text = rows.one(Incoming)
+        assert (text.outcome, text.flagged) == (Outcome.FORWARDED, True)
+        assert "nickname" in (text.error or "")
 
     def test_unless_twilio_has_answered(self, code: Department, twilio: Twilio) -> None:
         """With Advanced Opt-Out Twilio acts for short codes too, and says so."""
