@@ -248,18 +248,18 @@ BOMBS = {
 @pytest.mark.parametrize("source", BOMBS.values(), ids=BOMBS.keys())
 def test_nothing_grows_or_takes_long(source: str) -> None:
     attributes = {"ten": list(range(10)), "hundred": list(range(100)), "long": "x" * 30_000}
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(TemplateProblem):
         render(source, attributes)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_the_most_a_template_can_do_is_quick() -> None:
     source = "{% for a in rows %}" + "{% set l = long|replace('x', 'y') %}" * 100 + "{% endfor %}"
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(TemplateProblem, match="more than 1 second"):
         render(source, {"rows": list(range(1000)), "long": "x" * 60_000})
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_attributes_cannot_raise_the_budget() -> None:

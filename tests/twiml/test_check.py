@@ -161,10 +161,10 @@ OUTSIDE = (
 
 @pytest.mark.parametrize("xml", [LAUGHS, OUTSIDE], ids=["billion laughs", "external entity"])
 def test_entities_are_refused_at_once(xml: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     (problem,) = check_document(xml)
     assert "DOCTYPE" in problem.message
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @given(st.text() | st.text(alphabet="<>/=\"' RespnSayGther&;!-[]\n"))
