@@ -73,8 +73,20 @@ def _presented() -> tuple[str | None, str | None]:
         return None, key.strip()
     basic = request.authorization
     if basic is not None and basic.type == "basic":
+        _refuse_other_sites()
         return basic.username or "", basic.password
     return None, None
+
+
+def _refuse_other_sites() -> None:
+    """Refuse what a page of another site makes a browser send with a log-in that it remembers.
+
+    Bodies are JSON whatever their Content-Type, so the browser would not ask first. Client systems
+    send no such header; browsers always do.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if site not in ("none", "same-origin"):
+        raise Refusal(403, "A page of another site cannot use this log-in.")
 
 
 def _look_up(key: str) -> tuple[ApiKey, Client] | None:

@@ -214,7 +214,7 @@ def _responses(one: Operation, schemas: _Schemas) -> dict[str, Any]:
 
 
 def _problems(one: Operation) -> set[int]:
-    found = {401, 403, 429, *one.problems}
+    found = {401, 403, 429, 503, *one.problems}
     if _PART.search(one.path):
         found.add(404)
     if one.body is not None:

@@ -13,14 +13,18 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, get_type_hints
 
+import structlog
 from flask import Blueprint, Response
 from pydantic import BaseModel, TypeAdapter
+from sqlalchemy.exc import OperationalError
 
 from app.api import problem
 from app.api.auth import authenticate
 from app.api.reading import read_body, read_query, storable
 from app.domain import mistakes
 from app.models.credential import Scope
+
+log = structlog.get_logger(__name__)
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -132,5 +136,12 @@ def _mistakes(refused: mistakes.Refused) -> Response:
     return problem.answer(problem.invalid_all(errors))
 
 
+def _database_away(error: OperationalError) -> Response:
+    log.warning("the database is away", error=str(error.orig))
+    detail = "The database cannot be reached just now. Try again in 5 seconds."
+    return problem.answer(problem.Refusal(503, detail, headers={"Retry-After": "5"}))
+
+
 blueprint.register_error_handler(problem.Refusal, problem.answer)
+blueprint.register_error_handler(OperationalError, _database_away)
 blueprint.register_error_handler(mistakes.Refused, _mistakes)

@@ -6,6 +6,8 @@ by Twilio's callback to ``/inbound/voice/verification/<id>`` (Twilio, OutgoingCa
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -20,6 +22,7 @@ from app.models.sender import DEFAULT_RATES, Sender, SenderKind, SenderType
 from app.twilio import failures
 
 ALREADY_VERIFIED = 21450
+LONGEST_WAIT = timedelta(minutes=15)
 OPEN = (VerificationState.STARTING, VerificationState.PENDING)
 
 
@@ -89,9 +92,11 @@ def settle(session: Session, verification_id: str, success: bool, sid: str | Non
     :param sid: Twilio's id of the caller ID (``PN…``).
     """
     state = VerificationState.SUCCESS if success else VerificationState.FAILED
+    # Twilio's late word that the code was right counts, even after we had given it up.
+    before = (*OPEN, VerificationState.FAILED) if success else OPEN
     ended = session.scalar(
         update(Verification)
-        .where(Verification.id == verification_id, Verification.state.in_(OPEN))
+        .where(Verification.id == verification_id, Verification.state.in_(before))
         .values(state=state, code=None, ended_at=utcnow())
         .returning(Verification)
         .execution_options(synchronize_session=False, populate_existing=True)
@@ -101,6 +106,19 @@ def settle(session: Session, verification_id: str, success: bool, sid: str | Non
     if success:
         _take_in(session, ended, sid)
     return True
+
+
+def expire() -> int:
+    """End the verifications of which nothing was heard for long; return how many."""
+    with unit_of_work() as session:
+        ended = session.scalars(
+            update(Verification)
+            .where(Verification.state.in_(OPEN), Verification.created_at < utcnow() - LONGEST_WAIT)
+            .values(state=VerificationState.FAILED, code=None, ended_at=utcnow())
+            .returning(Verification.id)
+            .execution_options(synchronize_session=False)
+        ).all()
+    return len(ended)
 
 
 def _end(verification_id: str, sid: str | None, state: VerificationState) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 
 from app.models.credential import ApiKey, Scope
 from tests.support.departments import Caller, Department, api_key
@@ -114,3 +115,28 @@ def test_guessing_keys_is_slowed_down_and_harms_nobody_else(
     }
     assert statuses == {401, 429}
     assert api.get("client").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("site", "status"),
+    [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), (None, 200)],
+)
+def test_a_page_of_another_site_cannot_use_a_remembered_log_in(
+    client: FlaskClient, registrar: Department, site: str | None, status: int
+) -> None:
+    caller = Caller.by_basic(client, registrar)
+    more = {"Sec_Fetch_Site": site} if site else {}
+    assert caller.get("client", **more).status_code == status
+
+
+def test_without_a_database_it_is_503_for_a_while(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("the server closed the connection"))
+
+    monkeypatch.setattr("app.api.auth._look_up", away)
+    answer = api.get("client")
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
+    assert answer.content_type == "application/problem+json"

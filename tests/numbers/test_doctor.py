@@ -16,6 +16,7 @@ from app.models.client import Client
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind, EndpointState
 from app.models.house import Bookmark
+from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender
 from embedded.process import free_port
 from tests.support.rows import Rows
@@ -99,3 +100,22 @@ def test_the_clock_tells_support_once_a_day_what_differs(
     (mail,) = rows.all(Delivery)
     assert "flask numbers repair" in mail.body
     assert "sms_url is not set" in mail.body
+
+
+def test_a_changed_route_is_looked_at_soon(
+    app: Flask, flask_command: FlaskCliRunner, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask_command.invoke(args=["numbers", "import", "registrar", "+13195550100"])
+    with app.app_context():
+        audits.tick()
+        audits.tick()
+    assert rows.all(Delivery) == []
+    rows.add(
+        Route(
+            client_id=registrar.id, sender_id=rows.one(Sender).id, channel=Channel.SMS,
+            handler=Handler.HANDLE_YOURSELF, url="https://own.example.edu/", updated_by="test",
+        )
+    )  # fmt: skip
+    with app.app_context():
+        audits.tick()
+    assert "https://own.example.edu/" in rows.one(Delivery).body

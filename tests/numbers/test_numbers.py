@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
 from click.testing import Result
+from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
+from app.domain import verifications
+from app.extensions import unit_of_work
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.delivery import Delivery
@@ -271,3 +275,22 @@ def test_a_forged_outcome_is_refused(
     unknown = f"{VOICE.format(port=port)}/verification/{'0' * 26}"
     assert requests.post(unknown, form, headers=bad, timeout=5).status_code == 204
     assert eventually(lambda: rows.one(Verification).state is VerificationState.STARTING)
+
+
+def test_a_verification_of_which_nothing_is_heard_has_failed_until_twilio_says_otherwise(
+    app: Flask, registrar: Client, rows: Rows
+) -> None:
+    rows.add(
+        Verification(
+            client_id=registrar.id, phone="+13193350123", started_by="test", code="123456",
+            credential_id=rows.one(Credential).id, state=VerificationState.PENDING,
+            created_at=datetime.now(UTC) - timedelta(minutes=16),
+        )
+    )  # fmt: skip
+    with app.app_context():
+        assert (verifications.expire(), verifications.expire()) == (1, 0)
+    given_up = rows.one(Verification)
+    assert (given_up.state, given_up.code) == (VerificationState.FAILED, None)
+    with app.app_context(), unit_of_work() as session:
+        assert verifications.settle(session, given_up.id, True, "PN" + "0" * 32)
+    assert rows.one(Sender).kind is SenderKind.VERIFIED
