@@ -164,17 +164,17 @@ def _cancel_rest(session: Session, batch_id: str) -> bool:
             reason="canceled",
             error_message="The batch was canceled before this message went out.",
         )
-    if len(waiting) < CANCELED_TOGETHER and not _claimed(session, batch_id):
+    if len(waiting) < CANCELED_TOGETHER and not _is_left(session, batch_id):
         session.execute(update(Batch).where(Batch.id == batch_id).values(ended_at=utcnow()))
     return bool(waiting)
 
 
-def _claimed(session: Session, batch_id: str) -> bool:
-    """Tell whether some are on their way: one that comes back has to be canceled as well."""
+def _is_left(session: Session, batch_id: str) -> bool:
+    """Tell whether any waits or is on its way: one that comes back has to be canceled as well."""
     return (
         session.scalar(
             select(Message.id)
-            .where(Message.batch_id == batch_id, text("message.state = 'claimed'"))
+            .where(Message.batch_id == batch_id, text("message.state IN ('waiting', 'claimed')"))
             .limit(1)
         )
         is not None

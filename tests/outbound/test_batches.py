@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, select, update
 
-from app.domain import announcements, communications
+from app.domain import announcements, communications, statuses
 from app.domain.messages import Refusal
 from app.extensions import db, unit_of_work
 from app.models.audience import Member
@@ -385,3 +385,21 @@ def test_a_batch_that_was_canceled_meanwhile_does_not_begin(
         assert batches._begin(session, batch_id) is False
     assert rows.count(BatchMember) == 0
     assert state(rows) is BatchState.CANCELED
+
+
+def test_a_text_that_came_back_while_its_batch_was_emptied_is_canceled_too(
+    app: Flask, rows: Rows, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = communication(rows, house)
+    join(rows, made, *people(1))
+    batch_id = start(app, made)
+    keep_house(app)
+    act(app, batch_id, "cancel")
+    with app.app_context():
+        with monkeypatch.context() as patched:  # as if it had been claimed at that moment
+            patched.setattr(statuses, "end", lambda *_, **__: None)
+            batches.turn()
+        assert rows.one(Batch).ended_at is None
+        batches.turn()
+    assert rows.one(Message).state is MessageState.CANCELED
+    assert rows.one(Batch).ended_at is not None
