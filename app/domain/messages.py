@@ -14,7 +14,7 @@ from app.models.base import new_id, utcnow
 from app.models.client import Client
 from app.models.communication import Communication
 from app.models.credential import Credential
-from app.models.message import Message, MessageState
+from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender, SenderKind
 from app.twilio import segments
@@ -239,6 +239,7 @@ def queue_text(
     if callbacks is not None:
         save_callbacks(session, client.id, callbacks, message=message)
     if suppressed:
+        session.add(MessageReport(message_id=message.id, status="suppressed", source="dispatch"))
         announcements.problem(session, message, "suppressed")
     return message
 

@@ -96,7 +96,7 @@ ROWS: Final[tuple[Row, ...]] = (
      "The message waited at Twilio for too long; it may be sent again."),
     ((30003,), "retry", (1800, 7200), _NONE,
      "The phone is switched off or has no signal; the message may be sent again later."),
-    ((30004,), "suppress", (), _OPTED_OUT,
+    ((30004,), "suppress", (), _NONE,
      "The recipient or the carrier blocks texts from this sender, usually after a STOP."),
     ((30005,), "suppress", (), _NONE,
      "The phone number is unknown to its carrier or no longer in use."),

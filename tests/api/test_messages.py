@@ -126,6 +126,9 @@ def test_a_suppressed_phone_is_a_message_with_that_status(
     answer = api.post("messages", TEXT)
     assert answer.status_code == 201
     assert answer.json["status"] == "suppressed"
+    assert [(one["status"], one["source"]) for one in answer.json["history"]] == [
+        ("suppressed", "dispatch")
+    ]
     assert api.delete(f"{entries}/{PHONE}").status_code == 204
     assert api.post("messages", TEXT).json["status"] == "queued"
 

@@ -222,3 +222,17 @@ def test_reports_that_come_at_once_do_not_wait_for_each_other_in_a_circle(
         list(pool.map(tell, ["queued", "sent", "delivered"]))
     assert {message.status for message in rows.all(Message)} == {"delivered"}
     assert rows.count(MessageReport) == 24
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(21610, "suppressed"), (30004, "undelivered"), (30005, "undelivered")]
+)
+def test_only_21610_makes_a_message_suppressed(
+    code: int, status: str, app: Flask, rows: Rows, house: House
+) -> None:
+    """Twilio's own word stays otherwise, also where its carrier blocks the phone (30004)."""
+    message = text(house, state=MessageState.ACCEPTED, sid=SID, status="sent")
+    rows.add(message)
+    report(app, message, callback("undelivered", error_code=code))
+    stored = rows.one(Message)
+    assert (stored.public_status, stored.error_code) == (status, code)

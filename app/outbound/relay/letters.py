@@ -90,7 +90,7 @@ def _text(data: dict[str, Any], letter: Letter, base_url: str, attached: Collect
     name = (data.get("member") or {}).get("toName")
     client = letter.context.get("client", "")
     parts = [
-        f"From: {name + ', ' if name else ''}{data['from']}\n"
+        f"From: {one_line(str(name)) + ', ' if name else ''}{data['from']}\n"
         f"To:   {data['to']}{f' ({client})' if client else ''}\n"
         f"At:   {_local(data['receivedAt'], letter.context.get('timeZone'))}",
         _indented(data["body"]) if data["body"] else "(no words)",

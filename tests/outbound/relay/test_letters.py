@@ -162,3 +162,9 @@ def test_attachments_have_a_safe_type_and_name(
     content_type: str, attachment: tuple[str, str, str]
 ) -> None:
     assert letters.attachment(content_type, 1) == attachment
+
+
+def test_a_name_cannot_pretend_to_be_another_line_of_the_mail() -> None:
+    member = {"toName": "Ada\nTo:   +13195550199"}
+    _, text = letters.write(letter({**DATA, "member": member}), BASE)
+    assert text.startswith("From: Ada To: +13195550199, +13195550150\nTo:   +13195550100 ")
