@@ -129,5 +129,5 @@ def test_nor_do_redirects_and_silence(twilio: Server) -> None:
     with pytest.raises(MediaUnavailable) as failed:
         fetch(f"{twilio.url}/a", twilio, deadline_seconds=0.5)
     assert not failed.value.gone
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 3
     assert len(twilio.asked) == 2
