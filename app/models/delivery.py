@@ -93,7 +93,6 @@ class Delivery(Identified, Created, Ordered, Base):
     __tablename__ = "delivery"
     __table_args__ = (
         Index(None, "endpoint_id", "state", "next_attempt_at"),
-        Index(None, "state", "next_attempt_at"),
         Index(
             "ix_delivery_lease_until",
             "lease_until",
