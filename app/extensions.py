@@ -101,7 +101,9 @@ def reading() -> Iterator[Connection]:
     committed.
     """
     with db.engine.connect() as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        sqlite = connection.dialect.name == "sqlite"  # commits by itself unless told to begin
+        options = {_NO_BEGIN: True} if sqlite else {"isolation_level": "AUTOCOMMIT"}
+        yield connection.execution_options(**options)
 
 
 @contextmanager
@@ -135,6 +137,7 @@ def unit_of_work() -> Iterator[Session]:
 
 _OWNED = "unit_of_work"
 _IMMEDIATE = "dispatch_begin_immediate"
+_NO_BEGIN = "dispatch_no_begin"
 
 
 def _refuse_stray_writes(session: Session, _context: object, _instances: object) -> None:
@@ -181,7 +184,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     def on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
-        if options.get("isolation_level") != "AUTOCOMMIT":
+        if not options.get(_NO_BEGIN):
             connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_IMMEDIATE) else "BEGIN")
 
     event.listen(engine, "connect", on_connect)
