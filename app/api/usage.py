@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.api.auth import Caller
 from app.api.operation import operation
@@ -40,14 +41,24 @@ class UsageObject(Shape):
     thresholds: Thresholds
 
 
+_MONTH = re.compile(r"^20[0-9]{2}-(0[1-9]|1[0-2])$")
+
+
+def _month(written: str | None) -> str | None:
+    if written is not None and not _MONTH.fullmatch(written):
+        raise ValueError(f"“{written[:20]}” is no month; write it like 2026-11.")
+    return written
+
+
 class UsageQuery(Shape):
     """Which month."""
 
     month: Annotated[
         str | None,
+        AfterValidator(_month),
         Field(
-            pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$",
             description="A UTC month such as `2026-11`; the current one if not given.",
+            json_schema_extra={"pattern": _MONTH.pattern},
         ),
     ] = None
 

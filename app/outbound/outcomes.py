@@ -22,6 +22,8 @@ FIRST_LOOK = timedelta(seconds=30)
 """How long after an uncertain POST Twilio's log is asked for the first time."""
 _PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds before the next try of a message that Twilio did not get."""
+_LONGEST_HOLD = 60
+"""Seconds for which a lane stands still at most because Twilio asked us to wait."""
 _CLAIMED_OR_LOST = (MessageState.CLAIMED, MessageState.UNKNOWN)
 _QUEUE_FULL = 21611
 
@@ -50,7 +52,8 @@ def _settle_failure(
             _PAUSES[min(outgoing.tries, len(_PAUSES)) - 1], min(outcome.retry_after or 0, 3600)
         )
         _wait_again(session, outgoing, now + timedelta(seconds=pause))
-        hold(session, outgoing.lane_key, now + timedelta(seconds=min(pause, 5)))
+        asked = min(outcome.retry_after or 0, _LONGEST_HOLD)
+        hold(session, outgoing.lane_key, now + timedelta(seconds=max(min(pause, 5), asked)))
     elif isinstance(outcome, Refused):
         _refused(session, outgoing, outcome, now)
     else:

@@ -137,7 +137,9 @@ def test_more_rows_than_fit_in_one_step_are_all_counted(
 
 @pytest.mark.parametrize("month", ["2026-13", "2026", "november", "1999-01", "2026-11-01"])
 def test_a_month_that_is_none_is_422(api: Caller, month: str) -> None:
-    assert api.get(f"usage?month={month}").status_code == 422
+    answer = api.get(f"usage?month={month}")
+    assert answer.status_code == 422
+    assert answer.json["detail"] == f"“{month}” is no month; write it like 2026-11."
 
 
 def test_owner_and_support_are_told_once_at_80_and_once_at_100_percent(

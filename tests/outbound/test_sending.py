@@ -18,12 +18,14 @@ from app.models.client import Client
 from app.models.delivery import Delivery
 from app.models.last_contact import LastContact
 from app.models.message import Lane, Message, MessageReport, MessageState
+from app.models.route import Channel
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.outbound import lanes, outcomes
 from app.outbound.claims import Outgoing
 from app.outbound.posting import Posting
 from app.outbound.send import Outcome
+from app.twilio.client import NotSent
 from tests.support import fake_twilio
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.fake_twilio import FakeTwilio
@@ -177,6 +179,25 @@ def test_nobody_listening_means_not_sent(app: Flask, rows: Rows, queue: Queue) -
     held = rows.one(Lane).held_until
     assert held is not None
     assert held > datetime.now(UTC)
+
+
+@pytest.mark.parametrize(("asked", "held"), [(None, 1), (30, 30), (3600, 60)])
+def test_a_lane_waits_as_long_as_twilio_asks_within_reason(
+    asked: float | None, held: int, app: Flask, rows: Rows, house: House
+) -> None:
+    waiting = text(house, state=MessageState.CLAIMED, claim_token="T")
+    rows.add(Lane(key="sms:x", rate=1), waiting)
+    refused = Outgoing(
+        id=waiting.id, destination=Channel.SMS, lane_key="sms:x", slot_us=0, cost_us=1,
+        to=PHONE, from_=house.sender.address, body="Hello", media=(), options={},
+        credential_id=house.credential.id, claim_token="T", tries=1,
+    )  # fmt: skip
+    before = datetime.now(UTC)
+    with app.app_context(), unit_of_work() as session:
+        outcomes.settle(session, [(refused, NotSent("Too many.", asked))])
+    until = rows.one(Lane).held_until
+    assert until is not None
+    assert held <= (until - before).total_seconds() < held + 5
 
 
 def replace_twilio(app: Flask, url: str) -> object:
