@@ -6,8 +6,13 @@ membership has been checked. See :mod:`app.staff.access`.
 """
 
 from app.staff import (  # noqa: F401 - their routes join the blueprints
+    api_keys,
     batches,
     communications,
+    credentials,
+    deliveries,
+    endpoints,
+    history,
     home,
     inbox,
     invitations,
@@ -16,8 +21,10 @@ from app.staff import (  # noqa: F401 - their routes join the blueprints
     people,
     populations,
     recordings,
+    settings,
     sign_in,
     suppressions,
+    usage,
     wordings,
 )
 from app.staff.access import blueprint, client_blueprint, init_app

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from flask import current_app, g, request
 
+from app.models.user import Role
+
 
 @dataclass(frozen=True)
 class Section:
@@ -14,6 +16,7 @@ class Section:
     label: str
     endpoint: str | None = None
     module: str = ""
+    owners_only: bool = False
 
     @property
     def current(self) -> bool:
@@ -37,6 +40,8 @@ SECTIONS = (
     Section("Systems"),
     Section("Endpoints", "client.endpoints", "client.endpoint"),
     Section("Deliveries", "client.deliveries", "client.deliver"),
+    Section("API keys", "client.api_keys", "client.api_key"),
+    Section("Credentials", "client.credentials", "client.credential", owners_only=True),
     Section("Office"),
     Section("Usage", "client.usage", "client.usage"),
     Section("People", "client.people", "client.people"),
@@ -46,9 +51,14 @@ SECTIONS = (
 
 
 def sections() -> list[Section]:
-    """Return the sections that exist; a heading without any is left out."""
+    """Return the sections that exist and are for this person; a heading without any is left out."""
     known = current_app.view_functions
-    found = [s for s in SECTIONS if s.endpoint is None or s.endpoint in known]
+    is_owner = g.get("role") is Role.OWNER
+    found = [
+        one
+        for one in SECTIONS
+        if one.endpoint is None or (one.endpoint in known and (is_owner or not one.owners_only))
+    ]
     return [
         section
         for section, following in zip(found, [*found[1:], Section("")], strict=True)

@@ -1,0 +1,324 @@
+"""Endpoints: whom your systems' addresses are, how well it goes, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from flask import g, redirect, render_template, request, url_for
+from flask_login import current_user
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from app.domain import deletion, deliveries, endpoint_edit, endpoints
+from app.domain.deliveries import Range
+from app.domain.mistakes import Refused
+from app.domain.wake import wake
+from app.extensions import db, unit_of_work
+from app.models.base import utcnow
+from app.models.delivery import Delivery, DeliveryState
+from app.models.endpoint import DisabledReason, Endpoint, EndpointKind, EndpointState
+from app.staff import own
+from app.staff.access import client_blueprint, require_owner, say
+
+RECENT = timedelta(days=7)
+WAITING = (DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.HELD)
+KINDS = {
+    EndpointKind.WEBHOOK: "Your systems, signed",
+    EndpointKind.PLAIN: "Plain web addresses",
+    EndpointKind.EMAIL: "E-mail addresses",
+}
+REASONS = {
+    DisabledReason.GONE: "It answered that it is gone for good (410).",
+    DisabledReason.FAILING: "It has failed for days.",
+    DisabledReason.STAFF: "Somebody disabled it.",
+}
+
+
+@dataclass
+class Health:
+    """How well an endpoint has done in the last days, and what waits for it."""
+
+    delivered: int = 0
+    failed: int = 0
+    waiting: int = 0
+    held: int = 0
+    oldest: datetime | None = None
+    next_attempt: datetime | None = None
+
+    @property
+    def success(self) -> str | None:
+        """The share of what ended that was taken, in whole percent, never rounded up to 100."""
+        ended = self.delivered + self.failed
+        return f"{100 * self.delivered // ended} %" if ended else None
+
+
+@client_blueprint.get("/endpoints", endpoint="endpoints")
+def list_of_endpoints() -> str:
+    """List the endpoints with their health."""
+    return _list([])
+
+
+@client_blueprint.post("/endpoints")
+def endpoint_new() -> str | tuple[str, int]:
+    """Set up an endpoint and show its secret, this once."""
+    name, url = request.form.get("name", "").strip(), request.form.get("url", "").strip()
+    try:
+        with unit_of_work() as session:
+            made, secret = endpoint_edit.create(session, g.client.id, name, url, current_user.email)
+    except Refused as refused:
+        return _list(own.sentences(refused)), 422
+    return _secret_page(made, secret, "is set up")
+
+
+@client_blueprint.get("/endpoints/<endpoint_id>")
+def endpoint(endpoint_id: str) -> str:
+    """Show one endpoint."""
+    return _page(_find(endpoint_id), [])
+
+
+@client_blueprint.post("/endpoints/<endpoint_id>/url")
+def endpoint_url(endpoint_id: str) -> Response | tuple[str, int]:
+    """Change where a webhook is told."""
+    found = _find(endpoint_id)
+    try:
+        with unit_of_work() as session:
+            fresh = session.get_one(Endpoint, found.id)
+            if fresh.kind is not EndpointKind.WEBHOOK:
+                raise Refused.because("This address is changed where it is used.", "url")
+            typed = request.form.get("url", "").strip()
+            changed = endpoint_edit.move(session, fresh, typed, current_user.email)
+    except Refused as refused:
+        return _page(found, own.sentences(refused)), 422
+    say("Saved. Ping it to see whether it answers." if changed else "Nothing has changed.")
+    return _back(found)
+
+
+@client_blueprint.post("/endpoints/<endpoint_id>/ping")
+def endpoint_ping(endpoint_id: str) -> Response:
+    """Send a test and show how it goes."""
+    found = _find(endpoint_id)
+    with unit_of_work() as session:
+        fresh = session.get_one(Endpoint, found.id)
+        delivery = endpoints.ping(session, fresh, current_user.email)
+    wake("relay")
+    return redirect(url_for("client.delivery", delivery_id=delivery.id))
+
+
+@client_blueprint.post("/endpoints/<endpoint_id>/secret")
+def endpoint_secret(endpoint_id: str) -> str | Response:
+    """Give a webhook a new secret and show it, this once."""
+    require_owner()
+    found = _find(endpoint_id)
+    try:
+        with unit_of_work() as session:
+            fresh = session.get_one(Endpoint, found.id)
+            secret = endpoints.rotate_secret(session, fresh, current_user.email)
+    except Refused as refused:
+        say(str(refused), "bad")
+        return _back(found)
+    return _secret_page(found, secret, "has a new secret. The old one signs too for 24 hours")
+
+
+@client_blueprint.post("/endpoints/<endpoint_id>/<action>")
+def endpoint_act(endpoint_id: str, action: str) -> Response:
+    """Pause, resume, enable or disable an endpoint."""
+    found = _find(endpoint_id)
+    act = ACTIONS.get(action)
+    try:
+        if act is None:
+            raise Refused.because("There is no such thing to do with an endpoint.")
+        with unit_of_work() as session:
+            said = act(session, session.get_one(Endpoint, found.id), current_user.email)
+    except Refused as refused:
+        say(str(refused), "bad")
+        return _back(found)
+    wake("relay")
+    say(said)
+    return _back(found)
+
+
+def _pause(session: Session, found: Endpoint, actor: str) -> str:
+    endpoints.pause(session, found, actor)
+    return "Paused. What comes meanwhile waits."
+
+
+def _resume(session: Session, found: Endpoint, actor: str) -> str:
+    endpoints.resume(session, found, actor)
+    return "It goes on; what waited goes out now."
+
+
+def _disable(session: Session, found: Endpoint, actor: str) -> str:
+    endpoints.disable(session, found, actor)
+    return "Disabled. Everything for it is held until somebody enables it."
+
+
+def _enable(session: Session, found: Endpoint, actor: str) -> str:
+    send = request.form.get("held") != "drop"
+    count = endpoints.enable(session, found, actor, send_held=send)
+    if not count:
+        return "Enabled."
+    return f"Enabled. {count:,} held {'go out now' if send else 'were canceled'}."
+
+
+ACTIONS: dict[str, Callable[[Session, Endpoint, str], str]] = {
+    "pause": _pause,
+    "resume": _resume,
+    "disable": _disable,
+    "enable": _enable,
+}
+
+
+@client_blueprint.route("/endpoints/<endpoint_id>/replay", methods=["GET", "POST"])
+def endpoint_replay(endpoint_id: str) -> str | Response | tuple[str, int]:
+    """Send a range of deliveries again, after having said how many that are."""
+    found = _find(endpoint_id)
+    if request.method == "GET":
+        return _replay_page(found, None, [])
+    try:
+        wanted = Range(_time("since"), _time("until"), "everything" not in request.form)
+        if request.form.get("do") != "send":
+            count = deliveries.count_replay(db.session(), found, wanted)
+            return _replay_page(found, count, [])
+        with unit_of_work() as session:
+            fresh = session.get_one(Endpoint, found.id)
+            count = deliveries.replay(session, fresh, wanted, current_user.email)
+    except Refused as refused:
+        return _replay_page(found, None, own.sentences(refused)), 422
+    wake("relay")
+    say(f"{count:,} deliveries go out again.")
+    return _back(found)
+
+
+def _time(name: str) -> datetime:
+    """Read a time that was typed in the client's zone.
+
+    :raises Refused: when it is none.
+    """
+    try:
+        typed = datetime.fromisoformat(request.form.get(name, ""))
+    except ValueError:
+        raise Refused.because("Choose both days and times.", name) from None
+    return typed.replace(tzinfo=ZoneInfo(g.client.time_zone))
+
+
+def _replay_page(found: Endpoint, count: int | None, wrong: list[str]) -> str:
+    zone = ZoneInfo(g.client.time_zone)
+    now = utcnow().astimezone(zone)
+    return render_template(
+        "staff/endpoint_replay.html",
+        found=found,
+        called=endpoints.called(found),
+        count=count,
+        wrong=wrong,
+        since=request.form.get("since") or f"{now - timedelta(days=1):%Y-%m-%dT%H:%M}",
+        until=request.form.get("until") or f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M}",
+        everything="everything" in request.form,
+    )
+
+
+@client_blueprint.post("/endpoints/<endpoint_id>/delete")
+def endpoint_delete(endpoint_id: str) -> Response:
+    """Delete an endpoint that nothing uses."""
+    found = _find(endpoint_id)
+    try:
+        with unit_of_work() as session:
+            endpoint_edit.remove(session, session.get_one(Endpoint, found.id), current_user.email)
+    except Refused as refused:
+        say(str(refused), "bad")
+        return _back(found)
+    say(f"“{endpoints.called(found)}” is deleted.")
+    return redirect(url_for("client.endpoints"))
+
+
+def _find(endpoint_id: str) -> Endpoint:
+    return own.find(Endpoint, endpoint_id, "endpoint")
+
+
+def _back(found: Endpoint) -> Response:
+    return redirect(url_for("client.endpoint", endpoint_id=found.id))
+
+
+def _secret_page(found: Endpoint, secret: str, what: str) -> str:
+    return render_template(
+        "staff/secret.html",
+        title=found.name,
+        said=f"“{found.name}” {what}.",
+        label="Signing secret",
+        secret=secret,
+        hint="Your system checks with it that what it gets is from Dispatch (Standard Webhooks).",
+        back=url_for("client.endpoint", endpoint_id=found.id),
+    )
+
+
+def _list(wrong: list[str]) -> str:
+    session = db.session()
+    found = session.scalars(
+        select(Endpoint).where(Endpoint.client_id == g.client.id).order_by(Endpoint.url)
+    ).all()
+    groups = [(KINDS[kind], [one for one in found if one.kind is kind]) for kind in KINDS]
+    return render_template(
+        "staff/endpoints.html",
+        groups=groups,
+        health=health(session),
+        called=endpoints.called,
+        wrong=wrong,
+        typed=request.form,
+    )
+
+
+def _page(found: Endpoint, wrong: list[str]) -> str:
+    session = db.session()
+    return render_template(
+        "staff/endpoint.html",
+        found=found,
+        called=endpoints.called(found),
+        kind=KINDS[found.kind],
+        health=health(session).get(found.id, Health()),
+        held=endpoints.held_count(session, found),
+        reason=REASONS[found.disabled_reason] if found.disabled_reason else None,
+        states=EndpointState,
+        uses=deletion.in_use(session, found),
+        wrong=wrong,
+        url=request.form.get("url", found.url),
+    )
+
+
+def health(session: Session) -> dict[str, Health]:
+    """Return how the client's endpoints do, by id; two queries however many there are."""
+    found: dict[str, Health] = {}
+    ended = session.execute(
+        select(Delivery.endpoint_id, Delivery.state, func.count())
+        .where(
+            Delivery.client_id == g.client.id,
+            Delivery.created_at >= utcnow() - RECENT,
+            Delivery.state.in_((DeliveryState.DELIVERED, DeliveryState.EXHAUSTED)),
+        )
+        .group_by(Delivery.endpoint_id, Delivery.state)
+    )
+    for endpoint_id, state, count in ended:
+        one = found.setdefault(endpoint_id, Health())
+        if state is DeliveryState.DELIVERED:
+            one.delivered = count
+        else:
+            one.failed = count
+    waiting = session.execute(
+        select(
+            Delivery.endpoint_id, Delivery.state, func.count(),
+            func.min(Delivery.created_at), func.min(Delivery.next_attempt_at),
+        )
+        .where(Delivery.client_id == g.client.id, Delivery.state.in_(WAITING))
+        .group_by(Delivery.endpoint_id, Delivery.state)
+    )  # fmt: skip
+    for endpoint_id, state, count, oldest, next_attempt in waiting:
+        one = found.setdefault(endpoint_id, Health())
+        if state is DeliveryState.HELD:
+            one.held = count
+        else:
+            one.waiting += count
+        one.oldest = min(filter(None, (one.oldest, oldest)), default=None)
+        one.next_attempt = min(filter(None, (one.next_attempt, next_attempt)), default=None)
+    return found

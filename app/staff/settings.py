@@ -1,0 +1,152 @@
+"""Settings of a client: what owners choose, and what only support decides."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from flask import g, redirect, render_template, request, url_for
+from flask_login import current_user
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from app.domain import client_settings, enabling
+from app.domain.mistakes import Refused
+from app.domain.wake import wake
+from app.extensions import db, unit_of_work
+from app.models.client import Client
+from app.models.number import TwilioRequest
+from app.staff import callback_fields, own
+from app.staff.access import client_blueprint, require_owner, require_support, say
+
+ZONES = sorted(name for name in available_timezones() if "/" in name or name == "UTC")
+
+
+@client_blueprint.get("/settings")
+def settings() -> str:
+    """Show the settings."""
+    return _page(_stored(), callback_fields.saved(db.session(), g.client.id, None), [])
+
+
+@client_blueprint.post("/settings")
+def settings_save() -> Response | tuple[str, int]:
+    """Save what owners choose."""
+    require_owner()
+    typed = {name: request.form.get(name, "").strip() for name in _stored()}
+    fields = callback_fields.typed()
+    try:
+        with unit_of_work() as session:
+            client = session.get_one(Client, g.client.id)
+            client_settings.save(session, client, _as_written(typed), current_user.email)
+            changed = callback_fields.save_defaults(session, client.id, fields)
+            if changed:
+                own.note(session, "change", "callbacks", {"events": changed})
+    except Refused as refused:
+        return _page(typed, fields, callback_fields.sentences(refused)), 422
+    say("Saved.")
+    return redirect(url_for("client.settings"))
+
+
+@client_blueprint.post("/settings/support")
+def settings_support() -> Response | tuple[str, int]:
+    """Save what only support decides."""
+    require_support()
+    wanted = "twilio_enabled" in request.form
+    lines = request.form.get("allow_list", "").split("\n")
+    data = {
+        "international": "international" in request.form,
+        "trial": "trial" in request.form,
+        "allow_list": [line.strip() for line in lines if line.strip()],
+    }
+    try:
+        with unit_of_work() as session:
+            client = session.get_one(Client, g.client.id)
+            client_settings.save(session, client, data, current_user.email)
+            (enabling.enable if wanted else enabling.disable)(session, client, current_user.email)
+    except Refused as refused:
+        fields = callback_fields.saved(db.session(), g.client.id, None)
+        return _page(_stored(), fields, own.sentences(refused)), 422
+    wake("relay")
+    say("Saved.")
+    return redirect(url_for("client.settings"))
+
+
+@client_blueprint.post("/settings/sending")
+def settings_sending() -> Response:
+    """Stop all sending of this client at once, or let it go on."""
+    require_support()
+    halting = request.form.get("do") == "halt"
+    with unit_of_work() as session:
+        client = session.get_one(Client, g.client.id)
+        (client_settings.halt if halting else client_settings.resume)(
+            session, client, current_user.email
+        )
+    wake("send")
+    said = "Nothing goes out any more." if halting else "Sending goes on."
+    say(said, "warn" if halting else "good")
+    return redirect(url_for("client.settings"))
+
+
+@client_blueprint.post("/settings/twilio")
+def settings_request() -> Response:
+    """Ask support to enable Twilio."""
+    with unit_of_work() as session:
+        client = session.get_one(Client, g.client.id)
+        reason = request.form.get("reason", "").strip()
+        enabling.request_twilio(session, client, current_user.email, reason)
+    wake("relay")
+    say("Support has been asked. You get a mail when Twilio is enabled.")
+    return redirect(url_for("client.settings"))
+
+
+def _stored() -> dict[str, str]:
+    client: Client = g.client
+    return {
+        "owner_email": client.owner_email,
+        "time_zone": client.time_zone,
+        "quiet_from": client.quiet_from or "",
+        "quiet_to": client.quiet_to or "",
+        "retention_days": str(client.retention_days),
+        "alert_segments": str(client.alert_segments or ""),
+        "alert_call_minutes": str(client.alert_call_minutes or ""),
+    }
+
+
+def _as_written(typed: dict[str, str]) -> dict[str, Any]:
+    """Return the form in the shape of the configuration file."""
+    quiet = {"from": typed["quiet_from"], "to": typed["quiet_to"]}
+    return {
+        "owner_email": typed["owner_email"],
+        "time_zone": typed["time_zone"],
+        "retention_days": typed["retention_days"],
+        "quiet_hours": quiet if any(quiet.values()) else None,
+        "usage_alert": {
+            "segments_per_month": typed["alert_segments"] or None,
+            "call_minutes_per_month": typed["alert_call_minutes"] or None,
+        },
+    }
+
+
+def _page(
+    values: dict[str, str], fields: list[callback_fields.CallbackField], wrong: list[str]
+) -> str:
+    session = db.session()
+    return render_template(
+        "staff/settings.html",
+        values=values,
+        zones=ZONES,
+        fields=fields,
+        choices=callback_fields.choices(session, g.client.id),
+        wrong=wrong,
+        asked=_asked(session),
+        is_support=current_user.is_support,
+    )
+
+
+def _asked(session: Session) -> TwilioRequest | None:
+    return session.scalars(
+        select(TwilioRequest)
+        .where(TwilioRequest.client_id == g.client.id, TwilioRequest.granted_at.is_(None))
+        .limit(1)
+    ).one_or_none()

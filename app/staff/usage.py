@@ -1,0 +1,104 @@
+"""Usage: what a client used month by month, against the thresholds it is warned at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from flask import g, render_template
+from sqlalchemy import select
+
+from app.domain import usage as counting
+from app.domain.usage import Month
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.house import Usage
+from app.staff.access import client_blueprint
+
+MONTHS = 12
+WIDTH, HEIGHT, GAP = 600, 160, 10
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One month of a chart: its place and size in the drawing's units, and what it stands for."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Bars with a line at the threshold, if there is one."""
+
+    bars: list[Bar]
+    threshold_y: float | None
+    threshold: int | None
+
+
+@client_blueprint.get("/usage")
+def usage() -> str:
+    """Show this month's figures and the last twelve as a chart and a table."""
+    this_month = counting.month_of(utcnow())
+    now = counting.current(g.client.id, this_month)
+    names = months_until(this_month)
+    stored = {
+        row.month: counting.of_month(db.session(), g.client.id, row.month)
+        for row in db.session.scalars(
+            select(Usage).where(Usage.client_id == g.client.id, Usage.month.in_(names))
+        )
+    }
+    rows = [(name, now if name == this_month else stored.get(name)) for name in names]
+    return render_template(
+        "staff/usage.html",
+        now=now,
+        month=words_of(this_month),
+        rows=[(words_of(name), month) for name, month in reversed(rows) if month],
+        segments=chart(
+            [(words_of(name)[:3], _segments(month)) for name, month in rows],
+            g.client.alert_segments,
+        ),
+        minutes=chart(
+            [(words_of(name)[:3], month.figures.call_minutes if month else 0)
+             for name, month in rows],
+            g.client.alert_call_minutes,
+        ),
+        used=_segments(now),
+        width=WIDTH,
+        height=HEIGHT,
+    )  # fmt: skip
+
+
+def _segments(month: Month | None) -> int:
+    return month.figures.segments_in + month.figures.segments_out if month else 0
+
+
+def months_until(last: str) -> list[str]:
+    """Return the names of twelve months, the last one at the end."""
+    year, month = (int(part) for part in last.split("-"))
+    count = year * 12 + month - 1
+    return [f"{one // 12}-{one % 12 + 1:02}" for one in range(count - MONTHS + 1, count + 1)]
+
+
+def words_of(month: str) -> str:
+    """Return ``2026-11`` as people say it: November 2026."""
+    return f"{date.fromisoformat(f'{month}-01'):%B %Y}"
+
+
+def chart(values: list[tuple[str, int]], threshold: int | None) -> Chart:
+    """Lay bars out so that the highest one, or the threshold, reaches the top."""
+    top = max([value for _, value in values] + [threshold or 0, 1]) * 1.05
+    step = WIDTH / len(values)
+    bars = [
+        Bar(
+            round(place * step + GAP / 2, 1), round(HEIGHT * (1 - value / top), 1),
+            round(step - GAP, 1), round(HEIGHT * value / top, 1), label, value,
+        )
+        for place, (label, value) in enumerate(values)
+    ]  # fmt: skip
+    line = round(HEIGHT * (1 - threshold / top), 1) if threshold else None
+    return Chart(bars, line, threshold)
