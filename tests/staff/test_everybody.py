@@ -77,10 +77,16 @@ def everything_of(app: Flask, client: Client) -> dict[str, list[Any]]:
 
 
 def paths(rule: Rule, names: list[str], keys: list[str]) -> Iterator[str]:
-    """Return the route's paths with each client's name and each of the foreign ids."""
+    """Return the route's paths with each client's name and each of the foreign ids.
+
+    Who is no member is turned away before any id is looked at: there one id is enough.
+    """
     choices = [names if part == "client" else keys for part in sorted(rule.arguments)]
     for values in itertools.islice(itertools.product(*choices), 60):
         filled = dict(zip(sorted(rule.arguments), values, strict=True))
+        ids = {value for part, value in filled.items() if part != "client"}
+        if filled.get("client") == THEIRS and ids - set(keys[:1]):
+            continue
         for part, converter in rule._converters.items():
             if type(converter).__name__ == "IntegerConverter":
                 filled[part] = "1"
@@ -92,6 +98,7 @@ def paths(rule: Rule, names: list[str], keys: list[str]) -> Iterator[str]:
 
 
 @pytest.mark.database("sqlite")
+@pytest.mark.timeout(300)  # some two thousand requests
 @pytest.mark.parametrize("who", SOMEONE, ids=list(SOMEONE))
 def test_nobody_sees_or_changes_another_clients_things(
     app: Flask, zebra: Department, own: Department, add_person: AddPerson, who: str
