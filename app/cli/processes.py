@@ -90,7 +90,7 @@ def tasks() -> tuple[Task, ...]:
         Task("sweep lost claims", 5.0, sweep.lost_claims),
         Task("settle unknown sends", 5.0, partial(keep_house, "app.outbound.settle.run")),
         Task("sweep the relay", 5.0, relay.sweep),
-        Task("count usage", 10.0, partial(keep_house, "app.maintenance.usage.tick")),
+        Task("count usage", 30.0, partial(keep_house, "app.maintenance.usage.tick")),
         Task("recover what was missed", 60.0, partial(keep_house, "app.inbound.recovery.tick")),
         Task("look over the numbers", 300.0, partial(keep_house, "app.maintenance.audits.tick")),
         Task("retention", 30.0, retention.tick),

@@ -29,7 +29,7 @@ from app.models.sender import Sender, SenderKind
 from app.twilio.segments import estimate_cost
 
 BOOKMARK = "usage"
-MARGIN = timedelta(minutes=10)
+MARGIN = timedelta(minutes=2)
 """How far each count looks back before the last one: transactions and clocks may be that late."""
 CHUNK = 500
 KEPT = timedelta(days=95)

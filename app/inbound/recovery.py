@@ -9,7 +9,7 @@ repeats a slice, which does no harm.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +28,7 @@ from app.models.credential import Credential
 from app.models.house import Bookmark
 from app.models.incoming import Incoming
 from app.models.route import Channel, Handler
+from app.models.sender import Sender, SenderKind
 from app.twilio import results
 from app.twilio.client import TwilioClient
 from app.twilio.failures import TwilioFailure
@@ -43,6 +44,7 @@ SHORTEST = timedelta(minutes=1)
 MOST = 5000
 """Texts read in one slice; where there are more, the slice is made shorter."""
 EVERYTHING = 100_000
+A_FEW = 20
 FIRST_LOOK = timedelta(days=1)
 """How far the very first look reaches back."""
 PAUSE = 0.2
@@ -55,6 +57,7 @@ class _Account:
     sid: str
     twilio: TwilioClient
     start: datetime
+    numbers: list[str]
 
 
 def tick() -> None:
@@ -82,6 +85,13 @@ def run(since: datetime | None = None, deadline: float | None = None) -> Counter
 def _accounts(since: datetime | None) -> list[_Account]:
     """Read which accounts there are and where the look at each begins."""
     accounts: dict[str, _Account] = {}
+    numbers = defaultdict(list)
+    for account_sid, address in db.session.execute(
+        select(Credential.account_sid, Sender.address)
+        .join(Sender, Sender.credential_id == Credential.id)
+        .where(Sender.kind == SenderKind.TWILIO)
+    ):
+        numbers[account_sid].append(address)
     marks = {one.name: one.at for one in db.session.scalars(select(Bookmark))}
     for credential in db.session.scalars(select(Credential).order_by(Credential.id)):
         if credential.account_sid in accounts:
@@ -90,7 +100,7 @@ def _accounts(since: datetime | None) -> list[_Account]:
         first = max(credential.created_at, utcnow() - FIRST_LOOK)
         start = since or (mark - OVERLAP if mark else first)
         accounts[credential.account_sid] = _Account(
-            credential.account_sid, client_of(credential), start
+            credential.account_sid, client_of(credential), start, numbers[credential.account_sid]
         )
     db.session.rollback()
     return list(accounts.values())
@@ -107,7 +117,7 @@ def _look(account: _Account, deadline: float | None, keep_bookmark: bool) -> Cou
     while start < end and not stopping.is_set():
         until = min(start + length, end)
         limit = MOST if length > SHORTEST else EVERYTHING
-        listed = _list_texts(account.twilio, start, until, limit)
+        listed = _list_texts(account, start, until, limit)
         if len(listed) >= limit and length > SHORTEST:
             length = max(length / 4, SHORTEST)
             continue
@@ -125,15 +135,22 @@ def _look(account: _Account, deadline: float | None, keep_bookmark: bool) -> Cou
 
 
 def _list_texts(
-    twilio: TwilioClient, start: datetime, until: datetime, limit: int
+    account: _Account, start: datetime, until: datetime, limit: int
 ) -> list[results.Message]:
-    """Return the texts of a span in both directions, oldest first; Twilio lists the newest first.
+    """Return the texts of a span that came to the account's numbers, oldest first.
 
-    Times are whole seconds, within which Twilio's order counts.
+    Few numbers are asked about one by one, so that what we send is not read as well; many together.
+    Twilio lists the newest first, with times in whole seconds, within which its order counts.
     """
-    listed = list(
-        twilio.list_messages(sent_after=start, sent_before=until, limit=limit, page_size=1000)
-    )
+    few = len(account.numbers) <= A_FEW
+    listed: list[results.Message] = []
+    for number in account.numbers if few else [None]:
+        listed += account.twilio.list_messages(
+            to=number, sent_after=start, sent_before=until,
+            limit=limit - len(listed), page_size=1000,
+        )  # fmt: skip
+        if len(listed) >= limit:
+            break
     listed.reverse()
     listed.sort(key=_came)
     return listed

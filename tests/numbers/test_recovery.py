@@ -224,3 +224,16 @@ def test_the_command_looks_farther_back(
     assert "Took in 1 texts and 0 calls." in run("--since", since).output
     assert "Took in 0 texts" in run("--since", since).output
     assert "is no time" in run("--since", "yesterday").output
+
+
+@pytest.mark.parametrize("few", [20, 0], ids=["number by number", "all together"])
+def test_texts_to_any_number_of_the_account_are_found(
+    flask_command: FlaskCliRunner, app: Flask, number: Sender, rows: Rows, box: Running,
+    monkeypatch: pytest.MonkeyPatch, few: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(recovery, "A_FEW", few)
+    flask_command.invoke(args=["numbers", "import", "registrar", "+13195550101"])
+    for to in (NUMBER, "+13195550101", NUMBER):
+        box.text("Hello", to)
+    assert recover(app) == {"texts": 3}
+    assert sorted(one.to for one in rows.all(Incoming)) == [NUMBER, NUMBER, "+13195550101"]
