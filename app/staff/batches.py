@@ -255,5 +255,5 @@ def _clicks(session: Session, batch: Batch) -> tuple[int, int]:
         .where(Message.batch_id == batch.id)
         .group_by(Click.is_preview)
     )
-    found = dict(rows.tuples().all())
+    found = {row[0]: row[1] for row in rows}
     return found.get(False, 0), found.get(True, 0)

@@ -77,7 +77,7 @@ def _clicks(session: Session, messages: Sequence[Message]) -> dict[str, int]:
         .where(Link.message_id.in_([one.id for one in messages]), Click.is_preview.is_(False))
         .group_by(Link.message_id)
     )
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 @client_blueprint.get("/messages/<message_id>")
