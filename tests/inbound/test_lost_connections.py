@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from app.models.incoming import Incoming
+from tests.support.databases import HARNESS
 from tests.support.inbound import Department
 from tests.support.rows import Rows
 from tests.support.twilio import Twilio
@@ -21,7 +22,8 @@ def test_connections_that_the_server_closed_are_replaced(
         closed = admin.execute(
             "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
+            " AND backend_type = 'client backend' AND application_name <> %s",
+            [HARNESS],
         ).fetchone()
     assert closed
     assert closed[0] >= 1

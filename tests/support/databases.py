@@ -20,6 +20,9 @@ from embedded import postgres
 from tests.support.environment import BASE
 from tests.support.processes import ROOT
 
+HARNESS = "dispatch-tests"
+"""The name of the harness's own connections: a test that closes others leaves these alone."""
+
 
 def migrate(url: str) -> None:
     """Bring an empty database to the newest migration."""
@@ -94,5 +97,8 @@ class PostgresTemplate:
 
     def _connect(self, database: str) -> psycopg.Connection[tuple[str, ...]]:
         return psycopg.connect(
-            self._server.url(database), autocommit=True, options="-c lock_timeout=10s"
+            self._server.url(database),
+            autocommit=True,
+            options="-c lock_timeout=10s",
+            application_name=HARNESS,
         )
