@@ -6,7 +6,6 @@ so that a crash can lose a slot but never use one twice, and never send a messag
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,9 +16,6 @@ from sqlalchemy import (
     Select,
     TextClause,
     bindparam,
-    func,
-    literal,
-    literal_column,
     select,
     text,
     update,
@@ -35,30 +31,16 @@ from app.models.credential import Credential
 from app.models.message import Lane, Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender
+from app.outbound import candidates
+from app.outbound.candidates import NOTHING_FORBIDS, QUEUE, WAITING, Wanted
 
 CLAIM_SECONDS = 30
 """A claim that is older than this belongs to a process that died; the sweep takes it up."""
-_PAGES = 8
 HORIZON_US = 250_000
 """A message is claimed at most this long before its slot."""
 
-# Written out, not bound: the planner has to see that the partial indexes fit.
-_WAITING = text("message.state = 'waiting'")
 _STILL_WAITING = text("message.state || '' = 'waiting'")
 """For messages known by their ids, which must not be looked for by any other index."""
-_QUEUE = func.coalesce(Message.batch_id, literal_column("''"))
-"""The second column of the index of what waits: the batch, or nothing for single messages. No
-other index has it, so that no planner can mistake another one for the shorter way, whatever it
-believes about a table that has just taken in 100,000 rows."""
-_AHEAD = text(
-    "message.state IN ('waiting', 'claimed') AND (message.state = 'claimed' OR message.tries > 0)"
-)
-_NOTHING_FORBIDS = text(
-    "message.client_id NOT IN (SELECT id FROM client"
-    " WHERE halted_at IS NOT NULL OR NOT twilio_enabled)"
-    " AND message.sender_id NOT IN (SELECT id FROM sender WHERE stopped_at IS NOT NULL)"
-    " AND message.credential_id NOT IN (SELECT id FROM credential WHERE stopped_at IS NOT NULL)"
-)
 
 
 @dataclass
@@ -96,7 +78,7 @@ class Outgoing:
 
 def runnable_batches(session: Session, now: datetime) -> list[tuple[str, str]]:
     """Return (batch, lane) of the batches that run, may send at ``now`` and have something due."""
-    due = _first_due(Message.lane_key == Batch.lane_key, Batch.id == _QUEUE, now=now)
+    due = _first_due(Message.lane_key == Batch.lane_key, Batch.id == QUEUE, now=now)
     found = session.execute(
         select(Batch.id, Batch.lane_key, Client.time_zone, Client.quiet_from, Client.quiet_to)
         .join(Client, Client.id == Batch.client_id)
@@ -122,7 +104,7 @@ def runnable_batches(session: Session, now: datetime) -> list[tuple[str, str]]:
 
 def lanes_with_singles(session: Session, now: datetime) -> set[str]:
     """Return the lanes in which a single message is due and may go."""
-    due = _first_due(Message.lane_key == Lane.key, _QUEUE == "", _NOTHING_FORBIDS, now=now)
+    due = _first_due(Message.lane_key == Lane.key, QUEUE == "", NOTHING_FORBIDS, now=now)
     return set(
         session.scalars(select(Lane.key).where(due.correlate(Lane).scalar_subquery().is_not(None)))
     )
@@ -135,7 +117,7 @@ def _first_due(*conditions: ColumnElement[bool] | TextClause, now: datetime) -> 
     """
     return (
         select(Message.id)
-        .where(*conditions, _WAITING, Message.due_at <= now)
+        .where(*conditions, WAITING, Message.due_at <= now)
         .order_by(Message.due_at)
         .limit(1)
     )
@@ -158,15 +140,24 @@ def claim(
     """
     now = _time(now_us)
     states = {row.key: row for row in _locked(session, [view.key for view, _ in lanes], token)}
-    chosen: list[tuple[LaneView, Message, int, int]] = []
+    views, wanted = [], []
     for view, most in lanes:
         state = states.get(view.key)
         if state is None or (state.held_until is not None and state.held_until > now):
             continue
         view.rate = state.rate
         view.next_slot_us = max(view.next_slot_us, state.next_slot_us, now_us)
-        candidates = _candidates(session, view, now, _room(view, now_us, most))
-        for message in _without_suppressed(session, candidates):
+        room = _room(view, now_us, most)
+        if room > 0:
+            views.append(view)
+            wanted.append(Wanted(view.key, _in_turn(view), room))
+    found = candidates.choose(session, wanted, now)
+    allowed = _without_suppressed(session, [one for lane in found.values() for one in lane])
+    chosen: list[tuple[LaneView, Message, int, int]] = []
+    for view in views:
+        for message in found[view.key]:
+            if message.id not in allowed:
+                continue
             if view.next_slot_us > now_us + HORIZON_US:
                 break
             cost = cost_us(message.segments, view.rate)
@@ -204,114 +195,22 @@ def _room(view: LaneView, now_us: int, most: int) -> int:
     return min(most, int(free // cost_us(1, view.rate)) + 1) if free >= 0 else 0
 
 
-def _candidates(session: Session, view: LaneView, now: datetime, count: int) -> list[Message]:
-    """Return what goes next: single messages, then one of each batch in turn."""
-    if count <= 0:
-        return []
-    taken: set[str] = set()
-    found = _next(session, view.key, None, now, count, taken)
-    queues: list[list[Message]] = []
-    for batch_id in _in_turn(view):
-        if len(found) + len(queues) >= count:
-            break
-        queues.append(_next(session, view.key, batch_id, now, count, taken))
-    while len(found) < count and any(queues):
-        for queue in queues:
-            if queue and len(found) < count:
-                found.append(queue.pop(0))
-    return found
-
-
-def _next(
-    session: Session, lane_key: str, batch_id: str | None, now: datetime, count: int,
-    taken: set[str],
-) -> list[Message]:  # fmt: skip
-    """Return up to `count` messages that are due, in order, each to another phone.
-
-    The order to one person is kept: nothing overtakes a text to the same phone that is on its way
-    or will be tried again. Phones whose turn it is not are passed over, a page at a time.
-
-    :param taken: the phones that have been chosen already; those chosen here are added.
-    """
-    found: list[Message] = []
-    passed = set(taken)
-    for _ in range(_PAGES):
-        page = _page(session, lane_key, batch_id, now, 2 * count + 10, passed)
-        blocked = _blocked(session, lane_key, page)
-        for message in page:
-            if len(found) < count and message.to not in taken and message.id not in blocked:
-                taken.add(message.to)
-                found.append(message)
-        passed |= {message.to for message in page}
-        if len(found) >= count or len(page) < 2 * count + 10:
-            break
-    return found
-
-
-def _page(
-    session: Session, lane_key: str, batch_id: str | None, now: datetime, size: int,
-    passed: set[str],
-) -> Sequence[Message]:  # fmt: skip
-    """Read the next messages by the index of what waits, whose order this is."""
-    due = (
-        select(Message)
-        .where(
-            Message.lane_key == lane_key,
-            literal(batch_id or "") == _QUEUE,
-            _WAITING,
-            Message.due_at <= now,
-        )
-        .order_by(Message.due_at, Message.position)
-        .limit(size)
-        .execution_options(populate_existing=True)
-    )
-    if passed:
-        due = due.where(Message.to.not_in(passed))
-    if batch_id is None:
-        due = due.where(_NOTHING_FORBIDS)
-    return session.scalars(due).all()
-
-
-def _blocked(session: Session, lane_key: str, page: Sequence[Message]) -> set[str]:
-    """Return the ids among `page` that have to wait for an earlier text to the same phone."""
-    if not page:
-        return set()
-    ahead = session.execute(
-        select(Message.to, Message.id, Message.state).where(
-            Message.lane_key == lane_key,
-            Message.to.in_({message.to for message in page}),
-            _AHEAD,
-        )
-    ).all()
-    earlier: dict[str, list[tuple[str, MessageState]]] = defaultdict(list)
-    for to, id_, state in ahead:
-        earlier[to].append((id_, state))
-    return {
-        message.id
-        for message in page
-        if any(
-            state is MessageState.CLAIMED or id_ < message.id
-            for id_, state in earlier[message.to]
-            if id_ != message.id
-        )
-    }
-
-
 def _in_turn(view: LaneView) -> list[str]:
     """Return the lane's batches, beginning after the one that was served last."""
     later = [batch for batch in view.batches if batch > (view.last_batch_id or "")]
     return later + [batch for batch in view.batches if batch not in later]
 
 
-def _without_suppressed(session: Session, messages: Sequence[Message]) -> list[Message]:
+def _without_suppressed(session: Session, messages: Sequence[Message]) -> set[str]:
+    """End the messages whose phones have opted out; return the ids of the others."""
     listed = suppression.listed_among(
         session,
         {message.suppression_list_id for message in messages if message.suppression_list_id},
         {message.to for message in messages if message.suppression_list_id},
     )
     if not listed:
-        return list(messages)
-    allowed = []
+        return {message.id for message in messages}
+    allowed = set()
     for message in messages:
         sender = session.get_one(Sender, message.sender_id)
         scopes = suppression.scopes_of(sender.id, sender.service_id)
@@ -325,7 +224,7 @@ def _without_suppressed(session: Session, messages: Sequence[Message]) -> list[M
                 error_message=SUPPRESSED,
             )
         else:
-            allowed.append(message)
+            allowed.add(message.id)
     return allowed
 
 

@@ -67,7 +67,7 @@ class Clock:
 class Gate:
     """Keeps the distance between two messages of a lane where a thread was late.
 
-    A late message pushes the next ones away, except for half a segment's time that may be caught
+    A late message pushes the next ones away, except for a quarter of its time that may be caught
     up: so that whoever counts at the other end never sees more than one message too many.
     """
 
@@ -76,7 +76,7 @@ class Gate:
 
     def earliest(self, cost: float) -> float:
         """Return the first moment at which a message may pass."""
-        return self._next - cost / 2
+        return self._next - cost / 4
 
     def passed(self, at: float, cost: float) -> None:
         """Note that a message passed, which takes the lane for `cost` seconds."""
