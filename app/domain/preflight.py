@@ -193,15 +193,16 @@ def _refuse(found: Preflight, position: int, code: str, sentence: str) -> None:
         found.examples.append((position, sentence))
 
 
-def _missing(plan: Plan, attributes: Mapping[str, Any]) -> set[str]:
-    """Return every attribute that any of the steps lacks, all at once."""
-    names: set[str] = set()
+def _missing(plan: Plan, attributes: Mapping[str, Any]) -> list[str]:
+    """Return every attribute that any of the steps lacks, once each, in the order of use."""
+    names: dict[str, None] = {}
     for step in plan.steps:
         try:
-            names.update(templates.missing(step.body, {**attributes, "AnsweredBy": ""}))
+            lacking = templates.missing(step.body, {**attributes, "AnsweredBy": ""})
+            names.update(dict.fromkeys(lacking))
         except templates.TemplateProblem:
             continue  # the refusal's sentence says what is wrong
-    return names
+    return list(names)
 
 
 def _time(
