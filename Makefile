@@ -21,7 +21,8 @@ run: $(RUNTIME) ## start everything for a demonstration on embedded parts; Ctrl-
 	@exec $(BIN)/python -m embedded.run
 
 test: lint ## set up, lint and run every test (TESTS=tests/inbound JOBS=4 narrow and widen it)
-	$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
+	@# What real processes and clocks failed on a busy machine is run once more, alone; a defect fails twice.
+	$(BIN)/python -m pytest -n $(JOBS) $(TESTS) || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(TESTS)
 
 lint: $(DEV) ## ruff, mypy and the import floors
 	$(BIN)/ruff check .

@@ -72,11 +72,9 @@ def test_the_client_speaks_to_the_public_address(client: FlaskClient) -> None:
 @pytest.mark.processes
 def test_web_workers_and_clock_run_for_real_and_end_cleanly(processes: Processes) -> None:
     web = processes.web()
-    assert requests.get(f"{processes.base_url}/readyz", timeout=5).json() == {
-        "status": "ok",
-        "database": "ok",
-        "redis": "ok",
-    }
+    ready = {"status": "ok", "database": "ok", "redis": "ok"}
+    url = f"{processes.base_url}/readyz"
+    wait_until(lambda: requests.get(url, timeout=15).json() == ready, "it is ready")
     others = [processes.procfile(name) for name in ("worker-send", "clock")]
     with redis.Redis.from_url(processes.env["REDIS_URL"]) as client:
         wait_until(lambda: client.scard("rq:workers") == 1, "the worker registers")
