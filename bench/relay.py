@@ -30,7 +30,7 @@ from twilio.request_validator import RequestValidator
 
 import config
 from app import create_app
-from app.domain import events
+from app.domain.relaying import events
 from app.extensions import unit_of_work
 from app.models.base import utcnow
 from app.models.delivery import EventType

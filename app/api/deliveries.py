@@ -15,8 +15,8 @@ from app.api.paging import Page, PageQuery, read_page
 from app.api.problem import Refusal
 from app.api.reading import Shape
 from app.api.urls import owned
-from app.domain import deliveries
 from app.domain.mistakes import Refused
+from app.domain.relaying import deliveries
 from app.domain.wake import wake
 from app.extensions import unit_of_work
 from app.models.credential import Scope

@@ -13,7 +13,7 @@ from app.api.operation import operation
 from app.api.problem import not_found
 from app.api.reading import Shape
 from app.api.urls import Url, is_id, owned_select, url
-from app.domain import deliveries, endpoints
+from app.domain.relaying import deliveries, endpoints
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow

@@ -10,7 +10,9 @@ from app.api.operation import operation
 from app.api.problem import not_found
 from app.api.reading import Shape
 from app.api.urls import Url, url, url_or_none
-from app.domain import audit, mistakes, routes, senders
+from app.domain import audit, mistakes
+from app.domain.provisioning import senders
+from app.domain.routing import routes
 from app.extensions import db, unit_of_work
 from app.models.credential import Scope
 from app.models.route import Channel, Handler, Route

@@ -8,7 +8,7 @@ from app.api.auth import Caller
 from app.api.operation import operation
 from app.api.problem import invalid
 from app.api.reading import Shape
-from app.domain.prices import PRICES
+from app.domain.clients.prices import PRICES
 from app.models.credential import Scope
 from app.twilio.segments import (
     MAX_BODY,

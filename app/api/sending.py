@@ -15,10 +15,12 @@ from app.api.operation import Answer, operation
 from app.api.problem import Refusal as ApiRefusal
 from app.api.reading import Shape
 from app.api.shapes import MemberObject
-from app.domain import callbacks, calls, messages, senders
-from app.domain.callbacks import CallbacksSpec
-from app.domain.messages import Refusal
 from app.domain.mistakes import Mistake, Refused
+from app.domain.provisioning import senders
+from app.domain.relaying import callbacks
+from app.domain.relaying.callbacks import CallbacksSpec
+from app.domain.sending import calls, messages
+from app.domain.sending.messages import Refusal
 from app.domain.wake import wake
 from app.models.base import PHONE_LENGTH
 from app.models.client import Client

@@ -16,7 +16,8 @@ from app.api.problem import Refusal
 from app.api.reading import Shape
 from app.api.shapes import Phone
 from app.api.urls import Url, ids, owned, url
-from app.domain import audit, suppression
+from app.domain import audit
+from app.domain.audience import suppression
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.credential import Scope

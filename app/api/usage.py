@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from app.api.auth import Caller
 from app.api.operation import operation
 from app.api.reading import Shape
-from app.domain import usage
+from app.domain.clients import usage
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.client import Client

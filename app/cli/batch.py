@@ -14,10 +14,11 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import communications, wake
-from app.domain.communications import Progress
-from app.domain.messages import Refusal
-from app.domain.preflight import Preflight, preflight
+from app.domain import wake
+from app.domain.sending import communications
+from app.domain.sending.communications import Progress
+from app.domain.sending.messages import Refusal
+from app.domain.sending.preflight import Preflight, preflight
 from app.extensions import db, unit_of_work
 from app.models.batch import Batch, BatchState
 from app.models.client import Client

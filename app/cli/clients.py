@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.cli.asking import in_sentences, operator
-from app.domain import audit, enabling
+from app.domain import audit
+from app.domain.clients import enabling
 from app.domain.mistakes import Refused
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work

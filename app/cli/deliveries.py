@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from app.cli.asking import in_sentences, operator
 from app.cli.endpoints import endpoint_of
-from app.domain import deliveries
 from app.domain.mistakes import Refused
+from app.domain.relaying import deliveries
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow

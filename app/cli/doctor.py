@@ -20,7 +20,8 @@ from redis import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.domain import number_audit, wake
+from app.domain import wake
+from app.domain.provisioning import number_audit
 from app.extensions import current_settings, db, redis_client
 from app.models.base import utcnow
 from app.models.client import Client

@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.cli.asking import in_sentences, operator
-from app.domain import endpoints, named
+from app.domain import named
 from app.domain.mistakes import Refused
+from app.domain.relaying import endpoints
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.client import Client

@@ -9,8 +9,8 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from app.cli.asking import in_sentences, operator
-from app.domain import number_audit, numbers, senders, verifications
 from app.domain.mistakes import Refused
+from app.domain.provisioning import number_audit, numbers, senders, verifications
 from app.extensions import current_settings, db
 from app.models.number import VerificationState
 from app.models.sender import Sender, SenderKind

@@ -8,8 +8,8 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
+from app.domain.content.recordings import MAX_BYTES, add_recording
 from app.domain.mistakes import Refused
-from app.domain.recordings import MAX_BYTES, add_recording
 from app.extensions import current_settings, unit_of_work
 from app.models.client import Client
 

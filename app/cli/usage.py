@@ -11,7 +11,7 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from app.domain import usage
+from app.domain.clients import usage
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.client import Client

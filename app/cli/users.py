@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import audit, mistakes, passwords
-from app.domain.configuration.schema import SupportUserSpec
+from app.domain.editing.specs import SupportUserSpec
 from app.domain.mistakes import Refused
 from app.extensions import unit_of_work
 from app.models.client import Client

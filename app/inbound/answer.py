@@ -13,8 +13,10 @@ import structlog
 from flask import Blueprint, Response
 from werkzeug.exceptions import BadRequest, Forbidden
 
-from app.domain import announcements, calls, metrics, statuses
-from app.domain.statuses import Report
+from app.domain import metrics
+from app.domain.relaying import announcements
+from app.domain.sending import calls, statuses
+from app.domain.sending.statuses import Report
 from app.extensions import current_settings, db, unit_of_work
 from app.inbound import errors
 from app.inbound.errors import twiml

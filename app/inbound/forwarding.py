@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain import contacts, events
+from app.domain.audience import contacts
+from app.domain.relaying import events
 from app.extensions import current_settings
 from app.inbound.handlers import TextContext
 from app.models.delivery import Delivery, EventType

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.orm import Session
 
-from app.domain import lanes
+from app.domain.sending import lanes
 from app.inbound.handlers import Answer
 from app.inbound.lookup import Number, table
 from app.inbound.parsing import Arrival

@@ -11,7 +11,7 @@ import re
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import suppression
+from app.domain.audience import suppression
 from app.inbound.lookup import Number
 from app.inbound.parsing import Arrival
 from app.models.incoming import Incoming, OptOut

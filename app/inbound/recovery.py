@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import select, update
 
-from app.domain.accounts import client_of
+from app.domain.clients.accounts import client_of
 from app.domain.wake import stopping
 from app.extensions import db, reading, unit_of_work
 from app.inbound import calls, lookup, texts, voice

@@ -8,8 +8,9 @@ import structlog
 from flask import Blueprint, Response
 from werkzeug.exceptions import BadRequest, Forbidden
 
-from app.domain import metrics, statuses
-from app.domain.statuses import Report
+from app.domain import metrics
+from app.domain.sending import statuses
+from app.domain.sending.statuses import Report
 from app.extensions import db, unit_of_work
 from app.inbound import errors
 from app.inbound.webhook import Webhook, is_id, received

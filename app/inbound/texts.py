@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden
 
-from app.domain import templates
+from app.domain.content import templates
 from app.domain.wake import wake
 from app.extensions import unit_of_work
 from app.inbound import journal, keywords

@@ -5,7 +5,8 @@ from __future__ import annotations
 import structlog
 from flask import Blueprint, Response
 
-from app.domain import metrics, verifications
+from app.domain import metrics
+from app.domain.provisioning import verifications
 from app.extensions import db, unit_of_work
 from app.inbound import errors
 from app.inbound.webhook import is_id, received

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.urls import iri_to_uri
 
 from app.domain import limits
-from app.domain.links import CODE_LENGTH
+from app.domain.content.links import CODE_LENGTH
 from app.extensions import db, unit_of_work
 from app.models.link import Click, Link
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import func, select
 
-from app.domain import number_audit, verifications
+from app.domain.provisioning import number_audit, verifications
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.house import Bookmark

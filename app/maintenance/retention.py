@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import ColumnElement, Select, delete, exists, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.domain import usage
+from app.domain.clients import usage
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import DEFAULT_RETENTION_DAYS, Client

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import notices, usage
+from app.domain.clients import usage
+from app.domain.relaying import notices
 from app.domain.wake import wake
 from app.extensions import current_settings, unit_of_work
 from app.models.base import utcnow

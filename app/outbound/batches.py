@@ -14,8 +14,10 @@ from sqlalchemy import ColumnElement, delete, or_, select, text, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app.domain import announcements, call_retries, communications, preparation, statuses, wake
-from app.domain.messages import Refusal, check_client, check_sender
+from app.domain import wake
+from app.domain.relaying import announcements
+from app.domain.sending import call_retries, communications, preparation, statuses
+from app.domain.sending.messages import Refusal, check_client, check_sender
 from app.domain.wake import DRAIN_SECONDS
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow

@@ -22,8 +22,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from app.domain import quiet, statuses, suppression
-from app.domain.messages import SUPPRESSED
+from app.domain.audience import suppression
+from app.domain.sending import quiet, statuses
+from app.domain.sending.messages import SUPPRESSED
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchState
 from app.models.client import Client

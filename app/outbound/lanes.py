@@ -16,7 +16,8 @@ from flask import Flask, current_app
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.domain import lanes, wake
+from app.domain import wake
+from app.domain.sending import lanes
 from app.domain.wake import DRAIN_SECONDS
 from app.extensions import db, unit_of_work
 from app.models.base import new_id

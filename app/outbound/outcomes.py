@@ -9,8 +9,8 @@ from operator import itemgetter
 from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
-from app.domain import consequences, statuses, taking
-from app.domain.statuses import Report
+from app.domain.sending import consequences, statuses, taking
+from app.domain.sending.statuses import Report
 from app.models.base import utcnow
 from app.models.message import Lane, Message, MessageState
 from app.outbound.claims import Outgoing

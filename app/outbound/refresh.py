@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import case, null, select, update
 
-from app.domain import statuses
-from app.domain.statuses import Report
+from app.domain.sending import statuses
+from app.domain.sending.statuses import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.credential import Credential

@@ -17,8 +17,9 @@ from flask import Flask, current_app
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from app.domain import statuses, wake
-from app.domain.statuses import Report
+from app.domain import wake
+from app.domain.sending import statuses
+from app.domain.sending.statuses import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.credential import Credential

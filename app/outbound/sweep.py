@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from app.domain import statuses
+from app.domain.sending import statuses
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.message import Message, MessageState

@@ -10,7 +10,7 @@ from flask_login import current_user
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from app.domain import access_edit
+from app.domain.editing import access_edit
 from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow

@@ -13,10 +13,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.domain import communications, quiet
-from app.domain.communications import Progress
-from app.domain.messages import Refusal
-from app.domain.preflight import Preflight, preflight
+from app.domain.sending import communications, quiet
+from app.domain.sending.communications import Progress
+from app.domain.sending.messages import Refusal
+from app.domain.sending.preflight import Preflight, preflight
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.audience import Population

@@ -9,9 +9,10 @@ from flask import request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import callbacks, mistakes
-from app.domain.callbacks import CallbacksSpec
+from app.domain import mistakes
 from app.domain.mistakes import Refused
+from app.domain.relaying import callbacks
+from app.domain.relaying.callbacks import CallbacksSpec
 from app.models.communication import Callback, CallbackEvent
 from app.models.credential import SavedCredential
 from app.models.endpoint import Endpoint, EndpointKind

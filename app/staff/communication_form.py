@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import mistakes
-from app.domain.configuration.schema import CommunicationSpec
+from app.domain.editing.specs import CommunicationSpec
 from app.domain.mistakes import Mistake, Refused
 from app.models.audience import Population
 from app.models.communication import Campaign, Communication

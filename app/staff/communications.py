@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.domain import communication_edit
+from app.domain.editing import communication_edit
 from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
 from app.models.audience import Population

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.domain import access_edit, deletion
+from app.domain import deletion
+from app.domain.editing import access_edit
 from app.domain.mistakes import Refused
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work

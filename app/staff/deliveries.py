@@ -10,9 +10,9 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.domain import deliveries as acts
-from app.domain import endpoints
 from app.domain.mistakes import Refused
+from app.domain.relaying import deliveries as acts
+from app.domain.relaying import endpoints
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.delivery import (

@@ -13,9 +13,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.domain import deletion, deliveries, endpoint_edit, endpoints
-from app.domain.deliveries import Range
+from app.domain import deletion
+from app.domain.editing import endpoint_edit
 from app.domain.mistakes import Refused
+from app.domain.relaying import deliveries, endpoints
+from app.domain.relaying.deliveries import Range
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow

@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response
 from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
-from app.domain import notices, passwords
+from app.domain import passwords
+from app.domain.relaying import notices
 from app.domain.wake import wake
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow

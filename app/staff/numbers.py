@@ -12,8 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.domain import audit, routes
+from app.domain import audit
 from app.domain.mistakes import Mistake, Refused
+from app.domain.routing import routes
 from app.extensions import db, unit_of_work
 from app.models.audience import Population
 from app.models.endpoint import Endpoint, EndpointKind

@@ -11,10 +11,11 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.domain import csv_files, deletion, populations
+from app.domain import csv_files, deletion
+from app.domain.audience import populations
+from app.domain.audience.populations import ADDRESS, NAME, PHONE
 from app.domain.csv_files import RowMistake
 from app.domain.mistakes import Refused
-from app.domain.populations import ADDRESS, NAME, PHONE
 from app.extensions import db, unit_of_work
 from app.models.audience import Member, Population
 from app.staff import own

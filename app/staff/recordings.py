@@ -7,7 +7,8 @@ from flask_login import current_user
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from app.domain import audit, deletion, recordings
+from app.domain import audit, deletion
+from app.domain.content import recordings
 from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
 from app.models.client import Client

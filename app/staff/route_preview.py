@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from app.domain import templates
+from app.domain.content import templates
 from app.inbound import calls, lookup
 from app.inbound.handlers import handle_yourself
 from app.inbound.parsing import Arrival

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.domain import client_settings, enabling
+from app.domain.clients import enabling
+from app.domain.editing import client_settings
 from app.domain.mistakes import Refused
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work

@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.domain import csv_files, deletion, suppression, suppression_files
+from app.domain import csv_files, deletion
+from app.domain.audience import suppression, suppression_files
 from app.domain.csv_files import RowMistake
 from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work

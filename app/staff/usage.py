@@ -8,8 +8,8 @@ from datetime import date
 from flask import g, render_template
 from sqlalchemy import select
 
-from app.domain import usage as counting
-from app.domain.usage import Month
+from app.domain.clients import usage as counting
+from app.domain.clients.usage import Month
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.house import Usage

@@ -13,8 +13,11 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 from wtforms import StringField, TextAreaField
 
-from app.domain import audit, catalog, messages, named, prices, templates
+from app.domain import audit, named
+from app.domain.clients import prices
+from app.domain.content import catalog, templates
 from app.domain.mistakes import Mistake, Refused
+from app.domain.sending import messages
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.client import Client

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import delete, update
 
-from app.domain import usage as counting
+from app.domain.clients import usage as counting
 from app.maintenance import usage as house
 from app.models.client import Client
 from app.models.delivery import Delivery

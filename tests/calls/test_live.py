@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.domain import calls, catalog, communications
+from app.domain.content import catalog
+from app.domain.sending import calls, communications
 from app.extensions import unit_of_work
 from app.models.client import Client
 from app.models.communication import Callback, CallbackEvent, Communication, MachineDetection

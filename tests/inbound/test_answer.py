@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from app.domain import calls
+from app.domain.sending import calls
 from app.models.base import new_id
 from app.models.communication import Callback, CallbackEvent
 from app.models.delivery import Delivery
@@ -253,7 +253,7 @@ def test_the_fallback_tells_again_only_what_was_never_heard(
 def test_a_batchs_call_is_rendered_from_its_pinned_version(
     app: Flask, rows: Rows, house: House, twilio: Twilio
 ) -> None:
-    from app.domain import catalog
+    from app.domain.content import catalog
     from app.extensions import unit_of_work
     from app.models.client import Client
     from app.models.template import TemplateKind, TemplateVersion
@@ -442,7 +442,7 @@ def test_a_status_without_a_word_is_400(rows: Rows, house: House, twilio: Twilio
 def test_without_the_database_a_status_is_asked_for_again(
     rows: Rows, house: House, twilio: Twilio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.domain import statuses
+    from app.domain.sending import statuses
 
     message = call(rows, house)
 

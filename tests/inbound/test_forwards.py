@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
-from app.domain import contacts, receivers
+from app.domain.audience import contacts
+from app.domain.relaying import receivers
 from app.extensions import unit_of_work
 from app.models.audience import Member, Population
 from app.models.base import new_id

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select, update
 from time_machine import TimeMachineFixture
 
-from app.domain import suppression
+from app.domain.audience import suppression
 from app.extensions import db, unit_of_work
 from app.inbound import keywords, lookup, texts
 from app.inbound.parsing import Arrival

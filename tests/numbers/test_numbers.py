@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
-from app.domain import verifications
+from app.domain.provisioning import verifications
 from app.extensions import unit_of_work
 from app.models.client import Client
 from app.models.credential import Credential

@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, select, update
 
-from app.domain import announcements, communications, statuses
-from app.domain.messages import Refusal
+from app.domain.relaying import announcements
+from app.domain.sending import communications, statuses
+from app.domain.sending.messages import Refusal
 from app.extensions import db, unit_of_work
 from app.models.audience import Member
 from app.models.base import new_id

@@ -16,7 +16,7 @@ import requests
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from app.domain import communications
+from app.domain.sending import communications
 from app.extensions import unit_of_work
 from app.models.batch import Batch, BatchState
 from app.models.communication import Communication, MachineDetection

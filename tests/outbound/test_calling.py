@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from app.domain.calls import queue_call
+from app.domain.sending.calls import queue_call
 from app.extensions import unit_of_work
 from app.models.base import new_id, utcnow
 from app.models.client import Client

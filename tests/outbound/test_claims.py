@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from app.domain import communications
+from app.domain.sending import communications
 from app.extensions import db, unit_of_work
 from app.models.batch import Batch
 from app.models.communication import Communication

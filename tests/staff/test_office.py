@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from app.domain.usage import month_of
+from app.domain.clients.usage import month_of
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.communication import Callback

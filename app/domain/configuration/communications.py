@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import select
 
 from app.domain import mistakes
-from app.domain.callbacks import CallbacksSpec, save_callbacks
-from app.domain.communication_edit import Step, resolve, step_row
-from app.domain.configuration.schema import CommunicationSpec
 from app.domain.configuration.work import Scope, Work
+from app.domain.editing.communication_edit import Step, resolve, step_row
+from app.domain.editing.specs import CommunicationSpec
 from app.domain.mistakes import Refused
+from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
 from app.models.communication import Campaign, Communication
 
 

@@ -9,14 +9,9 @@ from typing import Any
 from sqlalchemy import select
 
 from app.domain import mistakes, passwords
-from app.domain.configuration.schema import (
-    SECTIONS,
-    ApiKeySpec,
-    ClientSpec,
-    SupportUserSpec,
-    UserSpec,
-)
+from app.domain.configuration.schema import SECTIONS
 from app.domain.configuration.work import Scope, Work, given
+from app.domain.editing.specs import ApiKeySpec, ClientSpec, SupportUserSpec, UserSpec
 from app.domain.mistakes import Mistake, Refused
 from app.extensions import current_settings
 from app.models.base import new_id

@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.domain import named, phones, routes
-from app.domain import senders as known_senders
-from app.domain.configuration.schema import MessagingServiceSpec, NumberSpec
+from app.domain import named, phones
 from app.domain.configuration.work import ACTOR, Scope, Work, given
+from app.domain.editing.specs import MessagingServiceSpec, NumberSpec
 from app.domain.mistakes import Path, Refused
+from app.domain.provisioning import senders as known_senders
+from app.domain.routing import routes
 from app.models.base import utcnow
 from app.models.credential import Credential
 from app.models.route import Channel

@@ -10,8 +10,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.domain import catalog, named, phones, recordings
-from app.domain.configuration.schema import (
+from app.domain import named, phones
+from app.domain.configuration.work import ACTOR, Scope, Work, given
+from app.domain.content import catalog, recordings
+from app.domain.editing.specs import (
     CredentialSpec,
     EndpointSpec,
     PopulationSpec,
@@ -20,7 +22,6 @@ from app.domain.configuration.schema import (
     SuppressionListSpec,
     TemplateSpec,
 )
-from app.domain.configuration.work import ACTOR, Scope, Work, given
 from app.domain.mistakes import Refused
 from app.models.audience import Member, Population
 from app.models.base import utcnow

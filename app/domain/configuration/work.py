@@ -16,7 +16,7 @@ from app.domain import audit, mistakes
 from app.domain.configuration.reader import Document
 from app.domain.configuration.schema import IDENTITY
 from app.domain.mistakes import SECRET_FIELDS, UNKNOWN_NAME, Mistake, Path, Refused
-from app.domain.route_specs import Spec
+from app.domain.specs import Spec
 from app.extensions import Base
 from app.models.base import Encrypted
 from app.models.client import Client

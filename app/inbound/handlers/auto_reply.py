@@ -7,7 +7,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain import contacts, notices, phones, templates
+from app.domain import phones
+from app.domain.audience import contacts
+from app.domain.content import templates
+from app.domain.relaying import notices
 from app.extensions import current_settings
 from app.inbound.handlers import Answer, Reply, TextContext
 from app.inbound.history import History

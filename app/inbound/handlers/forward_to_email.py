@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import receivers
+from app.domain.relaying import receivers
 from app.inbound import forwarding
 from app.inbound.handlers import Answer, TextContext
 from app.models.audience import Member

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from app.domain import notices
+from app.domain.relaying import notices
 from app.extensions import current_settings
 from app.models.base import utcnow
 from app.models.client import Client

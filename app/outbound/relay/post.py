@@ -6,8 +6,9 @@ import base64
 import json
 from datetime import datetime
 
-from app.domain import plain_urls, signing
+from app.domain import plain_urls
 from app.domain.addresses import Network
+from app.domain.relaying import signing
 from app.outbound.relay import schedule
 from app.outbound.relay.letter import Letter
 from app.outbound.relay.outcome import Outcome, explain_status

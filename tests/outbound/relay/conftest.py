@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.domain import events
+from app.domain.relaying import events
 from app.extensions import unit_of_work
 from app.models.delivery import Delivery, EventType
 from app.models.endpoint import Endpoint

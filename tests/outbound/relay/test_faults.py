@@ -21,7 +21,7 @@ from sqlalchemy import create_engine, select, text, update
 
 import config
 from app import create_app
-from app.domain import events, notices
+from app.domain.relaying import events, notices
 from app.domain.wake import enqueue_drain, wake
 from app.extensions import redis_client, unit_of_work
 from app.models.base import utcnow

@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.domain import events, receivers
+from app.domain.relaying import events, receivers
 from app.extensions import unit_of_work
 from app.models.base import new_id
 from app.models.delivery import Delivery, DeliveryAttempt, DeliveryState, EventType

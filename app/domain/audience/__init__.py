@@ -1,0 +1,1 @@
+"""To whom: populations, suppression lists, who was written to last."""

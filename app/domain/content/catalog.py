@@ -1,0 +1,174 @@
+"""What a client's texts and calls say: saving templates, version by version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.domain import named, urls
+from app.domain.content import templates
+from app.domain.content.voice_templates import check_voice_template
+from app.domain.deletion import delete_thing, in_use
+from app.domain.mistakes import Mistake, Refused
+from app.models.client import Client
+from app.models.template import Template, TemplateKind, TemplateVersion
+
+__all__ = [
+    "current_version",
+    "delete_thing",
+    "in_use",
+    "restore_version",
+    "save_template",
+    "template_mistakes",
+]
+
+MAX_SMS = 1600
+"""Longest text that Twilio sends, in characters (error 21617; for replies warning 14103)."""
+MAX_MEDIA = 10
+"""Most media that one message may carry (Twilio, MediaUrl)."""
+MAX_NAME = 100
+
+_TAGS = re.compile(r"\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
+
+
+def save_template(
+    session: Session,
+    client: Client,
+    name: str,
+    kind: TemplateKind,
+    body: str,
+    media: Sequence[str],
+    by: str,
+) -> tuple[Template, bool]:
+    """Create a template, or give it a new version where its body or media differ.
+
+    :param by: the person's e-mail address, or ``flask apply``.
+    :returns: the template, and whether anything was written.
+    :raises Refused: with every reason at once.
+    """
+    template = named.find(session, Template, client.id, name)
+    reasons = list(template_mistakes(name, kind, body, media))
+    if template is not None and template.kind is not kind:
+        reasons.append(
+            Mistake(
+                ("kind",),
+                f"The template “{name}” is of the kind {template.kind}, which cannot be changed;"
+                " choose another name.",
+            )
+        )
+    if reasons:
+        raise Refused(reasons)
+    if template is None:
+        template = Template(client_id=client.id, name=name, kind=kind, current_version=0)
+        session.add(template)
+        session.flush()
+    elif _says(current_version(session, template), body, media):
+        return template, False
+    _add_version(session, template, body, media, by)
+    return template, True
+
+
+def current_version(session: Session, template: Template) -> TemplateVersion:
+    """Return the version in use."""
+    return version(session, template, template.current_version)
+
+
+def version(session: Session, template: Template, number: int) -> TemplateVersion:
+    """Return one version.
+
+    :raises Refused: when there is none of that number.
+    """
+    found = session.scalar(
+        select(TemplateVersion).filter_by(template_id=template.id, number=number)
+    )
+    if found is None:
+        raise Refused.because(f"The template “{template.name}” has no version {number}.", "version")
+    return found
+
+
+def restore_version(
+    session: Session, template: Template, number: int, by: str
+) -> tuple[Template, bool]:
+    """Make an old version's content the newest version; history is never rewritten.
+
+    :returns: the template, and whether anything was written.
+    :raises Refused: when there is no such version, or it would not be accepted today.
+    """
+    old = version(session, template, number)
+    if reasons := list(template_mistakes(template.name, template.kind, old.body, old.media)):
+        raise Refused(reasons)
+    if _says(current_version(session, template), old.body, old.media):
+        return template, False
+    _add_version(session, template, old.body, old.media, by)
+    return template, True
+
+
+def template_mistakes(
+    name: str, kind: TemplateKind, body: str, media: Sequence[str]
+) -> Iterator[Mistake]:
+    """Yield everything that is wrong with a template, in sentences."""
+    if not name.strip() or len(name) > MAX_NAME:
+        yield Mistake(("name",), f"A template needs a name of at most {MAX_NAME} characters.")
+    yield from _body_mistakes(kind, body, bool(media))
+    if media and kind is TemplateKind.VOICE:
+        yield Mistake(("media",), "A call carries no media; leave them out.")
+        return
+    if len(media) > MAX_MEDIA:
+        yield Mistake(("media",), f"A message carries at most {MAX_MEDIA} media.")
+    for index, url in enumerate(media):
+        if reason := urls.refusal(url):
+            yield Mistake(("media", index), reason)
+
+
+def _body_mistakes(kind: TemplateKind, body: str, has_media: bool) -> Iterator[Mistake]:
+    if not body.strip():
+        if not has_media:
+            yield Mistake(("body",), "The template is empty.")
+        return
+    try:
+        if kind is TemplateKind.VOICE:
+            for found in check_voice_template(body):
+                yield Mistake(("body",), f"Line {found.line}: {found.message}")
+            return
+        templates.check(body)
+    except templates.TemplateProblem as problem:
+        yield Mistake(("body",), problem.message)
+        return
+    literal = _shortest(body)
+    if literal > MAX_SMS:
+        yield Mistake(
+            ("body",),
+            f"The text has {literal} characters even without its placeholders;"
+            f" Twilio sends at most {MAX_SMS}.",
+        )
+
+
+def _shortest(body: str) -> int:
+    """Count the characters that are there whatever the placeholders hold.
+
+    With conditions or loops in it nothing can be said beforehand.
+    """
+    return 0 if "{%" in body else len(_TAGS.sub("", body))
+
+
+def _says(version: TemplateVersion, body: str, media: Sequence[str]) -> bool:
+    return version.body == body and list(version.media) == list(media)
+
+
+def _add_version(
+    session: Session, template: Template, body: str, media: Sequence[str], by: str
+) -> None:
+    template.current_version += 1
+    session.add(
+        TemplateVersion(
+            template_id=template.id,
+            number=template.current_version,
+            body=body,
+            media=list(media),
+            created_by=by,
+        )
+    )
+    session.flush()

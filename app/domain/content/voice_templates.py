@@ -1,0 +1,51 @@
+"""Templates of calls: TwiML with placeholders, checked when they are saved.
+
+What a placeholder will hold is not known then. So the template is rendered with several kinds of
+samples, and only what is wrong with every one of them is a mistake: a misspelled verb is wrong
+with all, the voice ``{{ voice }}`` is right with one.
+"""
+
+import re
+from typing import Final
+
+from app.domain.content.templates import TemplateProblem, check, placeholders, render
+from app.twiml.check import check_document
+from app.twiml.parse import Problem
+
+ANSWERED_BY: Final = "AnsweredBy"
+_ANSWERS: Final = ("", "human", "machine")
+_SAMPLES: Final = ("1", "+13195550100", "https://example.edu/", "man", "en-US", "true", "GET")
+
+
+def check_voice_template(source: str) -> list[Problem]:
+    """Return all mistakes of the TwiML that `source` makes, with their lines; none: it is sound.
+
+    It is checked for a call answered by a human, by a machine, and before that is known. Where the
+    samples do not fit the template (it loops over a list, say) only the template itself is checked.
+
+    Raises TemplateProblem if it is no template at all.
+    """
+    check(source)
+    found: dict[tuple[int, str], Problem] = {}
+    for answer in _ANSWERS:
+        found |= _wrong_with_all_samples(source, answer)
+    return sorted(found.values(), key=lambda problem: (problem.line, problem.column))
+
+
+def _wrong_with_all_samples(source: str, answer: str) -> dict[tuple[int, str], Problem]:
+    names = placeholders(source)
+    common: dict[tuple[int, str], Problem] | None = None
+    for sample in _SAMPLES if names - {ANSWERED_BY} else _SAMPLES[:1]:
+        attributes = {**dict.fromkeys(names, sample), ANSWERED_BY: answer}
+        try:
+            document = render(source, attributes, autoescape_xml=True)
+        except TemplateProblem:
+            continue  # this sample does not fit; the template itself has been checked
+        problems = {_key(problem): problem for problem in check_document(document)}
+        common = problems if common is None else {k: common[k] for k in common if k in problems}
+    return common or {}
+
+
+def _key(problem: Problem) -> tuple[int, str]:
+    """Return what makes a mistake the same one, whatever the sample: not its quoted value."""
+    return problem.line, re.sub("“.*?”", "", problem.message)

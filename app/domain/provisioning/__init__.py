@@ -1,0 +1,1 @@
+"""Numbers and messaging services at Twilio: found, bought, set up, checked."""

@@ -1,0 +1,273 @@
+"""Are numbers and messaging services set at Twilio as their routes need? If not, repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+
+from app.domain import audit
+from app.domain.clients.accounts import client_of
+from app.domain.provisioning import number_settings
+from app.domain.relaying import notices
+from app.domain.wake import wake
+from app.extensions import current_settings, db, unit_of_work
+from app.models.base import utcnow
+from app.models.client import Client
+from app.models.credential import Credential
+from app.models.route import Channel, Route
+from app.models.sender import Sender, SenderKind
+from app.twilio.client import TwilioClient
+from app.twilio.failures import Refused, TwilioFailure
+from app.twilio.results import Number
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not at Twilio as it has to be."""
+
+    client: str
+    address: str
+    """The number, or the messaging service's SID."""
+    setting: str
+    found: str
+    wanted: str
+
+    @property
+    def sentence(self) -> str:
+        """Say it for people."""
+        if self.setting == MISSING:
+            return f"{self.address} ({self.client}) is not in the Twilio account any more."
+        if self.setting == POOL:
+            return f"{self.address} ({self.client}) is not in the service {self.wanted} at Twilio."
+        if self.setting == UNCHECKED:
+            return f"{self.address} ({self.client}) could not be checked: {self.found}"
+        found = f"“{self.found}”" if self.found else "not set"
+        return (
+            f"{self.address} ({self.client}): {self.setting} is {found}; it must be"
+            f" {f'“{self.wanted}”' if self.wanted else 'empty'}."
+        )
+
+
+MISSING = "number"
+POOL = "pool"
+UNCHECKED = "unchecked"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One number or service as it has to be; plain values, which need no session."""
+
+    client: str
+    client_id: str
+    address: str
+    sid: str | None
+    service_sid: str | None
+    is_number: bool
+    settings: Mapping[str, str | bool]
+
+
+@dataclass(frozen=True)
+class _Account:
+    twilio: TwilioClient
+    wanted: list[_Wanted] = field(default_factory=list)
+
+
+def run(client_name: str | None = None) -> list[Difference]:
+    """Compare everything (or one client's numbers and services) with what Twilio has.
+
+    What cannot be asked about is a difference too: nobody should take silence for agreement.
+    """
+    found: list[Difference] = []
+    for account in _accounts(client_name):
+        found.extend(difference for difference, _ in _compare(account))
+    return found
+
+
+def repair(by: str, client_name: str | None = None) -> list[Difference]:
+    """Put right what can be put right; return what could not.
+
+    A number that left the account cannot be brought back from here.
+    """
+    left: list[Difference] = []
+    for account in _accounts(client_name):
+        changes: dict[str, list[tuple[Difference, _Wanted]]] = {}
+        for difference, wanted in _compare(account):
+            changes.setdefault(wanted.address, []).append((difference, wanted))
+        for of_one in changes.values():
+            left.extend(_repair_one(account.twilio, of_one, by))
+    return left
+
+
+def tell_support(found: list[Difference]) -> None:
+    """Mail support about differences: once a day for the same ones."""
+    if not found:
+        return
+    lines = "\n".join(f"- {one.sentence}" for one in found)
+    with unit_of_work() as session:
+        notices.notify(
+            session,
+            current_settings().support_email,
+            f"Dispatch: {len(found)} settings at Twilio are not as they should be",
+            f"{lines}\n\nPut them right with: flask numbers repair\n",
+            dedupe_key=f"audit:{utcnow():%Y-%m-%d}:{lines}",
+        )
+    wake("relay")
+
+
+def _accounts(client_name: str | None) -> list[_Account]:
+    """Read everything that is needed, so that no transaction is open while Twilio is asked."""
+    base = current_settings().public_base_url
+    query = (
+        select(Sender, Client, Credential)
+        .join(Client, Client.id == Sender.client_id)
+        .join(Credential, Credential.id == Sender.credential_id)
+        .where(Sender.kind != SenderKind.VERIFIED, Sender.stopped_at.is_(None))
+        .order_by(Sender.id)
+    )
+    if client_name is not None:
+        query = query.where(Client.name == client_name)
+    rows = db.session.execute(query).all()
+    routes = {
+        (route.sender_id, route.channel): route for route in db.session.scalars(select(Route))
+    }
+    services = {
+        sender.id: sender.address for sender in db.session.scalars(select(Sender))
+        if not sender.is_number
+    }  # fmt: skip
+    accounts: dict[str, _Account] = {}
+    for sender, client, credential in rows:
+        sms = routes.get((sender.id, Channel.SMS))
+        voice = routes.get((sender.id, Channel.VOICE))
+        settings: Mapping[str, str | bool] = (
+            number_settings.for_number(base, sms, voice)
+            if sender.is_number
+            else number_settings.for_service(base, sms)
+        )
+        account = accounts.setdefault(credential.id, _Account(client_of(credential)))
+        account.wanted.append(
+            _Wanted(
+                client.name, client.id, sender.address, sender.twilio_sid,
+                services.get(sender.service_id or ""), sender.is_number, settings,
+            )
+        )  # fmt: skip
+    db.session.rollback()
+    return list(accounts.values())
+
+
+def _compare(account: _Account) -> Iterator[tuple[Difference, _Wanted]]:
+    try:
+        numbers = {one.phone_number: one for one in account.twilio.list_numbers()}
+    except TwilioFailure as error:
+        for wanted in account.wanted:
+            yield _difference(wanted, UNCHECKED, str(error)), wanted
+        return
+    pools: dict[str, set[str]] = {}
+    for wanted in account.wanted:
+        try:
+            if not wanted.is_number:
+                yield from _compare_service(account.twilio, wanted, pools)
+            else:
+                yield from _compare_number(account.twilio, wanted, numbers, pools)
+        except TwilioFailure as error:
+            yield _difference(wanted, UNCHECKED, str(error)), wanted
+
+
+def _compare_number(
+    twilio: TwilioClient, wanted: _Wanted, numbers: dict[str, Number], pools: dict[str, set[str]]
+) -> Iterator[tuple[Difference, _Wanted]]:
+    if not wanted.address.startswith("+"):
+        return  # short codes are leased and set up in Twilio's console, not by this API
+    number = numbers.get(wanted.address)
+    if number is None:
+        yield _difference(wanted, MISSING), wanted
+        return
+    yield from _compare_settings(number, wanted)
+    if wanted.service_sid is not None:
+        if wanted.service_sid not in pools:
+            pools[wanted.service_sid] = _pool(twilio, wanted.service_sid)
+        if number.sid not in pools[wanted.service_sid]:
+            yield _difference(wanted, POOL, value=wanted.service_sid), wanted
+
+
+def _compare_service(
+    twilio: TwilioClient, wanted: _Wanted, pools: dict[str, set[str]]
+) -> Iterator[tuple[Difference, _Wanted]]:
+    try:
+        service = twilio.fetch_service(wanted.address)
+    except Refused as error:
+        if error.status != 404:
+            raise
+        pools[wanted.address] = set()
+        yield _difference(wanted, MISSING), wanted
+        return
+    yield from _compare_settings(service, wanted)
+
+
+def _compare_settings(found: object, wanted: _Wanted) -> Iterator[tuple[Difference, _Wanted]]:
+    for name, value in wanted.settings.items():
+        now = getattr(found, name)
+        if now != value:
+            yield _difference(wanted, name, _shown(now), _shown(value)), wanted
+
+
+def _pool(twilio: TwilioClient, service_sid: str) -> set[str]:
+    try:
+        return {one.sid for one in twilio.list_service_numbers(service_sid)}
+    except Refused as error:
+        if error.status != 404:
+            raise
+        return set()
+
+
+def _repair_one(
+    twilio: TwilioClient, changes: list[tuple[Difference, _Wanted]], by: str
+) -> list[Difference]:
+    wanted = changes[0][1]
+    names = {difference.setting for difference, _ in changes}
+    settings: dict[str, Any] = {
+        name: value for name, value in wanted.settings.items() if name in names
+    }
+    try:
+        if names & {MISSING, UNCHECKED}:
+            return [difference for difference, _ in changes]
+        if settings and wanted.is_number:
+            twilio.update_number(_sid(twilio, wanted), **settings)
+        elif settings:
+            twilio.update_service(wanted.address, **settings)
+        if POOL in names and wanted.service_sid:
+            twilio.add_number_to_service(wanted.service_sid, _sid(twilio, wanted))
+    except TwilioFailure as error:
+        log.warning("a number could not be repaired", number=wanted.address, error=str(error))
+        return [_difference(wanted, UNCHECKED, str(error))]
+    with unit_of_work() as session:
+        audit.record(
+            session, by, "repair", wanted.address, wanted.client_id,
+            {"settings": sorted(names)},
+        )  # fmt: skip
+    return []
+
+
+def _sid(twilio: TwilioClient, wanted: _Wanted) -> str:
+    """Return Twilio's id of the number; one that was written into a file comes without."""
+    if wanted.sid is not None:
+        return wanted.sid
+    found = twilio.list_numbers(wanted.address)
+    sid = next(one.sid for one in found if one.phone_number == wanted.address)
+    with unit_of_work() as session:
+        sender = session.scalars(select(Sender).filter_by(address=wanted.address)).one()
+        sender.twilio_sid = sid
+    return sid
+
+
+def _difference(wanted: _Wanted, setting: str, found: str = "", value: str = "") -> Difference:
+    return Difference(wanted.client, wanted.address, setting, found, value)
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

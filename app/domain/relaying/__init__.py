@@ -1,0 +1,1 @@
+"""Who is told: events, endpoints, deliveries, callbacks, mails of our own."""

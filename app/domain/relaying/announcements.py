@@ -1,0 +1,234 @@
+"""The one place where a change of a message or a batch is announced.
+
+Each function runs inside the transaction that made the change, once per change, and never waits
+for the network. Clients' systems are told by events, each at most once (its ``dedupe_key``), to
+the receiver of :mod:`app.domain.relaying.listeners`.
+
+``status`` is only ever a word of Twilio's, and each word is told once. A report that comes after a
+later one is kept in the log but not told: what a client hears never runs backwards.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.domain.relaying import events, listeners, outbox
+from app.domain.relaying.outbox import Happening
+from app.models.base import utcnow
+from app.models.batch import Batch
+from app.models.communication import CallbackEvent
+from app.models.delivery import Delivery, DeliveryState, EventType
+from app.models.message import Message
+from app.models.route import Channel
+from app.twilio import errors
+
+log = structlog.get_logger(__name__)
+
+RECORDING_WAIT = timedelta(seconds=60)
+"""How long ``completed`` waits for the recording's address, which Twilio sends a little later."""
+MAX_MEMBER_BYTES = 48 * 1024
+"""A member larger than this is left out of events, which may have 64 KiB in all."""
+_FIRST = "queued"
+_BEFORE_QUEUED = ("accepted", "scheduled")
+_NOT_REACHED = {"failed": "failed", "undelivered": "failed", "canceled": "canceled"}
+
+
+def taken(session: Session, message: Message) -> None:
+    """Twilio has taken ``message``: it has its SID. Announced exactly once per message.
+
+    This is the moment of ``message.sent``, and of the first ``message.status``, whose word is
+    ``queued`` even where Twilio says ``accepted`` (as it does with a messaging service).
+    """
+    log.info("message taken", message=message.id, sid=message.sid)
+    data = {**_about(message), "status": _FIRST}
+    _tell(session, message, EventType.MESSAGE_STATUS, data, f"status:{_FIRST}")
+    _tell(session, message, EventType.MESSAGE_SENT, data, "sent")
+
+
+def status_changed(session: Session, message: Message) -> None:
+    """Twilio's word on ``message`` has moved on to ``message.status``; it never moves back.
+
+    Comes after :func:`taken`. With a messaging service ``queued`` can come here once more.
+    """
+    log.info("message status", message=message.id, status=message.status, error=message.error_code)
+    status = _FIRST if message.status in _BEFORE_QUEUED else message.status or _FIRST
+    data = {**_about(message), "status": status}
+    wait = RECORDING_WAIT if waits_for_recording(message) else None
+    _tell(session, message, EventType.MESSAGE_STATUS, data, f"status:{status}", wait)
+    if status in _NOT_REACHED and not errors.rule(message.error_code).opted_out:
+        _tell_problem(session, message, _NOT_REACHED[status])
+
+
+def problem(session: Session, message: Message, reason: str) -> None:
+    """``message`` did not go out, or its fate is unknown.
+
+    :param reason: ``invalid_phone, not_allowed, suppressed, template_error, refused, failed,
+        unknown, canceled``; also in ``message.reason``. ``unknown`` can be followed by
+        :func:`taken` or by another problem.
+    """
+    log.info("message problem", message=message.id, reason=reason, error=message.error_code)
+    _tell_problem(session, message, reason)
+
+
+def batch_complete(session: Session, batch: Batch) -> None:
+    """Nothing of ``batch`` waits or is being sent any more. Announced exactly once per batch."""
+    log.info("batch complete", batch=batch.id, total=batch.total)
+    event = CallbackEvent.COMPLETE
+    endpoint_id = listeners.of_communication(
+        session, batch.client_id, batch.communication_id, event
+    )
+    if endpoint_id is None:
+        return
+    status = Message.public_status
+    counted = session.execute(
+        select(status, func.count()).where(Message.batch_id == batch.id).group_by(status)
+    )
+    data = {
+        "communication": batch.communication_id,
+        "batch": batch.id,
+        "batchId": batch.id,
+        "counts": {row[0]: row[1] for row in counted},
+    }
+    outbox.tell(
+        session,
+        Happening(
+            endpoint_id,
+            EventType.COMMUNICATION_COMPLETE,
+            data,
+            batch.client_id,
+            utcnow(),
+            f"{batch.id}:complete",
+        ),
+    )
+
+
+def recording_came(session: Session, message: Message) -> None:
+    """The address of the recording of a call is known: a waiting ``completed`` goes out with it."""
+    listener = listeners.of_message(session, message, CallbackEvent.MESSAGE_STATUS)
+    if listener is None or message.status != "completed":
+        return
+    waiting = session.scalar(
+        select(Delivery)
+        .where(
+            Delivery.message_id == message.id,
+            Delivery.endpoint_id == listener,
+            Delivery.type == EventType.MESSAGE_STATUS,
+            Delivery.dedupe_key == events.key_of(listener, f"{message.id}:status:completed"),
+            Delivery.attempts == 0,
+            Delivery.state.in_((DeliveryState.PENDING, DeliveryState.HELD)),
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if waiting is None:
+        return
+    body = json.loads(waiting.body)
+    sequence = body["data"].pop("sequence")
+    data = {**body["data"], **_call_fields(message), "sequence": sequence}
+    held = waiting.state is DeliveryState.HELD
+    session.execute(
+        update(Delivery)
+        .where(Delivery.id == waiting.id, Delivery.attempts == 0)
+        .values(
+            body=events.body_of(waiting.type, waiting.occurred_at, data),
+            next_attempt_at=None if held else utcnow(),
+        )
+    )
+
+
+def waits_for_recording(message: Message) -> bool:
+    """Whether the call has ended and its TwiML asked Twilio to report a recording to us."""
+    return (
+        message.status == "completed"
+        and message.recording_url is None
+        and f"/inbound/voice/recorded/{message.id}" in (message.answer_twiml or "")
+    )
+
+
+def _tell_problem(session: Session, message: Message, reason: str) -> None:
+    data = _about(message)
+    if message.status is not None:
+        data["status"] = message.status
+    data["reason"] = reason
+    _tell(session, message, EventType.MESSAGE_PROBLEM, data, f"problem:{reason}")
+
+
+_CALLBACKS = {
+    EventType.MESSAGE_STATUS: CallbackEvent.MESSAGE_STATUS,
+    EventType.MESSAGE_SENT: CallbackEvent.MESSAGE_SENT,
+    EventType.MESSAGE_PROBLEM: CallbackEvent.MESSAGE_PROBLEM,
+}
+
+
+def _tell(
+    session: Session,
+    message: Message,
+    type: EventType,
+    data: dict[str, Any],
+    what: str,
+    wait: timedelta | None = None,
+) -> None:
+    endpoint_id = listeners.of_message(session, message, _CALLBACKS[type])
+    if endpoint_id is None:
+        return
+    now: datetime = utcnow()
+    outbox.tell(
+        session,
+        Happening(
+            endpoint_id,
+            type,
+            data,
+            message.client_id,
+            now,
+            f"{message.id}:{what}",
+            message_id=message.id,
+            not_before=now + wait if wait else None,
+        ),
+    )
+
+
+def _about(message: Message) -> dict[str, Any]:
+    """Return what every event about a message says, in the names that clients read."""
+    code = message.error_code
+    return {
+        "id": message.id,
+        "sid": message.sid,
+        "destination": message.destination.value,
+        "to": message.to,
+        "from": message.from_,
+        "communication": message.communication_id,
+        "batch": message.batch_id,
+        "member": _member(message),
+        "errorCode": code,
+        "errorMessage": message.error_message,
+        "explanation": errors.explain(code) if code else message.error_message,
+        **_call_fields(message),
+    }
+
+
+def _call_fields(message: Message) -> dict[str, Any]:
+    """Return what is said of calls only, by Twilio's names, each where there is something."""
+    if message.destination is not Channel.VOICE:
+        return {}
+    ended = message.status == "completed"
+    found = {
+        "CallDuration": message.call_duration if ended else None,
+        "AnsweredBy": message.answered_by,
+        "RecordingUrl": message.recording_url if ended else None,
+        "Digits": message.digits,
+        "SpeechResult": message.speech,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _member(message: Message) -> dict[str, Any] | None:
+    if message.member and len(json.dumps(message.member)) > MAX_MEMBER_BYTES:
+        log.warning("member too large for an event; left out", message=message.id)
+        return None
+    return message.member

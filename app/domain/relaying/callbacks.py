@@ -1,0 +1,184 @@
+"""Callbacks: which address is told of which event, for a client, a communication or a message."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, model_validator
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.domain import named, urls
+from app.domain.mistakes import Mistake, Refused
+from app.domain.plain_urls import PLACEHOLDER
+from app.domain.specs import Name, Spec
+from app.models.communication import Callback, CallbackEvent, Communication
+from app.models.credential import SavedCredential
+from app.models.endpoint import Endpoint, EndpointKind
+from app.models.message import Message
+
+
+def _plain_url(url: str) -> str:
+    sample = PLACEHOLDER.sub("x", url)
+    if "{{" in sample or "}}" in sample:
+        raise ValueError(f"“{url}” has a placeholder that is not written like {{{{ batchId }}}}.")
+    if reason := urls.refusal(sample, called_by_us=True):
+        raise ValueError(reason)
+    if PLACEHOLDER.search(url.split("://", 1)[-1].partition("/")[0].partition("?")[0]):
+        raise ValueError(
+            f"“{url}” has a placeholder in its host; only path and query may have one."
+        )
+    if len(url) > urls.MAX_URL:
+        raise ValueError(f"The web address is too long; at most {urls.MAX_URL} are allowed.")
+    return url
+
+
+class CallbackSpec(Spec):
+    """One of the client's endpoints, or a plain URL with placeholders."""
+
+    endpoint: Name | None = None
+    url: Annotated[str, AfterValidator(_plain_url)] | None = None
+    method: Literal["GET", "POST"] = "POST"
+    credential: Name | None = None
+    """The saved credential with which a plain URL is called."""
+
+    @model_validator(mode="after")
+    def _one_receiver(self) -> CallbackSpec:
+        if (self.endpoint is None) == (self.url is None):
+            raise ValueError("Give either “endpoint” or “url”, not both and not neither.")
+        if self.endpoint and (self.model_fields_set & {"method", "credential"}):
+            raise ValueError("“method” and “credential” belong to a plain “url”.")
+        return self
+
+
+class CallbacksSpec(Spec):
+    """Which receiver is told of what; what is not named is told to the client's default."""
+
+    message_status: CallbackSpec | None = None
+    message_sent: CallbackSpec | None = None
+    message_problem: CallbackSpec | None = None
+    complete: CallbackSpec | None = None
+
+
+def save_callbacks(
+    session: Session,
+    client_id: str,
+    spec: CallbacksSpec,
+    *,
+    communication: Communication | None = None,
+    message: Message | None = None,
+) -> list[CallbackEvent]:
+    """Let each event that ``spec`` mentions go to its receiver; null takes a callback away.
+
+    What ``spec`` does not mention stays as it is. Without a communication or a message these are
+    the client's defaults.
+
+    :returns: the events whose receiver changed.
+    :raises Refused: with every reason at once; nothing is changed then.
+    """
+    receivers, mistakes = _receivers(session, client_id, _wanted(spec))
+    if mistakes:
+        raise Refused(mistakes)
+    owner = {
+        "communication_id": communication.id if communication else None,
+        "message_id": message.id if message else None,
+    }
+    changed = []
+    for event, receiver in receivers.items():
+        found = session.scalar(
+            select(Callback).filter_by(client_id=client_id, event=event, **owner)
+        )
+        if receiver is None and found is not None:
+            session.delete(found)
+        elif receiver is not None and found is None:
+            session.add(
+                Callback(client_id=client_id, event=event, endpoint_id=receiver.id, **owner)
+            )
+        elif receiver is not None and found is not None and found.endpoint_id != receiver.id:
+            found.endpoint_id = receiver.id
+        else:
+            continue
+        changed.append(event)
+    session.flush()
+    return changed
+
+
+def mistakes_in(session: Session, client_id: str, spec: CallbacksSpec) -> list[Mistake]:
+    """Return every reason for which :func:`save_callbacks` would refuse ``spec``."""
+    return _receivers(session, client_id, _wanted(spec))[1]
+
+
+def describe(session: Session, callback: Callback) -> dict[str, Any]:
+    """Return the callback as people write it."""
+    endpoint = session.get_one(Endpoint, callback.endpoint_id)
+    if endpoint.kind is not EndpointKind.PLAIN:
+        return {"endpoint": endpoint.name}
+    data: dict[str, Any] = {"url": endpoint.url, "method": endpoint.method}
+    if endpoint.saved_credential_id:
+        data["credential"] = session.get_one(SavedCredential, endpoint.saved_credential_id).name
+    return data
+
+
+def _wanted(spec: CallbacksSpec) -> dict[CallbackEvent, CallbackSpec | None]:
+    return {CallbackEvent(name): getattr(spec, name) for name in spec.model_fields_set}
+
+
+def _receivers(
+    session: Session, client_id: str, wanted: dict[CallbackEvent, CallbackSpec | None]
+) -> tuple[dict[CallbackEvent, Endpoint | None], list[Mistake]]:
+    """Return the endpoint of each event; new plain ones are made only when all is well."""
+    mistakes: list[Mistake] = []
+    known: dict[CallbackEvent, Endpoint | None] = {}
+    plain: dict[CallbackEvent, tuple[CallbackSpec, str | None]] = {}
+    for event, spec in wanted.items():
+        try:
+            if spec is None:
+                known[event] = None
+            elif spec.endpoint is not None:
+                known[event] = named.endpoint(
+                    session, client_id, spec.endpoint, event.value, "endpoint"
+                )
+            else:
+                plain[event] = spec, _saved_credential(session, client_id, spec, event)
+        except Refused as refused:
+            mistakes.extend(refused.mistakes)
+    if not mistakes:
+        for event, (spec, credential_id) in plain.items():
+            known[event] = _plain_endpoint(session, client_id, spec, credential_id)
+    return known, mistakes
+
+
+def _saved_credential(
+    session: Session, client_id: str, spec: CallbackSpec, event: CallbackEvent
+) -> str | None:
+    if spec.credential is None:
+        return None
+    path = (event.value, "credential")
+    return named.require(session, SavedCredential, client_id, spec.credential, *path).id
+
+
+def _plain_endpoint(
+    session: Session, client_id: str, spec: CallbackSpec, credential_id: str | None
+) -> Endpoint:
+    """Return the endpoint of a plain URL; the same URL, method and log-in share one."""
+    url = spec.url or ""
+    identity = "\n".join((spec.method, url, credential_id or ""))
+    host = urlsplit(url).hostname or ""
+    name = f"{host[:200]} {hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+    found = session.scalar(
+        select(Endpoint).filter_by(client_id=client_id, kind=EndpointKind.PLAIN, name=name)
+    )
+    if found is None:
+        found = Endpoint(
+            client_id=client_id,
+            kind=EndpointKind.PLAIN,
+            name=name,
+            url=url,
+            method=spec.method,
+            saved_credential_id=credential_id,
+        )
+        session.add(found)
+        session.flush()
+    return found

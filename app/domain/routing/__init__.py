@@ -1,0 +1,1 @@
+"""What a number does with what comes in."""

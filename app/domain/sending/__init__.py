@@ -1,0 +1,1 @@
+"""Texts and calls on their way out: batches, lanes, messages and what becomes of them."""

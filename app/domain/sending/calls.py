@@ -1,0 +1,225 @@
+"""Calls: what is said to whom, checked before the phone rings and chosen when it is answered.
+
+A call's template is rendered twice from the same pinned source: when the call is queued, with an
+empty ``AnsweredBy``, and when it is answered, with ``human`` or ``machine``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from app.domain.content import templates
+from app.domain.content.voice_templates import ANSWERED_BY
+from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
+from app.domain.sending import lanes
+from app.domain.sending.call_options import RANGES
+from app.domain.sending.messages import Refusal, check_client, check_recipient, check_sender
+from app.extensions import current_settings
+from app.models.base import new_id, utcnow
+from app.models.client import Client
+from app.models.communication import Communication, MachineDetection
+from app.models.credential import Credential
+from app.models.message import Message, MessageState
+from app.models.route import Channel
+from app.models.sender import Sender
+from app.models.template import TemplateVersion
+from app.twiml import voice
+from app.twiml.check import check_document
+from app.twiml.rewrite import finish_actions, speech_of
+
+log = structlog.get_logger(__name__)
+
+HUMAN, MACHINE, NOT_KNOWN = "human", "machine", ""
+MAX_BYTES = 60_000
+"""Longest TwiML: Twilio fetches 64 kB (error 11750), and our own addresses are added."""
+
+
+def queue_call(
+    session: Session,
+    client: Client,
+    sender: Sender,
+    to: str,
+    *,
+    source: str,
+    member: Mapping[str, Any] | None = None,
+    machine_detection: MachineDetection = MachineDetection.OFF,
+    communication: Communication | None = None,
+    options: Mapping[str, int] | None = None,
+    callbacks: CallbacksSpec | None = None,
+    due_at: datetime | None = None,
+) -> Message:
+    """Put one call into its account's lane; after the commit the caller wakes ``send``.
+
+    :param source: TwiML; placeholders take the member's attributes, and ``AnsweredBy``.
+    :param options: see :mod:`app.domain.sending.call_options`.
+    :param callbacks: who is told of this call, in place of the client's defaults.
+    :param due_at: not to be placed before this; now when not given.
+    :raises Refusal: when the client, sender, phone or TwiML does not allow it; nothing is stored.
+    :raises app.domain.mistakes.Refused: when the callbacks name what does not exist.
+    """
+    credential = session.get_one(Credential, sender.credential_id)
+    check_client(client)
+    check_sender(sender, credential, Channel.VOICE)
+    number = check_recipient(client, sender, to, Channel.VOICE)
+    told = check_options(machine_detection, options or {})
+    message = Message(
+        id=new_id(),
+        client_id=client.id,
+        destination=Channel.VOICE,
+        sender_id=sender.id,
+        credential_id=credential.id,
+        to=number,
+        from_=sender.address,
+        body=prepare(source, member, machine_detection),
+        twiml_source=source,
+        member=dict(member) if member is not None else None,
+        communication_id=communication.id if communication else None,
+        options=told,
+        state=MessageState.WAITING,
+        lane_key=lanes.ensure_lane(session, sender, Channel.VOICE, credential),
+        due_at=due_at or utcnow(),
+    )
+    session.add(message)
+    session.flush()
+    if callbacks is not None:
+        save_callbacks(session, client.id, callbacks, message=message)
+    return message
+
+
+def check_options(detection: MachineDetection, options: Mapping[str, int]) -> dict[str, Any]:
+    """Return what a message keeps of the way a call is placed.
+
+    :raises Refusal: ``bad_option``, for an unknown name or a value that Twilio would not take.
+    """
+    for name, value in options.items():
+        if name not in RANGES:
+            raise Refusal("bad_option", f"There is no option {name} of calls.", "options")
+        low, high = RANGES[name]
+        if not low <= value <= high:
+            raise Refusal(
+                "bad_option", f"{name} has to be {low} to {high}, not {value}.", "options"
+            )
+    told: dict[str, Any] = dict(options)
+    if detection is not MachineDetection.OFF:
+        told["machineDetection"] = detection.value
+    return told
+
+
+def detection_of(options: Mapping[str, Any]) -> MachineDetection:
+    """Return the detection that a message or batch was queued with."""
+    return MachineDetection(options.get("machineDetection", MachineDetection.OFF))
+
+
+def prepare(source: str, member: Mapping[str, Any] | None, detection: MachineDetection) -> str:
+    """Return the TwiML as it is before anybody has answered, once it is right for every answer.
+
+    :raises Refusal: ``template_error``, with the line of the first mistake.
+    """
+    first = render(source, member)
+    if detection is not MachineDetection.OFF and ANSWERED_BY in source:
+        render(source, member, HUMAN)
+        render(source, member, MACHINE)
+    return first
+
+
+def render(source: str, member: Mapping[str, Any] | None, answered_by: str = NOT_KNOWN) -> str:
+    """Return the TwiML of ``source`` for one person.
+
+    :param answered_by: ``human``, ``machine``, or empty while it is not known.
+    :raises Refusal: ``template_error``.
+    """
+    attributes = {**(member or {}), ANSWERED_BY: answered_by}
+    try:
+        document = templates.render(source, attributes, autoescape_xml=True).strip()
+    except templates.TemplateProblem as problem:
+        raise Refusal("template_error", problem.message, "twiml") from problem
+    if mistakes := check_document(document):
+        raise Refusal("template_error", str(mistakes[0]), "twiml")
+    if (size := len(document.encode())) > MAX_BYTES:
+        raise Refusal(
+            "template_error",
+            f"The TwiML has {size:,} bytes; at most {MAX_BYTES:,} are allowed.",
+            "twiml",
+        )
+    return document
+
+
+def verdict(answered_by: str | None) -> str:
+    """Return ``human`` or ``machine`` for Twilio's word on who answered; empty without a word.
+
+    Twilio (answering machine detection): ``human``, ``fax``, ``unknown``, ``machine_start``, or
+    ``machine_end_beep``, ``machine_end_silence``, ``machine_end_other``. Whoever is not known to
+    be a machine is treated as a person.
+    """
+    if not answered_by:
+        return NOT_KNOWN
+    return MACHINE if answered_by.startswith("machine") or answered_by == "fax" else HUMAN
+
+
+def answer(session: Session, message: Message, answered_by: str | None) -> str:
+    """Return the TwiML that the answered call is told; a repeat gets the same.
+
+    Never raises for what the template does: the person is on the line, and hears a sentence.
+    """
+    if message.answer_twiml is not None:
+        return message.answer_twiml
+    document = _choose(session, message, answered_by)
+    stored: str | None = session.scalar(
+        update(Message)
+        .where(Message.id == message.id, Message.answer_twiml.is_(None))
+        .values(answer_twiml=document)
+        .returning(Message.answer_twiml)
+        .execution_options(synchronize_session=False)
+    )
+    if stored is None:  # another request was quicker: it decides
+        session.refresh(message)
+        stored = message.answer_twiml
+    return stored or document
+
+
+def _choose(session: Session, message: Message, answered_by: str | None) -> str:
+    who = verdict(answered_by)
+    hangs_up = detection_of(message.options) is MachineDetection.HANG_UP
+    if hangs_up and who == MACHINE:
+        return voice.hangup()
+    base = f"{current_settings().public_base_url}/inbound/voice"
+    try:
+        document = render(_source(session, message), message.member, who)
+        return finish_actions(
+            document, f"{base}/gathered/{message.id}", f"{base}/recorded/{message.id}"
+        )
+    except (Refusal, ValueError) as error:
+        log.error("an answered call has no TwiML", message=message.id, error=str(error))
+        return voice.sorry()
+
+
+def _source(session: Session, message: Message) -> str:
+    """Return the template that was pinned when the call was queued."""
+    if message.twiml_source is not None:
+        return message.twiml_source
+    if message.template_version_id is not None:
+        return session.get_one(TemplateVersion, message.template_version_id).body
+    return message.body or ""
+
+
+def preview(
+    source: str, member: Mapping[str, Any] | None, detection: MachineDetection
+) -> dict[str, list[str]]:
+    """Return what a ``person`` and a ``machine`` would hear, step by step, in sentences.
+
+    Without detection both hear the same, and there is only ``anybody``.
+
+    :raises Refusal: ``template_error``.
+    """
+    if detection is MachineDetection.OFF:
+        return {"anybody": speech_of(render(source, member))}
+    machine = ["Hangs up"]
+    if detection is not MachineDetection.HANG_UP:
+        machine = speech_of(render(source, member, MACHINE))
+    return {"person": speech_of(render(source, member, HUMAN)), "machine": machine}

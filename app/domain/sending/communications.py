@@ -1,0 +1,270 @@
+"""Running a communication: starting a batch, pausing, resuming and canceling it, its progress.
+
+Each function works within the caller's transaction; after the commit the caller wakes ``house``
+(preparation) and ``send``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, func, insert, literal, select, text, update
+from sqlalchemy.orm import Session
+
+from app.domain import audit
+from app.domain.sending import lanes, preparation
+from app.domain.sending.messages import Refusal, check_client, check_sender
+from app.domain.sending.preparation import Plan, Refused, StepPlan
+from app.extensions import current_settings
+from app.models.audience import Member
+from app.models.base import new_id, utcnow
+from app.models.batch import Batch, BatchMember, BatchState
+from app.models.client import Client
+from app.models.communication import Communication, MachineDetection
+from app.models.credential import Credential
+from app.models.message import Lane, Message, MessageState
+from app.models.route import Channel
+from app.models.sender import Sender
+from app.models.template import Template, TemplateVersion
+
+LATEST = timedelta(days=366)
+"""How far ahead a batch may be scheduled."""
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a batch stands: ``counts`` by public status, ``eta`` when its last text goes out."""
+
+    total: int
+    prepared: int
+    counts: dict[str, int]
+    waiting: int
+    eta: datetime | None
+
+
+def pin(session: Session, communication: Communication) -> Plan:
+    """Return what the communication says now: its plan, as a batch keeps it.
+
+    :raises Refusal: when a template has no version.
+    """
+    chain: list[tuple[str, int | None]] = [(communication.template_id, None)]
+    chain += [(step.template_id, step.after) for step in communication.steps]
+    steps = []
+    for template_id, after in chain:
+        version = session.scalar(
+            select(TemplateVersion)
+            .join(Template, Template.id == TemplateVersion.template_id)
+            .where(Template.id == template_id, TemplateVersion.number == Template.current_version)
+        )
+        if version is None:
+            raise Refusal("template_error", "The template has no text yet.", "template")
+        steps.append(StepPlan(version.id, version.body, tuple(version.media), after))
+    return Plan(
+        destination=communication.destination,
+        steps=tuple(steps),
+        link_tracking=communication.link_tracking,
+        short_link_base=current_settings().short_link_base_url,
+        sender_id=communication.sender_id,
+        suppression_list_id=communication.suppression_list_id,
+        options=options_of(communication),
+    )
+
+
+def options_of(communication: Communication) -> dict[str, Any]:
+    """Return what Twilio is told besides the text, as a message stores it."""
+    if communication.destination is Channel.VOICE:
+        detection = communication.machine_detection
+        options = dict(communication.call_options)
+        if detection is not MachineDetection.OFF:
+            options["machineDetection"] = detection.value
+        return options
+    chosen = {
+        "validityPeriod": communication.validity_period,
+        "smartEncoded": communication.smart_encoding or None,
+        "sendAsMms": communication.send_as_mms or None,
+    }
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def start_batch(
+    session: Session, communication: Communication, actor: str, at: datetime | None = None
+) -> Batch:
+    """Start the communication for its population, now or at ``at``; what it says is pinned now.
+
+    The members are those at the time it begins.
+
+    :param actor: who starts it: an e-mail address, the label of an API key, a command.
+    :raises Refusal: when it cannot be sent at all: not enabled, stopped, no population, a time
+        too far ahead.
+    """
+    if communication.population_id is None:
+        raise Refusal(
+            "no_population", "The communication has no population; choose one.", "population"
+        )
+    now = utcnow()
+    if at is not None and at > now + LATEST:
+        raise Refusal("too_late", "A batch can be scheduled for a year ahead at most.", "at")
+    batch = _new_batch(session, communication, actor, at or now)
+    if at is None or at <= now:
+        begin(session, batch)
+    return batch
+
+
+def begin(session: Session, batch: Batch) -> None:
+    """Take the members as they are now, and let preparation begin."""
+    communication = session.get_one(Communication, batch.communication_id)
+    members = select(
+        literal(batch.id),
+        func.row_number().over(order_by=Member.id) - 1,
+        Member.attributes,
+    ).where(Member.population_id == communication.population_id)
+    session.execute(
+        insert(BatchMember).from_select(["batch_id", "position", "attributes"], members)
+    )
+    total = session.scalar(
+        select(func.count()).select_from(BatchMember).where(BatchMember.batch_id == batch.id)
+    )
+    session.execute(
+        update(Batch)
+        .where(Batch.id == batch.id, Batch.state == BatchState.SCHEDULED)
+        .values(state=BatchState.PREPARING, total=total, started_at=utcnow())
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def start_adhoc(
+    session: Session,
+    communication: Communication,
+    members: Sequence[Mapping[str, Any]],
+    actor: str,
+) -> tuple[Batch, list[Refused]]:
+    """Send the communication to these members only, prepared at once.
+
+    :returns: the batch, and the members that get nothing with their position and reason.
+    :raises Refusal: when it cannot be sent at all.
+    """
+    batch = _new_batch(session, communication, actor, utcnow())
+    plan = preparation.read_plan(session, batch.plan)
+    refused: list[Refused] = []
+    numbered = list(enumerate(members))
+    for first in range(0, len(numbered), CHUNK):
+        refused += preparation.prepare(session, batch, plan, numbered[first : first + CHUNK])
+    batch.total = batch.prepared = len(members)
+    batch.state = BatchState.RUNNING
+    batch.started_at = utcnow()
+    session.flush()
+    return batch, refused
+
+
+def pause(session: Session, batch: Batch, actor: str) -> None:
+    """Stop sending; what is on its way to Twilio within this quarter of a second still goes.
+
+    :raises Refusal: when the batch neither runs nor is being prepared.
+    """
+    _move(session, batch, (BatchState.RUNNING, BatchState.PREPARING), BatchState.PAUSED, actor)
+
+
+def resume(session: Session, batch: Batch, actor: str) -> None:
+    """Go on after a pause, in preparation or in sending.
+
+    :raises Refusal: when the batch is not paused.
+    """
+    to = BatchState.RUNNING if batch.prepared >= batch.total else BatchState.PREPARING
+    _move(session, batch, (BatchState.PAUSED,), to, actor)
+
+
+def cancel(session: Session, batch: Batch, actor: str) -> None:
+    """Stop for good: what waits is canceled, soon after, message by message.
+
+    :raises Refusal: when the batch has ended.
+    """
+    before = (
+        BatchState.SCHEDULED, BatchState.PREPARING, BatchState.RUNNING, BatchState.PAUSED,
+    )  # fmt: skip
+    _move(session, batch, before, BatchState.CANCELED, actor)
+    session.execute(delete(BatchMember).where(BatchMember.batch_id == batch.id))
+
+
+def progress(session: Session, batch: Batch) -> Progress:
+    """Count where the batch's messages are, and estimate when the last one goes out."""
+    counted = session.execute(
+        select(Message.state, Message.status, func.count())
+        .where(Message.batch_id == batch.id)
+        .group_by(Message.state, Message.status)
+    )
+    counts: Counter[str] = Counter()
+    waiting = 0
+    for state, status, count in counted:
+        counts[Message(state=state, status=status).public_status] += count
+        waiting += count if state is MessageState.WAITING else 0
+    if batch.state is BatchState.CANCELED and batch.total > batch.prepared:
+        counts["canceled"] += batch.total - batch.prepared
+    return Progress(batch.total, batch.prepared, dict(counts), waiting, _eta(session, batch))
+
+
+def _eta(session: Session, batch: Batch) -> datetime | None:
+    """Estimate by the lane's rate and all that waits in it; None when the batch does not run."""
+    if batch.state not in (BatchState.RUNNING, BatchState.PREPARING):
+        return None
+    lane = session.get(Lane, batch.lane_key)
+    if lane is None:
+        return None
+    ahead, counted = session.execute(
+        select(func.coalesce(func.sum(Message.segments), 0), func.count()).where(
+            Message.lane_key == batch.lane_key, text("message.state = 'waiting'")
+        )
+    ).one()
+    to_come = (batch.total - batch.prepared) * (ahead / counted if counted else 1)
+    return utcnow() + timedelta(seconds=(ahead + to_come) / lane.rate)
+
+
+def _new_batch(session: Session, communication: Communication, actor: str, at: datetime) -> Batch:
+    client = session.get_one(Client, communication.client_id)
+    sender = session.get_one(Sender, communication.sender_id)
+    credential = session.get_one(Credential, sender.credential_id)
+    check_client(client)
+    check_sender(sender, credential, communication.destination)
+    plan = pin(session, communication)
+    batch = Batch(
+        id=new_id(),
+        client_id=communication.client_id,
+        communication_id=communication.id,
+        state=BatchState.SCHEDULED,
+        scheduled_at=at,
+        lane_key=lanes.ensure_lane(session, sender, communication.destination, credential),
+        plan=plan.as_json(),
+        created_by=actor[:254],
+    )
+    session.add(batch)
+    session.flush()
+    audit.record(session, actor, "start", f"batch of {communication.name}", batch.client_id,
+                 {"batch": batch.id})  # fmt: skip
+    return batch
+
+
+def _move(
+    session: Session,
+    batch: Batch,
+    before: tuple[BatchState, ...],
+    to: BatchState,
+    actor: str,
+) -> None:
+    moved = session.execute(
+        update(Batch)
+        .where(Batch.id == batch.id, Batch.state.in_(before))
+        .values(state=to)
+        .execution_options(synchronize_session=False)
+    )
+    session.refresh(batch)
+    if cast(CursorResult[Any], moved).rowcount == 0:
+        raise Refusal(
+            "wrong_state",
+            f"The batch is {batch.state}; it cannot become {to}.",
+            "state",
+        )
+    audit.record(session, actor, to.value, f"batch {batch.id}", batch.client_id)

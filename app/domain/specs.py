@@ -1,0 +1,142 @@
+"""The values that people write down, each checked by itself, and what all such forms share."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+from app.domain import passwords, phones, urls
+
+_EMAIL = re.compile(r"[^@\s<>,;\"()\[\]\x00-\x1f]+@[^@\s<>,;\"()\[\]\x00-\x1f]+")
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)
+]  # fmt: skip
+
+
+class Spec(BaseModel):
+    """What is common to everything that is written down: unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
+
+
+def _web_address(url: str) -> str:
+    if reason := urls.refusal(url):
+        raise ValueError(reason)
+    return url
+
+
+def _phone(text: str) -> str:
+    return phones.normalize(text)
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Phone = Annotated[str, AfterValidator(_phone)]
+
+
+def _email(text: str) -> str:
+    if not _EMAIL.fullmatch(text) or len(text) > 254:
+        raise ValueError(f"“{text}” is not an e-mail address.")
+    return text
+
+
+def _sid(prefix: str, what: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not re.fullmatch(prefix + "[0-9a-fA-F]{32}", text):
+            raise ValueError(f"{what} is {prefix} and 32 hexadecimal digits.")
+        return text
+
+    return check
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"“{name}” is no time zone; use a name such as America/Chicago.")
+    return name
+
+
+def _time(text: str) -> str:
+    if not _TIME.fullmatch(text):
+        raise ValueError(f"“{text}” is no time of day; write it like 21:00.")
+    return text
+
+
+def _address(text: str) -> str:
+    return phones.normalize(text, short_codes=True)
+
+
+def _password(text: str) -> str:
+    if not passwords.SHORTEST <= len(text) <= passwords.LONGEST:
+        raise ValueError(
+            f"A password needs {passwords.SHORTEST} to {passwords.LONGEST} characters."
+        )
+    return text
+
+
+def _api_key(text: str) -> str:
+    if len(text) < 32:
+        raise ValueError("An API key needs 32 random characters or more.")
+    return text
+
+
+def _signing_secret(text: str) -> str:
+    try:
+        size = len(base64.b64decode(text.removeprefix("whsec_"), validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if not text.startswith("whsec_") or not 24 <= size <= 64:
+        raise ValueError("A signing secret is whsec_ and the base64 of 24 to 64 random bytes.")
+    return text
+
+
+def _our_address(url: str) -> str:
+    if reason := urls.refusal(url, called_by_us=True):
+        raise ValueError(reason)
+    return url
+
+
+def _no_colon(name: str) -> str:
+    if ":" in name:
+        raise ValueError(f"“{name}” holds a colon, which no user name of HTTP Basic may.")
+    return name
+
+
+def _null_is_empty(value: object) -> object:
+    return [] if value is None else value
+
+
+def _null_is_blank(value: object) -> object:
+    return "" if value is None else value
+
+
+Email = Annotated[str, AfterValidator(_email)]
+Password = Annotated[str, AfterValidator(_password)]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+AccountSid = Annotated[str, AfterValidator(_sid("AC", "The SID of a Twilio account"))]
+KeySid = Annotated[str, AfterValidator(_sid("SK", "The SID of an API key at Twilio"))]
+ServiceSid = Annotated[str, AfterValidator(_sid("MG", "The SID of a messaging service"))]
+TimeOfDay = Annotated[str, AfterValidator(_time)]
+PerSecond = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+Address = Annotated[str, AfterValidator(_address)]
+Empty = BeforeValidator(_null_is_empty)
+Text = Annotated[str, BeforeValidator(_null_is_blank)]
+AttributeName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Zone = Annotated[str, AfterValidator(_zone)]
+OurAddress = Annotated[str, AfterValidator(_our_address)]
+SigningSecret = Annotated[str, AfterValidator(_signing_secret)]
+ApiKeyText = Annotated[str, StringConstraints(max_length=500), AfterValidator(_api_key)]
+WithoutColon = AfterValidator(_no_colon)

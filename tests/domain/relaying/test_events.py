@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from app.domain.relaying import events
+from app.extensions import unit_of_work
+from app.models.delivery import Delivery, DeliveryState, EventType
+from app.models.endpoint import Endpoint, EndpointState
+from tests.support.clients import Department, department
+from tests.support.rows import Rows
+
+AT = datetime(2026, 11, 21, 23, 30, 0, 125_000, tzinfo=UTC)
+
+
+@pytest.fixture
+def registrar(rows: Rows) -> Department:
+    return department(rows)
+
+
+def record(
+    app: Flask, registrar: Department, endpoint: Endpoint, data: Any = None, **more: Any
+) -> Delivery | None:
+    with app.app_context(), unit_of_work() as session:
+        return events.record(
+            session,
+            endpoint.id,
+            EventType.MESSAGE_STATUS,
+            {"status": "sent"} if data is None else data,
+            client_id=registrar.client.id,
+            occurred_at=AT,
+            **more,
+        )
+
+
+def test_an_event_is_its_delivery_with_the_body_that_will_be_sent(
+    app: Flask, registrar: Department
+) -> None:
+    delivery = record(app, registrar, registrar.endpoint(), {"text": "Grüße 🎓"})
+    assert delivery is not None
+    assert delivery.body == (
+        '{"type":"message.status","timestamp":"2026-11-21T23:30:00.125Z",'
+        '"data":{"text":"Grüße 🎓","sequence":1}}'
+    )
+    assert delivery.event_id.startswith("msg_")
+    assert "." not in delivery.event_id
+    assert delivery.state is DeliveryState.PENDING
+
+
+def test_it_is_given_up_after_96_hours(
+    app: Flask, registrar: Department, time_machine: Any
+) -> None:
+    time_machine.move_to(AT, tick=False)
+    delivery = record(app, registrar, registrar.endpoint())
+    assert delivery is not None
+    assert delivery.next_attempt_at == AT
+    assert delivery.give_up_at == AT + timedelta(hours=96)
+
+
+def test_the_sequence_counts_per_endpoint(app: Flask, registrar: Department, rows: Rows) -> None:
+    one, other = registrar.endpoint(), registrar.endpoint()
+    for endpoint in (one, other, one, one):
+        record(app, registrar, endpoint)
+    told = [
+        (delivery.endpoint_id, json.loads(delivery.body)["data"]["sequence"])
+        for delivery in rows.all(Delivery)
+    ]
+    assert sorted(told) == sorted([(one.id, 1), (one.id, 2), (one.id, 3), (other.id, 1)])
+
+
+def test_the_same_happening_makes_one_event_per_endpoint_and_no_gap(
+    app: Flask, registrar: Department, rows: Rows
+) -> None:
+    one, other = registrar.endpoint(), registrar.endpoint()
+    assert record(app, registrar, one, dedupe_key="twilio:SM1:sent")
+    assert record(app, registrar, one, dedupe_key="twilio:SM1:sent") is None
+    assert record(app, registrar, other, dedupe_key="twilio:SM1:sent")
+    after = record(app, registrar, one, dedupe_key="twilio:SM1:" + "long" * 60)
+    assert after is not None
+    assert after.sequence == 2
+    assert rows.count(Delivery) == 3
+
+
+def test_what_is_for_a_disabled_endpoint_is_held(app: Flask, registrar: Department) -> None:
+    delivery = record(app, registrar, registrar.endpoint(state=EndpointState.DISABLED))
+    assert delivery is not None
+    assert delivery.state is DeliveryState.HELD
+    assert delivery.next_attempt_at is None
+
+
+def test_a_paused_endpoint_keeps_its_events_waiting(app: Flask, registrar: Department) -> None:
+    delivery = record(app, registrar, registrar.endpoint(state=EndpointState.PAUSED))
+    assert delivery is not None
+    assert delivery.state is DeliveryState.PENDING
+
+
+def test_more_than_64_kib_is_refused_and_leaves_nothing_behind(
+    app: Flask, registrar: Department, rows: Rows
+) -> None:
+    endpoint = registrar.endpoint()
+    with pytest.raises(events.EventTooLargeError, match="more than 65536"):
+        record(app, registrar, endpoint, {"text": "€" * 22_000})
+    assert rows.count(Delivery) == 0
+    assert rows.one(Endpoint).next_sequence == 1
+
+
+def test_half_a_surrogate_pair_does_not_stop_an_event(app: Flask, registrar: Department) -> None:
+    delivery = record(app, registrar, registrar.endpoint(), {"text": "half \ud83c of it"})
+    assert delivery is not None
+    assert json.loads(delivery.body)["data"]["text"] == "half ? of it"
+
+
+def test_an_unknown_endpoint_is_an_error(app: Flask, registrar: Department) -> None:
+    with pytest.raises(LookupError, match="there is no endpoint nowhere"):
+        record(app, registrar, Endpoint(id="nowhere"))

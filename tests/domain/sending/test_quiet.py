@@ -1,0 +1,37 @@
+"""Quiet hours in a client's own zone, midnight and daylight saving included."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from app.domain.sending import quiet
+
+CHICAGO = ZoneInfo("America/Chicago")
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=CHICAGO)
+
+
+@pytest.mark.parametrize(
+    ("now", "begin", "end", "until"),
+    [
+        ("2026-11-21 20:59:59", "21:00", "08:00", None),
+        ("2026-11-21 21:00", "21:00", "08:00", "2026-11-22 08:00"),
+        ("2026-11-22 07:59:59", "21:00", "08:00", "2026-11-22 08:00"),
+        ("2026-11-22 08:00", "21:00", "08:00", None),
+        ("2026-11-22 12:30", "12:00", "13:00", "2026-11-22 13:00"),
+        ("2026-11-22 13:00", "12:00", "13:00", None),
+        ("2026-11-22 12:30", None, "13:00", None),
+        ("2026-11-22 12:30", "13:00", "13:00", None),
+        # Clocks go back on 1 November 2026 and forward on 14 March 2027.
+        ("2026-10-31 23:00", "21:00", "08:00", "2026-11-01 08:00"),
+        ("2027-03-13 23:00", "21:00", "08:00", "2027-03-14 08:00"),
+    ],
+)  # fmt: skip
+def test_quiet_hours(now: str, begin: str | None, end: str | None, until: str | None) -> None:
+    found = quiet.until(at(now), "America/Chicago", begin, end)
+    assert found == (at(until) if until else None)
