@@ -50,7 +50,7 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
     else:
         try:
             at = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):  # no date, or one that no calendar has
             return None
         wait = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
     return min(wait, MAX_RETRY_AFTER) if wait > timedelta(0) else None

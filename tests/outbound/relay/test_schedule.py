@@ -47,6 +47,8 @@ def test_ten_tries_are_made() -> None:
         ("-5", None),
         ("1.5", None),
         ("soon", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Sat, 21 Nov 2026 12:10:00 +999999999999", None),
         ("", None),
         ("٣", None),
         (None, None),
