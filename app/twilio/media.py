@@ -1,8 +1,9 @@
 """Fetching the files of an incoming message.
 
-Twilio answers a media URL with a redirect to a storage host. The account's credentials go to
-Twilio's own hosts only, whatever the URL or a redirect says, and everything is bounded: size,
-time, redirects.
+Twilio answers a media URL with a redirect to a storage host. Whoever knows an account's auth token
+can sign a message that names any address as its file, one inside our own network too; so only
+Twilio's own hosts are asked, they alone see the account's credentials, and only they may redirect.
+Everything is bounded: size, time, redirects.
 """
 
 import time
@@ -48,9 +49,12 @@ def fetch_media(
     """Return the file at `url`.
 
     `username` and `password` are shown to Twilio's hosts over https, and to `base_url` where that
-    stands for Twilio, and to nobody else. Raises MediaUnavailable for a file larger than
-    `max_bytes`, one that takes longer than `deadline_seconds` in all, and every other failure.
+    stands for Twilio, and to nobody else. Raises MediaUnavailable for a `url` that is not there,
+    a file larger than `max_bytes`, one that takes longer than `deadline_seconds` in all, and every
+    other failure.
     """
+    if not is_twilio_url(url, base_url):
+        raise MediaUnavailable("This file is not at Twilio, so it is not fetched.", gone=True)
     import requests
     from urllib3.exceptions import HTTPError
 

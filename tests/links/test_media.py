@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
+from requests import Session
 
 from app.links import media as media_links
 from app.models.base import utcnow
@@ -166,7 +167,7 @@ class TestAtTwilio:
     def test_nobody_but_twilio_is_asked(
         self, url: str, rows: Rows, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(media_links, "fetch_media", lambda *_, **__: pytest.fail("asked"))
+        monkeypatch.setattr(Session, "request", lambda *_, **__: pytest.fail("asked"))
         assert client.get(f"/media/{self.held(rows, url).code}").status_code == 404
 
     def test_a_stand_in_for_twilio_counts_as_twilio(self) -> None:

@@ -37,9 +37,11 @@ def test_credentials_stay_with_twilio_when_it_redirects(twilio: Server, elsewher
     assert "Authorization" not in elsewhere.asked[0].headers
 
 
-def test_another_host_never_sees_them(twilio: Server, elsewhere: Server) -> None:
-    fetch(f"{elsewhere.url}/a", twilio)
-    assert "Authorization" not in elsewhere.asked[0].headers
+def test_another_host_is_not_even_asked(twilio: Server, elsewhere: Server) -> None:
+    with pytest.raises(MediaUnavailable, match="not at Twilio") as failed:
+        fetch(f"{elsewhere.url}/latest/meta-data", twilio)
+    assert failed.value.gone
+    assert elsewhere.asked == []
 
 
 def test_twilios_own_address_goes_to_the_base_address(twilio: Server) -> None:

@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 MAX_ATTACHED = 5 * 1024 * 1024
 """Bytes of pictures and the like that are attached to one mail; what is more is linked only."""
 FETCH_SECONDS = 20.0
+_SEVEN_BITS = SMTP.clone(cte_type="7bit")
+"""Not every mail server takes 8 bits, and one on the way may not either (RFC 6152)."""
 
 
 def send_mail(letter: Letter) -> Outcome:
@@ -50,7 +52,7 @@ def send_mail(letter: Letter) -> Outcome:
 def _write(letter: Letter, attached: dict[str, bytes]) -> EmailMessage:
     settings = current_settings()
     domain = settings.mail_from.rpartition("@")[2]
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=_SEVEN_BITS)
     letters.address(mail, letter, settings.mail_from, domain)
     subject, text = letters.write(letter, settings.public_base_url, set(attached))
     mail["Subject"] = letters.one_line(subject)

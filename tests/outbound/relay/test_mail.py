@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.domain.relaying import events, receivers
+from app.domain.relaying import events, notices, receivers
 from app.extensions import unit_of_work
 from app.models.base import new_id
 from app.models.delivery import Delivery, DeliveryAttempt, DeliveryState, EventType
@@ -200,6 +200,19 @@ def record(
         return made
 
 
+def texted(registrar: Department, *urls: str) -> Incoming:
+    """A text with files at these addresses, whose codes are the ends of their paths."""
+    media = [
+        {"url": url, "contentType": "image/jpeg", "code": f"CODE{url.rpartition('/')[2]}"}
+        for url in urls
+    ]
+    return Incoming(
+        id=new_id(), client_id=registrar.client.id, destination=Channel.SMS, sid=sid("MM"),
+        sender_id=registrar.number.id, from_=DATA["from"], to=DATA["to"], body=DATA["body"],
+        media=media, outcome=Outcome.FORWARDED,
+    )  # fmt: skip
+
+
 def state_of(rows: Rows, delivery: Delivery) -> Delivery:
     return rows.one(select(Delivery).where(Delivery.id == delivery.id))
 
@@ -294,16 +307,7 @@ def test_media_are_fetched_with_our_log_in_and_attached_when_small(
     with serving(behave) as twilio:
         settings = app.extensions["settings"]
         object.__setattr__(settings, "twilio_api_base_url", twilio.url("").rstrip("/"))
-        incoming = Incoming(
-            id=new_id(), client_id=registrar.client.id, destination=Channel.SMS, sid=sid("MM"),
-            sender_id=registrar.number.id, from_=DATA["from"], to=DATA["to"], body=DATA["body"],
-            media=[
-                {"url": f"https://api.twilio.com/Media/{size}", "contentType": "image/jpeg",
-                 "code": f"CODE{size}"}
-                for size in sizes
-            ],
-            outcome=Outcome.FORWARDED,
-        )  # fmt: skip
+        incoming = texted(registrar, *(f"https://api.twilio.com/Media/{size}" for size in sizes))
         rows.add(incoming)
         record(app, registrar, incoming=incoming)
         run(app, 60)
@@ -319,3 +323,26 @@ def test_media_are_fetched_with_our_log_in_and_attached_when_small(
 
     login = b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode())
     assert all(b"Basic " + login in request for request in seen)
+
+
+def test_a_file_that_is_not_at_twilio_is_not_fetched(
+    app: Flask, registrar: Department, rows: Rows, box: Mailbox
+) -> None:
+    """Whoever knows the account's token can sign a text whose file is inside our network."""
+    with serving(answering(body=b"secret", headers={"Content-Type": "image/jpeg"})) as inside:
+        incoming = texted(registrar, inside.url("/latest"))
+        rows.add(incoming)
+        record(app, registrar, incoming=incoming)
+        run(app, 60)
+        assert inside.requests == []
+    (received,) = box.mails
+    assert list(received.iter_attachments()) == []
+
+
+def test_a_mail_has_seven_bits(app: Flask, registrar: Department, rows: Rows, box: Mailbox) -> None:
+    with app.app_context(), unit_of_work() as session:
+        notices.notify(session, RECIPIENT, "Grüße", "Schöne Grüße 👍\n" * 3)
+    run(app)
+    (received,) = box.mails
+    assert received.as_bytes().isascii()
+    assert received.get_content().replace("\r\n", "\n") == "Schöne Grüße 👍\n" * 3
