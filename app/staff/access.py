@@ -13,22 +13,20 @@ from flask import (
     flash,
     g,
     redirect,
-    render_template,
     request,
     session,
     url_for,
 )
 from flask_login import LoginManager, UserMixin, current_user, login_user
-from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
+from flask_wtf.csrf import CSRFProtect, generate_csrf
 from markupsafe import Markup
 from sqlalchemy import select
-from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.extensions import current_settings, db
 from app.models.client import Client
 from app.models.user import Membership, Role, User
-from app.staff import words
+from app.staff import errors, words
 from app.staff.sections import sections
 from app.staff.sessions import StaffSessions
 
@@ -43,6 +41,8 @@ blueprint = Blueprint(
     "staff", __name__, url_prefix="/staff", template_folder="templates", static_folder="static"
 )
 client_blueprint = Blueprint("client", __name__, url_prefix="/staff/clients/<client>")
+for one in (blueprint, client_blueprint):
+    errors.init_blueprint(one)
 csrf = CSRFProtect()
 login = LoginManager()
 
@@ -83,6 +83,8 @@ def init_app(app: Flask) -> None:
     login.init_app(app)
     login.user_loader(_load_person)
     words.init_app(app)
+    errors.init_app(app)
+    app.after_request(_secure)
     app.register_blueprint(blueprint)
     app.register_blueprint(client_blueprint)
 
@@ -164,9 +166,10 @@ def _keep_client(_endpoint: str, values: dict[str, Any]) -> None:
         values["client"] = g.client.name
 
 
-@blueprint.after_request
-@client_blueprint.after_request
 def _secure(response: Response) -> Response:
+    """Tell browsers what staff pages may do, those of errors and unknown addresses included."""
+    if not errors.is_staff_page():
+        return response
     response.headers.setdefault("Content-Security-Policy", CSP)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
@@ -176,28 +179,6 @@ def _secure(response: Response) -> Response:
     if request.endpoint != "staff.static":
         response.headers["Cache-Control"] = "no-store"
     return response
-
-
-@blueprint.errorhandler(CSRFError)
-@client_blueprint.errorhandler(CSRFError)
-def _stale_form(_error: CSRFError) -> tuple[str, int]:
-    return render_template(
-        "staff/error.html",
-        title="This form is out of date",
-        text="You were signed out, or the page was open for too long. Go back, reload the page,"
-        " and send it again.",
-    ), 400
-
-
-@blueprint.errorhandler(HTTPException)
-@client_blueprint.errorhandler(HTTPException)
-def _error_page(error: HTTPException) -> tuple[str, int]:
-    titles = {403: "Not for you", 404: "Not found", 429: "Too many tries"}
-    return render_template(
-        "staff/error.html",
-        title=titles.get(error.code or 500, error.name),
-        text=error.description or "",
-    ), error.code or 500
 
 
 @blueprint.app_context_processor

@@ -1,0 +1,106 @@
+"""Whatever goes wrong, a person gets a calm page with a sentence and a way on; a program, JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+from werkzeug.test import TestResponse
+
+from app.extensions import MAX_REQUEST_BYTES
+from app.models.client import Client
+from app.models.user import Role, User
+from app.staff import home
+from tests.staff.conftest import Staff
+
+HOME = "/staff/clients/registrar"
+AddPerson = Callable[..., User]
+
+
+def read(answer: TestResponse, status: int, *said: str) -> None:
+    """Check that an answer is a whole page: its words, a way on, and nothing that runs."""
+    page = answer.get_data(as_text=True)
+    assert (answer.status_code, answer.mimetype) == (status, "text/html"), page
+    for words in said:
+        assert words in page
+    assert re.search(r'<a class="button" href="/staff/', page), "a way on"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/staff", "/staff/nowhere", f"{HOME}/nowhere", "/staff/a/b/c"])
+def test_an_unknown_address_is_not_found(pat: Staff, path: str) -> None:
+    answer = pat.http.get(path, follow_redirects=True)
+    if path != "/staff":  # leads to the first page
+        read(answer, 404, "Not found", "There is no such page, or it is not yours to see.")
+        assert "pat@example.edu" in answer.text, "still signed in"
+
+
+def test_strangers_see_the_same_page(staff: Staff, registrar: Client) -> None:
+    read(staff.http.get("/staff/nowhere"), 404, "Not found")
+
+
+def test_what_is_gone_is_said(pat: Staff) -> None:
+    read(pat.http.get(f"{HOME}/endpoints/gone"), 404, "There is no such endpoint", "To registrar")
+
+
+def test_an_address_of_forms_is_no_page(pat: Staff) -> None:
+    answer = pat.http.get("/staff/logout")
+    read(answer, 405, "takes forms only")
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_staff_are_told_what_owners_may_do(
+    app: Flask, registrar: Client, add_person: AddPerson
+) -> None:
+    add_person("kim@example.edu", registrar, role=Role.STAFF)
+    kim = Staff(app.test_client())
+    kim.sign_in("kim@example.edu")
+    answer = kim.send(f"{HOME}/settings", seen_at="/staff/account")
+    read(answer, 403, "Not for you", "Only an owner of this client may do that.")
+
+
+def test_a_form_that_is_out_of_date(pat: Staff) -> None:
+    read(pat.http.post(f"{HOME}/recordings"), 400, "This form is out of date", "Nothing was saved")
+    stale = pat.http.post("/staff/account", data={"csrf_token": "of another session"})
+    read(stale, 400, "This form is out of date")
+
+
+def test_a_file_that_is_too_large(pat: Staff) -> None:
+    file = (BytesIO(b"\0" * (MAX_REQUEST_BYTES + 1)), "long.mp3")
+    token = pat.token(f"{HOME}/recordings")
+    answer = pat.http.post(f"{HOME}/recordings", data={"csrf_token": token, "file": file})
+    read(answer, 413, "Too large", "10 MB")
+
+
+def test_a_failure_of_ours_shows_nothing_of_it(pat: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_session: object) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr(home, "_today", fail)
+    answer = pat.http.get(f"{HOME}/")
+    read(answer, 500, "Something failed", "To registrar")
+    assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("path", [f"{HOME}/", "/staff/nowhere"])
+def test_a_database_that_is_away(pat: Staff, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    def away(_person: str) -> None:
+        raise OperationalError("SELECT", {}, Exception("connection refused"))
+
+    pat.http.application.login_manager._user_callback = away
+    answer = pat.http.get(path)
+    read(answer, 503, "Just a moment", "Texts and calls are not lost")
+    assert answer.headers["Retry-After"] == "5"
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/nowhere", "/inbound/nowhere", "/staffroom", "/nowhere", "/l/nowhere"]
+)
+def test_programs_get_problem_details(staff: Staff, path: str) -> None:
+    answer = staff.http.get(path)
+    assert answer.mimetype == "application/problem+json"
