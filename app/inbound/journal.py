@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.orm import Session
 
-from app.domain.sending import lanes
+from app.domain.sending import lanes, statuses
 from app.inbound.handlers import Answer
 from app.inbound.lookup import Number, table
 from app.inbound.parsing import Arrival
@@ -113,6 +113,7 @@ def _reply_row(arrival: Arrival, number: Number, answer: Answer) -> dict[str, An
         "suppression_list_id": number.suppression_list_id,
         "state": MessageState.ACCEPTED,
         "accepted_at": now,
+        "check_at": now + statuses.REPLY_UNHEARD_OF,
         "created_at": now,
         "updated_at": now,
     }
@@ -125,6 +126,7 @@ def _to_be_sent(session: Session, number: Number) -> dict[str, Any]:
     return {
         "state": MessageState.WAITING,
         "accepted_at": None,
+        "check_at": None,
         "lane_key": lanes.ensure_lane(session, sender, Channel.SMS, credential),
         "due_at": utcnow(),
     }

@@ -77,7 +77,7 @@ MESSAGE_TRANSITIONS: dict[MessageState, tuple[MessageState, ...]] = {
         MessageState.FAILED,
     ),
     MessageState.UNKNOWN: (MessageState.ACCEPTED, MessageState.SUPPRESSED, MessageState.FAILED),
-    MessageState.ACCEPTED: (MessageState.SUPPRESSED,),
+    MessageState.ACCEPTED: (MessageState.SUPPRESSED, MessageState.UNKNOWN, MessageState.FAILED),
     MessageState.REFUSED: (),
     MessageState.SUPPRESSED: (),
     MessageState.FAILED: (MessageState.ACCEPTED,),
@@ -85,7 +85,8 @@ MESSAGE_TRANSITIONS: dict[MessageState, tuple[MessageState, ...]] = {
 }
 """The legal moves; each is made by compare-and-set.
 
-``accepted → suppressed`` is Twilio's late word that the phone has opted out (21610); ``failed →
+``accepted → suppressed`` is Twilio's late word that the phone has opted out (21610); ``accepted →
+unknown`` and ``failed`` are of replies whose TwiML Twilio seems not to have run; ``failed →
 accepted`` is a late callback that proves a message we had given up on, and ``waiting → accepted``
 one that proves a try we took for not sent.
 """

@@ -1,5 +1,8 @@
 """What became of a POST whose answer was lost: Twilio's own log is asked, and never a second POST.
 
+So it is with a reply by TwiML of which nothing was heard: Twilio may not have had our answer in
+time, or not have been able to carry it out.
+
 A look-up adopts a SID only when there can be no doubt whose it is. A status callback, a call's
 answer request or the late answer of the POST itself may settle the message at any time before.
 """
@@ -14,18 +17,18 @@ from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask, current_app
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import wake
+from app.domain.clients.accounts import client_of
 from app.domain.sending import statuses
 from app.domain.sending.statuses import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.credential import Credential
-from app.models.message import Message, MessageState
+from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
-from app.outbound.send import client_of
 from app.twilio.client import TwilioClient, TwilioFailure
 from app.twilio.results import Call
 from app.twilio.results import Message as TwilioMessage
@@ -35,11 +38,18 @@ log = structlog.get_logger(__name__)
 
 LOOKS = (30, 120, 600, 1800)
 """Seconds after a POST became uncertain at which Twilio's log is asked."""
+REPLY_LOOKS = (statuses.REPLY_UNHEARD_OF.total_seconds(), 1800)
+"""Likewise after a reply was given: asked about late, since Twilio may have many in its queue."""
 TWILIO_AWAY = timedelta(seconds=60)
 """When Twilio cannot be asked, that look does not count; it is made up for after this."""
 AT_ONCE = 8
 MOST = 400
+MOST_REPLIES = 40
 NO_TRACE = "Twilio has no trace of this message, so it was not sent; it may be sent again by hand."
+NO_TRACE_OF_REPLY = (
+    "Twilio has no trace of this reply, so it was not sent. Twilio's debugger may say why: it did"
+    " not have our answer in time, or the account may not text this phone."
+)
 SEVERAL = (
     "Twilio's log holds several messages that this could be; look there before sending it again."
 )
@@ -68,22 +78,30 @@ def run() -> None:
     """
     end = time.monotonic() + wake.DRAIN_SECONDS
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    ids = db.session.scalars(
-        select(Message.id)
-        .where(Message.state == MessageState.UNKNOWN, Message.check_at <= utcnow())
-        .order_by(Message.check_at)
-        .limit(MOST)
-    ).all()
+    ids = _due(_LOST, MOST) + _due(_UNHEARD_OF, MOST_REPLIES)
     db.session.rollback()
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look-up") as pool:
         for _ in pool.map(lambda id_: _look_up_in_time(app, id_, end), ids):
             pass
 
 
+_LOST: ColumnElement[bool] = Message.state == MessageState.UNKNOWN
+_UNHEARD_OF = and_(
+    Message.state == MessageState.ACCEPTED,
+    Message.sid.is_(None),
+    Message.direction == Direction.REPLY,
+)
+
+
+def _due(fate: ColumnElement[bool], most: int) -> list[str]:
+    query = select(Message.id).where(fate, Message.check_at <= utcnow())
+    return list(db.session.scalars(query.order_by(Message.check_at).limit(most)))
+
+
 def look_up(message_id: str) -> None:
     """Ask Twilio's log about one message of unknown fate, and settle it if that is possible."""
-    message = db.session.get(Message, message_id)
-    if message is None or message.state is not MessageState.UNKNOWN:
+    message = db.session.scalar(_open(message_id))
+    if message is None:
         return
     credential = db.session.get_one(Credential, message.credential_id)
     twilio = client_of(credential)
@@ -97,7 +115,13 @@ def look_up(message_id: str) -> None:
             _look_again(session, message, utcnow() + TWILIO_AWAY, message.checks)
         return
     with unit_of_work() as session:
-        _settle(session, message, found)
+        # Meanwhile a report may have come, which says more than the log.
+        if session.scalar(_open(message_id).with_for_update()) is not None:
+            _settle(session, message, found)
+
+
+def _open(message_id: str) -> Select[Message]:
+    return select(Message).where(Message.id == message_id, or_(_LOST, _UNHEARD_OF))
 
 
 def find_texts(twilio: TwilioClient, message: Message) -> Iterator[Found]:
@@ -109,7 +133,7 @@ def find_texts(twilio: TwilioClient, message: Message) -> Iterator[Found]:
     for found in twilio.list_messages(to=message.to, from_=sender, limit=300, page_size=300):
         if found.date_created is not None and found.date_created < earliest:
             continue
-        if found.direction == "outbound-api" and _essence(found.body) in bodies:
+        if found.direction == message.direction and _essence(found.body) in bodies:
             if service is not None and found.messaging_service_sid != service:
                 continue
             yield Found(
@@ -178,7 +202,7 @@ def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
             or_(Message.body == message.body, Message.destination == Channel.VOICE),
             Message.id != message.id,
             Message.lane_key == message.lane_key,
-            Message.state.in_((MessageState.CLAIMED, MessageState.UNKNOWN)),
+            or_(Message.state == MessageState.CLAIMED, _LOST, _UNHEARD_OF),
         )
         .limit(1)
     )
@@ -186,20 +210,36 @@ def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
         statuses.record_report(session, message.id, free[0].report)
         return
     looks = message.checks + 1
-    if looks < len(LOOKS):
-        wait = timedelta(seconds=LOOKS[looks] - LOOKS[looks - 1])
+    times = LOOKS if message.direction is Direction.API else REPLY_LOOKS
+    if looks < len(times):
+        wait = timedelta(seconds=times[looks] - times[looks - 1])
         _look_again(session, message, utcnow() + wait, looks)
     elif free:
+        _give_up(session, message, looks)
+    else:
+        statuses.end(
+            session,
+            message.id,
+            MessageState.FAILED,
+            before=(message.state,),
+            reason="failed",
+            error_message=NO_TRACE if message.direction is Direction.API else NO_TRACE_OF_REPLY,
+        )
+
+
+def _give_up(session: Session, message: Message, looks: int) -> None:
+    """Leave it open which of several is the message: staff can see them in Twilio's log."""
+    if message.state is MessageState.UNKNOWN:
         _look_again(session, message, None, looks, SEVERAL)
         statuses.drop_next_steps(session, message, NOT_CERTAIN)
     else:
         statuses.end(
             session,
             message.id,
-            MessageState.FAILED,
-            before=(MessageState.UNKNOWN,),
-            reason="failed",
-            error_message=NO_TRACE,
+            MessageState.UNKNOWN,
+            before=(message.state,),
+            reason="unknown",
+            error_message=SEVERAL,
         )
 
 
@@ -209,7 +249,7 @@ def _look_again(
     values = {"check_at": at, "checks": looks}
     session.execute(
         update(Message)
-        .where(Message.id == message.id, Message.state == MessageState.UNKNOWN)
+        .where(Message.id == message.id, or_(_LOST, _UNHEARD_OF))
         .values({**values, "error_message": note} if note else values)
         .execution_options(synchronize_session=False)
     )

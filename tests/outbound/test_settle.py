@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,8 +12,10 @@ from sqlalchemy import select, update
 from app.domain import wake
 from app.extensions import db
 from app.models.batch import Batch, BatchState
-from app.models.message import Message, MessageState
-from app.outbound import batches, refresh, settle, sweep
+from app.models.message import Direction, Message, MessageReport, MessageState
+from app.models.route import Channel
+from app.outbound import batches, settle, sweep
+from app.twilio.client import TwilioClient
 from tests.support.fake_twilio import Accepted, FakeTwilio
 from tests.support.house import House, communication, furnish, text
 from tests.support.rows import Rows
@@ -179,6 +182,71 @@ def test_a_look_that_twilio_does_not_answer_does_not_count(
     assert message.check_at > datetime.now(UTC)
 
 
+def given_reply(house: House, **changes: object) -> Message:
+    """A reply by TwiML of which nothing has been heard since; its look is due."""
+    ago = NOW - timedelta(minutes=10)
+    values = {
+        "state": MessageState.ACCEPTED, "direction": Direction.REPLY, "lane_key": None,
+        "due_at": None, "created_at": ago, "accepted_at": ago, "check_at": NOW,
+    }  # fmt: skip
+    return text(house, **{**values, **changes})
+
+
+def test_a_reply_that_twilio_sent_without_our_hearing_of_it_is_adopted(
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House
+) -> None:
+    rows.add(given_reply(house))
+    made = logged(fake, direction="outbound-reply", status="delivered")
+    logged(fake, direction="outbound-api")
+    look(app)
+    message = rows.one(Message)
+    assert (message.state, message.sid, message.status) == (
+        MessageState.ACCEPTED, made.sid, "delivered",
+    )  # fmt: skip
+
+
+def test_a_reply_of_which_twilio_has_no_trace_ends_with_a_sentence(
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House
+) -> None:
+    rows.add(given_reply(house))
+    look(app)
+    message = rows.one(Message)
+    assert message.public_status == "queued"
+    assert message.check_at is not None
+    assert timedelta(minutes=19) < message.check_at - datetime.now(UTC) <= timedelta(minutes=20)
+    rows.change(update(Message).values(check_at=NOW))
+    look(app)
+    message = rows.one(Message)
+    assert (message.public_status, message.check_at) == ("failed", None)
+    assert "no trace of this reply" in (message.error_message or "")
+    assert [(one.status, one.source) for one in rows.all(MessageReport)] == [("failed", "dispatch")]
+
+
+def test_which_of_two_equal_replies_twilio_sent_stays_open(
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House
+) -> None:
+    rows.add(given_reply(house, checks=1), given_reply(house, checks=1, check_at=None))
+    logged(fake, direction="outbound-reply")
+    look(app)
+    message = next(one for one in rows.all(Message) if one.state is MessageState.UNKNOWN)
+    assert "several" in (message.error_message or "")
+
+
+def test_a_report_that_comes_during_a_look_says_more_than_the_log(
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows.add(given_reply(house, checks=1))
+    found = settle.SEARCHES[Channel.SMS]
+
+    def search(twilio: TwilioClient, message: Message) -> Iterator[settle.Found]:
+        rows.change(update(Message).values(sid=sid("SM"), status="sent"))
+        return found(twilio, message)
+
+    monkeypatch.setitem(settle.SEARCHES, Channel.SMS, search)
+    look(app)
+    assert rows.one(Message).public_status == "sent"
+
+
 def test_a_claim_whose_process_died_becomes_unknown(app: Flask, rows: Rows, house: House) -> None:
     rows.add(
         text(house, state=MessageState.CLAIMED, check_at=NOW - timedelta(seconds=1), body="dead"),
@@ -190,31 +258,3 @@ def test_a_claim_whose_process_died_becomes_unknown(app: Flask, rows: Rows, hous
         assert sweep.lost_claims() == 0
     states = {m.body: m.state for m in rows.all(select(Message))}
     assert states == {"dead": MessageState.UNKNOWN, "alive": MessageState.CLAIMED}
-
-
-def test_a_status_that_never_came_is_fetched(
-    app: Flask, rows: Rows, fake: FakeTwilio, house: House
-) -> None:
-    made = logged(fake, status="delivered")
-    rows.add(text(house, state=MessageState.ACCEPTED, sid=made.sid, status="sent", check_at=NOW))
-    with app.app_context():
-        refresh.run()
-    message = rows.one(Message)
-    assert (message.status, message.checks) == ("delivered", 1)
-
-
-def test_many_missing_statuses_are_fetched_by_one_list(
-    app: Flask, rows: Rows, fake: FakeTwilio, house: House
-) -> None:
-    for number in range(25):
-        made = logged(fake, to=f"+13195550{100 + number}", status="delivered")
-        rows.add(
-            text(house, to=made.to, state=MessageState.ACCEPTED, sid=made.sid, status="sent",
-                 check_at=NOW, accepted_at=NOW, checks=2)
-        )  # fmt: skip
-    with app.app_context():
-        refresh.run()
-    messages = rows.all(Message)
-    assert {message.status for message in messages} == {"delivered"}
-    assert {message.check_at for message in messages} == {None}
-    assert fake.looked_up == 1

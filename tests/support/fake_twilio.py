@@ -61,6 +61,7 @@ class Accepted:
     callback: str
     created: datetime
     status: str = "queued"
+    direction: str = "outbound-api"
     error_code: int | None = None
     form: Form = field(default_factory=dict)
 
@@ -76,7 +77,7 @@ class Accepted:
             "date_created": format_datetime(self.created),
             "date_updated": format_datetime(self.created),
             "date_sent": None,
-            "direction": "outbound-api",
+            "direction": self.direction,
             "error_code": self.error_code,
             "error_message": None,
             "from": None if service else self.sender,

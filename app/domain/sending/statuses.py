@@ -25,6 +25,8 @@ from app.twilio import statuses as words
 
 MISSING_AFTER = timedelta(hours=4)
 """When Twilio's word is not final this long after it took a message, we ask."""
+REPLY_UNHEARD_OF = timedelta(minutes=10)
+"""When nothing has been heard of a reply by TwiML this long after it was given, we ask."""
 
 TAKEABLE = (
     MessageState.WAITING,
