@@ -12,6 +12,7 @@ import structlog
 from flask import Flask
 from sqlalchemy import select
 
+from app.domain.clients.accounts import client_of
 from app.extensions import current_settings, db
 from app.models.communication import MachineDetection
 from app.models.credential import Credential
@@ -21,8 +22,9 @@ from app.twilio.client import NotSent, Refused, TwilioClient, Uncertain
 
 log = structlog.get_logger(__name__)
 
-CONNECT_SECONDS, READ_SECONDS = 3, 10
-"""The sum must be well below `claims.CLAIM_SECONDS`, after which a claim counts as lost."""
+POST_TIMEOUT = (3.0, 10.0)
+"""Seconds to connect, and to wait for an answer. The sum must be well below
+`claims.CLAIM_SECONDS`, after which a claim counts as lost."""
 CREDENTIAL_SECONDS = 5.0
 """How long the secrets of a credential are used before they are read again."""
 
@@ -145,27 +147,13 @@ class Poster:
                 credential = db.session.scalars(
                     select(Credential).where(Credential.id == credential_id)
                 ).one()
-                client = client_of(credential)
+                client = client_of(credential, POST_TIMEOUT)
             finally:
                 db.session.remove()
         if kept is not None and _same(kept[1], client):
             client = kept[1]
         self._clients[credential_id] = (time.monotonic(), client)
         return client
-
-
-def client_of(credential: Credential) -> TwilioClient:
-    """Return a REST client for ``credential``: by its API key where it has one."""
-    username, password = credential.account_sid, credential.auth_token
-    if credential.api_key_sid and credential.api_key_secret:
-        username, password = credential.api_key_sid, credential.api_key_secret
-    return TwilioClient(
-        credential.account_sid,
-        username,
-        password,
-        base_url=current_settings().twilio_api_base_url,
-        timeout=(CONNECT_SECONDS, READ_SECONDS),
-    )
 
 
 def _same(one: TwilioClient, other: TwilioClient) -> bool:

@@ -386,6 +386,16 @@ class TestSurroundings:
     def test_the_client_itself_is_light(self) -> None:
         code = (
             "import sys; import app.twilio.client as c; c.TwilioClient('AC1', 'a', 'b');"
-            "sys.exit('twilio.rest' in sys.modules)"
+            "sys.exit(any(n in sys.modules for n in ('twilio.rest', 'requests')))"
         )
         assert subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+    def test_so_is_the_web_process(self) -> None:
+        code = (
+            "import sys; from app import create_app;"
+            "sys.exit(str([n for n in ('twilio.rest', 'requests') if n in sys.modules] or ''))"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, timeout=60, check=False
+        )
+        assert run.stderr.decode().strip() == ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from flask import Flask, current_app
 
-from app.outbound.relay.dispatcher import dispatcher_of
-
 
 def drain() -> int:
     """Start on everything that is due; the job of the queue ``relay``.
@@ -15,5 +13,9 @@ def drain() -> int:
 
     :returns: how many tries were started.
     """
+    # Not above: the commands, and so the web process, import neighbours of this module and need not
+    # pay for the HTTP library.
+    from app.outbound.relay.dispatcher import dispatcher_of
+
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     return dispatcher_of(app).start_due()
