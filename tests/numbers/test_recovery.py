@@ -12,7 +12,12 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import update
 
-from app.inbound import recovery
+from app.domain import wake
+from app.extensions import redis_client
+from app.inbound import recovery, texts, twilio_log
+from app.inbound.lookup import Number
+from app.inbound.parsing import Arrival
+from app.inbound.twilio_log import Account, Slice
 from app.maintenance import retention
 from app.models.client import Client
 from app.models.delivery import Delivery, DeliveryState
@@ -199,6 +204,70 @@ def test_a_busy_hour_is_read_in_shorter_slices(
     assert rows.count(Incoming) == 4
 
 
+def test_what_cannot_be_taken_in_keeps_nothing_else_back(
+    app: Flask, number: Sender, rows: Rows, box: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forwards(rows, number)
+    for body in ("before", "broken", "after"):
+        box.text(body)
+    take_in = texts.take_in
+
+    def broken(arrival: Arrival, found: Number) -> str:
+        if arrival.body == "broken":
+            raise LookupError(arrival.body)
+        return take_in(arrival, found)
+
+    monkeypatch.setattr(texts, "take_in", broken)
+    assert recover(app) == {"texts": 2}
+    monkeypatch.undo()
+    assert recover(app) == {"texts": 1}
+
+
+def test_a_look_that_runs_out_of_time_goes_on_and_not_back(
+    app: Flask, number: Sender, rows: Rows, box: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "SLICE", timedelta(minutes=2))
+    monkeypatch.setattr(recovery, "LONGEST", timedelta(minutes=2))
+    begin = datetime.now(UTC)
+    marks = []
+    with time_machine.travel(begin + timedelta(hours=1)), app.app_context():
+        recovery.run(deadline=0.0)
+        assert rows.all(Bookmark) == []  # an account is not even begun when there is no time
+        for _ in range(3):
+            monkeypatch.setattr(recovery, "_late", lambda deadline: False)
+            account = recovery._accounts(None)[0]
+            monkeypatch.setattr(recovery, "_late", lambda deadline: True)
+            recovery._look(account, None, keep_bookmark=True)
+            marks.append(rows.one(Bookmark).at)
+    assert marks == sorted(set(marks))
+
+
+def test_a_tick_hands_over_to_a_new_job_when_its_time_is_up(
+    app: Flask, number: Sender, rows: Rows, box: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake, "DRAIN_SECONDS", -1.0)
+    with app.app_context():
+        recovery.tick()
+        jobs = wake.queue("house", redis_client()).jobs
+    assert [job.func_name for job in jobs] == ["app.inbound.recovery.tick"]
+
+
+def test_looking_far_back_asks_little(
+    app: Flask, number: Sender, rows: Rows, box: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    read = twilio_log.read
+
+    def counted(account: Account, start: datetime, until: datetime, limit: int) -> Slice:
+        asked.append((start, until))
+        return read(account, start, until, limit)
+
+    monkeypatch.setattr(twilio_log, "read", counted)
+    recover(app, since=datetime(2011, 1, 1, tzinfo=UTC))
+    assert 45 <= len(asked) <= 60  # days that the log is kept, each a slice in the end
+    assert asked[0][0] >= datetime.now(UTC) - timedelta(days=45)
+
+
 def test_each_look_begins_where_the_last_one_ended(
     app: Flask, number: Sender, rows: Rows, box: Running
 ) -> None:
@@ -231,7 +300,7 @@ def test_texts_to_any_number_of_the_account_are_found(
     flask_command: FlaskCliRunner, app: Flask, number: Sender, rows: Rows, box: Running,
     monkeypatch: pytest.MonkeyPatch, few: int,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(recovery, "A_FEW", few)
+    monkeypatch.setattr(twilio_log, "A_FEW", few)
     flask_command.invoke(args=["numbers", "import", "registrar", "+13195550101"])
     for to in (NUMBER, "+13195550101", NUMBER):
         box.text("Hello", to)
