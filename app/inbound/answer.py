@@ -16,7 +16,7 @@ from werkzeug.exceptions import BadRequest, Forbidden
 from app.domain import metrics
 from app.domain.relaying import announcements
 from app.domain.sending import calls, statuses
-from app.domain.sending.statuses import Report
+from app.domain.sending.reports import Report
 from app.extensions import current_settings, db, unit_of_work
 from app.inbound import errors
 from app.inbound.errors import twiml

@@ -10,7 +10,7 @@ from werkzeug.exceptions import BadRequest, Forbidden
 
 from app.domain import metrics
 from app.domain.sending import statuses
-from app.domain.sending.statuses import Report
+from app.domain.sending.reports import Report
 from app.extensions import db, unit_of_work
 from app.inbound import errors
 from app.inbound.webhook import Webhook, is_id, received

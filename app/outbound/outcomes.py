@@ -10,7 +10,7 @@ from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
 from app.domain.sending import consequences, statuses, taking
-from app.domain.sending.statuses import Report
+from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.message import Lane, Message, MessageState
 from app.outbound.claims import Outgoing

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, case, func, null, select, update
 from app.domain import wake
 from app.domain.clients.accounts import client_of
 from app.domain.sending import statuses
-from app.domain.sending.statuses import Report
+from app.domain.sending.reports import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.credential import Credential

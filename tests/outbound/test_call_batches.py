@@ -12,7 +12,7 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
 from app.domain.sending import communications, statuses
-from app.domain.sending.statuses import Report
+from app.domain.sending.reports import Report
 from app.extensions import unit_of_work
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchState

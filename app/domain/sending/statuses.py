@@ -6,22 +6,21 @@ up in rank, whatever the order in which reports come. Every change is announced,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.audience import contacts
 from app.domain.relaying import announcements
-from app.domain.sending import call_retries, consequences
+from app.domain.sending import call_retries, consequences, reports
+from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.batch import Batch
-from app.models.message import Direction, Message, MessageReport, MessageState
+from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
 from app.twilio import errors
-from app.twilio import statuses as words
 
 MISSING_AFTER = timedelta(hours=4)
 """When Twilio's word is not final this long after it took a message, we ask."""
@@ -36,35 +35,6 @@ TAKEABLE = (
     MessageState.ACCEPTED,  # a reply by TwiML, whose SID comes with its first report
 )
 INITIAL = ("accepted", "scheduled", "queued")
-
-
-@dataclass(frozen=True)
-class Report:
-    """What somebody says about a message; what it does not say is None."""
-
-    status: str
-    """Twilio's word, known to us or not; or our own state, from ``dispatch``."""
-    source: str
-    """``callback``, ``response`` (to our POST), ``lookup`` (Twilio's log) or ``dispatch``."""
-    sid: str | None = None
-    error_code: int | None = None
-    error_message: str | None = None
-    sender: str | None = None
-    """The number that a messaging service chose."""
-    segments: int | None = None
-    price: float | None = None
-    """What Twilio charges, as a positive sum."""
-    price_unit: str | None = None
-    sequence: int | None = None
-    """SequenceNumber of a call's report."""
-    call_duration: int | None = None
-    """Seconds; with a call's end."""
-    answered_by: str | None = None
-    """Twilio's word on who answered a call."""
-    recording_url: str | None = None
-    digits: str | None = None
-    speech: str | None = None
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 def record_report(
@@ -82,7 +52,7 @@ def record_report(
     # another transaction's, and then neither could change it.
     if session.get(Message, message_id, with_for_update=True, populate_existing=True) is None:
         return None
-    keep(session, message_id, report, at)
+    reports.keep(session, message_id, report, at)
     moved = None
     if report.sid is not None:
         moved = _take(session, message_id, report, at)
@@ -121,7 +91,9 @@ def end(
     )
     if message is None:
         return None
-    keep(session, message_id, Report(state.value, "dispatch", error_code=error_code), utcnow())
+    reports.keep(
+        session, message_id, Report(state.value, "dispatch", error_code=error_code), utcnow()
+    )
     announcements.problem(session, message, reason)
     if state is not MessageState.UNKNOWN:
         drop_next_steps(session, message)
@@ -160,7 +132,7 @@ def _take(session: Session, message_id: str, report: Report, at: datetime) -> Me
     values["sid"] = report.sid
     if report.status in INITIAL:
         values["status"] = report.status
-    values |= _extras(report)
+    values |= reports.extras(report)
     message = _set(
         session,
         and_(Message.id == message_id, Message.sid.is_(None), Message.state.in_(TAKEABLE)),
@@ -197,13 +169,9 @@ def move_status(session: Session, message_id: str, report: Report, at: datetime)
     message = session.get(Message, message_id)
     if message is None:
         return None
-    newer = _is_news(message.destination, report)
-    values = _extras(report)
-    if newer is None:
-        if values:
-            _set(session, Message.id == message_id, **values)
-        return None
-    values["status"] = report.status
+    more = reports.extras(report)
+    newer = reports.is_news(message.destination, report)
+    values: dict[str, Any] = {**more, "status": report.status}
     if report.sequence is not None:
         values["status_sequence"] = report.sequence
     if report.error_code is not None:
@@ -211,10 +179,15 @@ def move_status(session: Session, message_id: str, report: Report, at: datetime)
         values["error_message"] = (report.error_message or "")[:500] or None
     if report.status == "sent":
         values["sent_at"] = at
-    if report.status in _terminal(message.destination) and message.price is not None:
+    if reports.is_end(message.destination, report) and message.price is not None:
         values["check_at"] = None  # nothing is left to ask Twilio
-    moved = _set(session, and_(Message.id == message_id, newer), **values)
+    moved = None
+    if newer is not None:
+        moved = _set(session, and_(Message.id == message_id, newer), **values)
     if moved is None:
+        # The rest counts whatever its place in the order: a price comes long after the last word.
+        if any(getattr(message, name) != value for name, value in more.items()):
+            _set(session, Message.id == message_id, **more)
         return None
     announcements.status_changed(session, moved)
     call_retries.place_again(session, moved, at)
@@ -238,37 +211,6 @@ def _opted_out(session: Session, message: Message) -> Message | None:
         error_code=message.error_code,
         error_message=message.error_message,
     )
-
-
-def _is_news(destination: Channel, report: Report) -> ColumnElement[bool] | None:
-    """Return the condition under which the report's word replaces the stored one."""
-    ranks = words.CALL_RANKS if destination is Channel.VOICE else words.MESSAGE_RANKS
-    if report.status not in ranks:
-        return None
-    news = or_(Message.status.is_(None), Message.status.in_(words.below(ranks, report.status)))
-    if report.sequence is not None:
-        news = and_(news, Message.status_sequence < report.sequence)
-    return news
-
-
-def _terminal(destination: Channel) -> frozenset[str]:
-    return words.CALL_TERMINAL if destination is Channel.VOICE else words.MESSAGE_TERMINAL
-
-
-def _extras(report: Report) -> dict[str, Any]:
-    """What a report brings besides its status, wherever it stands in the order."""
-    found = {
-        "from_": report.sender,
-        "segments": report.segments or None,
-        "price": report.price,
-        "price_unit": report.price_unit if report.price is not None else None,
-        "call_duration": report.call_duration,
-        "answered_by": report.answered_by,
-        "recording_url": report.recording_url,
-        "digits": report.digits,
-        "speech": report.speech,
-    }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def release_next_step(session: Session, message: Message, at: datetime) -> None:
@@ -299,18 +241,4 @@ def _set(session: Session, condition: ColumnElement[bool], **values: Any) -> Mes
         .values({getattr(Message, name): value for name, value in values.items()})
         .returning(Message)
         .execution_options(populate_existing=True, synchronize_session=False)
-    )
-
-
-def keep(session: Session, message_id: str, report: Report, at: datetime) -> None:
-    """Add the report to the message's history."""
-    session.add(
-        MessageReport(
-            message_id=message_id,
-            at=at,
-            status=report.status[:32],
-            source=report.source,
-            error_code=report.error_code,
-            details=report.details,
-        )
     )

@@ -15,33 +15,33 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain.audience import contacts
 from app.domain.relaying import announcements, listeners
-from app.domain.sending import statuses
-from app.domain.sending.statuses import Report
+from app.domain.sending import reports, statuses
+from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.message import Message
 
 
 def take_all(
-    session: Session, reports: Sequence[tuple[str, Report]], at: datetime | None = None
+    session: Session, found: Sequence[tuple[str, Report]], at: datetime | None = None
 ) -> None:
-    """Keep these reports and let them move their messages on; each carries a SID."""
+    """Keep the reports found and let them move their messages on; each carries a SID."""
     at = at or utcnow()
     with session.no_autoflush:
-        for message_id, report in reports:
-            statuses.keep(session, message_id, report, at)
-        taken = _take_together(session, dict(reports), at)
+        for message_id, report in found:
+            reports.keep(session, message_id, report, at)
+        taken = _take_together(session, dict(found), at)
         listeners.read_ahead(session, taken)
         contacts.remember_all(session, [one for one in taken if statuses.is_contact(one)], at)
         for message in taken:
             announcements.taken(session, message)
             statuses.release_next_step(session, message, at)
     done = {message.id for message in taken}
-    for message_id, report in reports:
+    for message_id, report in found:
         if message_id not in done or report.status not in statuses.INITIAL:
             statuses.move_status(session, message_id, report, at)
 
 
-def _take_together(session: Session, reports: Mapping[str, Report], at: datetime) -> list[Message]:
+def _take_together(session: Session, given: Mapping[str, Report], at: datetime) -> list[Message]:
     """Note the SIDs of several messages by one statement; return those that moved."""
 
     def each(column: InstrumentedAttribute[Any], found: Mapping[str, Any]) -> Any:
@@ -49,24 +49,22 @@ def _take_together(session: Session, reports: Mapping[str, Report], at: datetime
         return case(known, value=Message.id, else_=column) if known else column
 
     status = {
-        key: one.status if one.status in statuses.INITIAL else None for key, one in reports.items()
+        key: one.status if one.status in statuses.INITIAL else None for key, one in given.items()
     }
     return list(
         session.scalars(
             update(Message)
             .where(
-                Message.id.in_(reports), Message.sid.is_(None), Message.state.in_(statuses.TAKEABLE)
+                Message.id.in_(given), Message.sid.is_(None), Message.state.in_(statuses.TAKEABLE)
             )
             .values(
                 {
                     **statuses.taken_values(at),
-                    Message.sid: each(Message.sid, {k: one.sid for k, one in reports.items()}),
+                    Message.sid: each(Message.sid, {k: one.sid for k, one in given.items()}),
                     Message.status: each(Message.status, status),
-                    Message.from_: each(
-                        Message.from_, {k: one.sender for k, one in reports.items()}
-                    ),
+                    Message.from_: each(Message.from_, {k: one.sender for k, one in given.items()}),
                     Message.segments: each(
-                        Message.segments, {k: one.segments for k, one in reports.items()}
+                        Message.segments, {k: one.segments for k, one in given.items()}
                     ),
                 }
             )

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from app.domain.relaying import announcements
 from app.domain.sending import statuses
-from app.domain.sending.statuses import Report
+from app.domain.sending.reports import Report
 from app.extensions import db, unit_of_work
 from app.models.base import new_id
 from app.models.batch import Batch
@@ -237,3 +237,14 @@ def test_only_21610_makes_a_message_suppressed(
     report(app, message, callback("undelivered", error_code=code))
     stored = rows.one(Message)
     assert (stored.public_status, stored.error_code) == (status, code)
+
+
+def test_what_a_report_brings_is_kept_though_its_word_is_no_news(
+    app: Flask, rows: Rows, house: House
+) -> None:
+    message = text(house, state=MessageState.ACCEPTED, sid=SID, status="delivered")
+    rows.add(message)
+    report(app, message, Report("delivered", "lookup", sid=SID, price=0.0075, price_unit="USD"))
+    report(app, message, Report("sent", "callback", sid=SID, segments=2))
+    stored = rows.one(Message)
+    assert (stored.price, stored.price_unit, stored.segments) == (0.0075, "USD", 2)
