@@ -14,7 +14,7 @@ from app.api.problem import Refusal as ApiRefusal
 from app.api.reading import Shape
 from app.api.shapes import MemberObject
 from app.api.urls import Url, owned, url
-from app.domain.sending import communications
+from app.domain.sending import call_retries, communications
 from app.domain.sending.messages import Refusal
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
@@ -22,12 +22,13 @@ from app.models.batch import Batch, BatchMember, BatchState
 from app.models.communication import Communication
 from app.models.credential import Scope
 from app.models.message import Message
+from app.models.route import Channel
 
 MAX_ADHOCS = 10_000
 
 
 class BatchMemberObject(Shape):
-    """One member of a batch and what became of its first message."""
+    """One member of a batch and what became of its first text, or its last call."""
 
     index: int = Field(description="From 0, in the order of the members.")
     member: dict[str, Any] | None
@@ -45,7 +46,9 @@ class BatchObject(Shape):
     state: BatchState
     reason: str | None = Field(description="Why it was refused, paused or canceled.")
     total: int = Field(description="Members, those included that get nothing.")
-    counts: dict[str, int] = Field(description="Messages by their status.")
+    counts: dict[str, int] = Field(
+        description="Messages by their status; who was called again counts once."
+    )
     eta: datetime | None = Field(description="When its last text goes out, by the sender's rate.")
     scheduled_at: datetime
     started_at: datetime | None
@@ -224,10 +227,10 @@ def _describe(caller: Caller, batch_id: str, with_members: bool = False) -> Batc
 
 def _members(batch: Batch) -> list[BatchMemberObject]:
     """List the members: those with messages, then those whose turn in preparation is to come."""
+    is_call = batch.plan["destination"] == Channel.VOICE
+    one_each = call_retries.is_last_try() if is_call else Message.step == 0
     made = db.session.scalars(
-        select(Message)
-        .where(Message.batch_id == batch.id, Message.step == 0)
-        .order_by(Message.position)
+        select(Message).where(Message.batch_id == batch.id, one_each).order_by(Message.position)
     )
     shown = [
         BatchMemberObject(

@@ -24,6 +24,25 @@ class StepObject(Shape):
     after: int = Field(description="Seconds after the text before it.")
 
 
+class CallOptionsObject(Shape):
+    """How calls are placed; what is null is left to Twilio."""
+
+    timeout: int | None = Field(None, description="Seconds for which it rings.")
+    time_limit: int | None = Field(None, description="Seconds that a call may last.")
+    machine_detection_timeout: int | None = Field(
+        None, description="Seconds for which Twilio listens for a machine."
+    )
+    machine_detection_speech_threshold: int | None = Field(
+        None, description="Milliseconds of speech from which it is a machine's."
+    )
+    machine_detection_speech_end_threshold: int | None = Field(
+        None, description="Milliseconds of silence that end a greeting."
+    )
+    machine_detection_silence_timeout: int | None = Field(
+        None, description="Milliseconds of silence at first, after which it is unknown who answers."
+    )
+
+
 class CommunicationObject(Shape):
     """What is said, to whom, from which sender, and how."""
 
@@ -39,7 +58,10 @@ class CommunicationObject(Shape):
     )
     messaging_service: str | None = Field(description="The messaging service's SID.")
     suppression_list: Url | None
-    machine_detection: MachineDetection
+    machine_detection: MachineDetection = Field(description="When a machine answers a call.")
+    retry_calls: int = Field(description="How often a busy or unanswered call is placed again.")
+    retry_calls_after: int = Field(description="Seconds between such calls.")
+    call_options: CallOptionsObject
     link_tracking: bool
     purpose: Purpose
     validity_period: int | None = Field(description="Seconds.")
@@ -63,6 +85,9 @@ def show(caller: Caller, communication_id: str) -> CommunicationObject:
         messaging_service=None if sender.is_number else sender.address,
         suppression_list=url_or_none("suppressionlists", one.suppression_list_id),
         machine_detection=one.machine_detection,
+        retry_calls=one.retry_calls,
+        retry_calls_after=one.retry_calls_after,
+        call_options=CallOptionsObject.model_validate(one.call_options),
         link_tracking=one.link_tracking,
         purpose=one.purpose,
         validity_period=one.validity_period,

@@ -79,6 +79,7 @@ class MessageObject(Shape):
     call_duration: int | None = Field(description="Seconds; once a call is completed.")
     recording_url: str | None = Field(description="Where Twilio keeps what a call recorded.")
     digits: str | None = Field(description="Keys pressed in a call, where its TwiML told us.")
+    speech: str | None = Field(description="What was said there, as Twilio understood it.")
     twilio_log: str | None = Field(
         None, description="Where Twilio shows it, for people who may sign in there."
     )
@@ -166,6 +167,7 @@ def _describe(one: Message, clicks: Clicks, history: list[HistoryEntry]) -> Mess
         call_duration=one.call_duration,
         recording_url=one.recording_url,
         digits=one.digits,
+        speech=one.speech,
         twilio_log=log_url(one.sid),
         clicks=clicks,
         history=history,

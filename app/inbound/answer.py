@@ -24,7 +24,7 @@ from app.inbound.webhook import Webhook, is_id, received
 from app.models.credential import Credential
 from app.models.message import Message
 from app.models.route import Channel
-from app.twilio.statuses import CALL_RANKS
+from app.twilio.statuses import CALL_RANKS, CALL_TERMINAL
 from app.twiml import voice
 
 log = structlog.get_logger(__name__)
@@ -56,8 +56,9 @@ def answer(message_id: str) -> Response:
             message=message_id, error=webhook.get("ErrorCode"), url=webhook.get("ErrorUrl"),
         )  # fmt: skip
         return twiml(voice.sorry())
+    # How the call ends is the status callback's to say, which brings its length as well.
     status = webhook.get("CallStatus")
-    word = status if status in CALL_RANKS else ANSWERED
+    word = status if status in CALL_RANKS.keys() - CALL_TERMINAL else ANSWERED
     with unit_of_work() as session:
         statuses.record_report(session, message_id, _report(webhook, word))
         document = calls.answer(
@@ -80,6 +81,7 @@ def gathered(message_id: str) -> Response:
     }
     with unit_of_work() as session:
         statuses.record_report(session, message_id, _report(webhook, GATHERED, **found))
+        announcements.more_came(session, session.get_one(Message, message_id))
     return twiml(voice.goodbye())
 
 
@@ -98,8 +100,7 @@ def recorded(message_id: str) -> Response:
     found = {"recording_url": url if re.fullmatch(r"https?://\S{1,2000}", url) else None}
     with unit_of_work() as session:
         statuses.record_report(session, message_id, _report(webhook, RECORDED, **found))
-        if found["recording_url"]:
-            announcements.recording_came(session, session.get_one(Message, message_id))
+        announcements.more_came(session, session.get_one(Message, message_id))
     return Response(status=204) if is_report else twiml(voice.goodbye())
 
 

@@ -193,5 +193,6 @@ def _complete(session: Session, batch_id: str) -> bool:
         .execution_options(populate_existing=True, synchronize_session=False)
     )
     if batch is not None:
-        announcements.batch_complete(session, batch)
+        counts = communications.progress(session, batch).counts
+        announcements.batch_complete(session, batch, counts)
     return batch is not None

@@ -32,6 +32,12 @@ SOURCES = {
     "lookup": "found in Twilio's log",
     "dispatch": "Dispatch",
 }
+HEARD = words.STATUSES | {
+    "answered": ("Somebody answered", ""),
+    "gathered": ("Keys or words came", ""),
+    "recorded": ("A recording came", ""),
+}
+"""What the history of a message may hold: of calls, besides statuses, what they brought."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ def communication_message(message_id: str) -> str:
         communication=session.get(Communication, found.communication_id or ""),
         reports=reports,
         sources=SOURCES,
-        statuses=words.STATUSES,
+        statuses=HEARD,
         deliveries=deliveries,
         links=links,
         why=explanation(found),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from app.models.communication import Callback
+from app.models.communication import Callback, Communication
 from app.models.message import Message
 from app.models.route import Channel
 from app.models.sender import Sender, SenderKind
@@ -75,3 +75,24 @@ def test_a_number_that_is_not_verified_yet_says_so(
     answer = api.post("messages", CALL)
     assert answer.status_code == 422
     assert answer.json["errors"][0]["code"] == "not_verified"
+
+
+def test_a_communication_says_how_its_calls_are_placed(
+    api: Caller, rows: Rows, registrar: Department
+) -> None:
+    path = f"communications/{registrar.calls.id}"
+    before = api.get(path).json
+    assert (before["retryCalls"], before["retryCallsAfter"]) == (0, 900)
+    assert set(before["callOptions"].values()) == {None}
+    rows.change(
+        update(Communication)
+        .where(Communication.id == registrar.calls.id)
+        .values(retry_calls=2, retry_calls_after=600, call_options={"timeout": 20})
+    )
+    shown = api.get(path).json
+    assert (shown["retryCalls"], shown["retryCallsAfter"]) == (2, 600)
+    assert shown["callOptions"] == {
+        "timeout": 20, "timeLimit": None, "machineDetectionTimeout": None,
+        "machineDetectionSpeechThreshold": None, "machineDetectionSpeechEndThreshold": None,
+        "machineDetectionSilenceTimeout": None,
+    }  # fmt: skip

@@ -149,6 +149,17 @@ def test_a_repeat_gets_the_same_and_causes_nothing(
     assert [one["status"] for one in told(rows)] == ["in-progress"]
 
 
+def test_who_hangs_up_before_we_are_asked_has_the_length_told_all_the_same(
+    rows: Rows, house: House, twilio: Twilio
+) -> None:
+    message = call(rows, house, options={"machineDetection": "continue"})
+    answer(twilio, message, AnsweredBy="human", CallStatus="completed")
+    assert told(rows) == []  # the end is the status callback's to tell
+    status(twilio, message, "completed", 3, CallDuration="4", AnsweredBy="human")
+    [ended] = told(rows)
+    assert (ended["status"], ended["CallDuration"]) == ("completed", 4)
+
+
 @pytest.mark.parametrize(
     "state", [MessageState.CLAIMED, MessageState.UNKNOWN, MessageState.FAILED], ids=str
 )
@@ -288,6 +299,23 @@ def test_gathered_keys_come_to_us_and_are_told(rows: Rows, house: House, twilio:
     status(twilio, message, "completed", 3, CallDuration="8")
     assert rows.one(Message).digits == "1"
     assert told(rows)[-1]["Digits"] == "1"
+
+
+def test_keys_that_come_with_the_end_of_the_call_are_told(
+    rows: Rows, house: House, twilio: Twilio
+) -> None:
+    # Who presses a key and hangs up has both reported at once, in either order.
+    message = call(rows, house, GATHER)
+    answer(twilio, message)
+    status(twilio, message, "completed", 3, CallDuration="8")
+    twilio.post(
+        f"/inbound/voice/gathered/{message.id}", parameters(Digits="1", CallStatus="completed")
+    )
+    ended = told(rows)[-1]
+    assert (ended["status"], ended["CallDuration"], ended["Digits"]) == ("completed", 8, "1")
+    last = rows.all(select(Delivery).order_by(Delivery.sequence))[-1]
+    assert last.next_attempt_at is not None
+    assert (last.next_attempt_at - last.occurred_at).total_seconds() < 2  # it waits no longer
 
 
 def test_what_was_said_comes_to_us_and_is_told(rows: Rows, house: House, twilio: Twilio) -> None:

@@ -69,7 +69,7 @@ def test_everybody_gets_their_own_text_once(
 ) -> None:
     completed: list[str] = []
     monkeypatch.setattr(
-        announcements, "batch_complete", lambda s, batch: completed.append(batch.id)
+        announcements, "batch_complete", lambda s, batch, counts: completed.append(batch.id)
     )
     made = communication(rows, house)
     join(rows, made, *people(20))

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from app.domain.sending import communications, statuses
 from app.domain.sending.reports import Report
-from app.extensions import unit_of_work
+from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchState
 from app.models.communication import Callback, CallbackEvent, Communication, MachineDetection
@@ -23,6 +23,7 @@ from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message, MessageState
 from app.models.route import Channel
 from app.outbound import batches, lanes
+from tests.support import fake_twilio
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, communication, furnish, join
 from tests.support.rows import Rows
@@ -148,6 +149,51 @@ def test_only_so_often(app: Flask, rows: Rows, house: House, fake: FakeTwilio) -
     run(app)
     assert len(fake.accepted) == rows.count(Message) == 3
     assert rows.one(Batch).state is BatchState.COMPLETE
+
+
+def test_a_batch_counts_people_and_each_by_the_last_call(
+    app: Flask, rows: Rows, house: House, fake: FakeTwilio
+) -> None:
+    made = calling(rows, house, ANN, BOB, CY, retry_calls=2, retry_calls_after=0)
+    endpoint = Endpoint(
+        client_id=house.client.id, kind=EndpointKind.WEBHOOK, name="sis",
+        url="https://sis.example.edu/hooks",
+    )  # fmt: skip
+    rows.add(endpoint)
+    rows.add(
+        Callback(
+            client_id=house.client.id, event=CallbackEvent.COMPLETE, endpoint_id=endpoint.id
+        )
+    )  # fmt: skip
+    batch_id = start(app, made)
+    run(app)
+    ends(app, rows, BOB["toPhone"], "completed")
+    for step, word in enumerate(["busy", "no-answer", "completed"]):
+        ends(app, rows, ANN["toPhone"], word, step)
+        run(app)
+    assert rows.count(Message) == 5  # Ann was called three times; Cy's attributes are incomplete
+    counts = {"completed": 2, "refused": 1}
+    with app.app_context():
+        session = db.session()
+        assert communications.progress(session, session.get_one(Batch, batch_id)).counts == counts
+    [told] = rows.all(select(Delivery))
+    assert json.loads(told.body)["data"]["counts"] == counts
+
+
+def test_a_call_of_unknown_fate_keeps_the_batch_open_where_it_may_be_placed_again(
+    app: Flask, rows: Rows, house: House, fake: FakeTwilio
+) -> None:
+    fake.plan = lambda form, number: fake_twilio.RESETS_AFTER if number == 0 else None
+    start(app, calling(rows, house, ANN, retry_calls=1, retry_calls_after=0))
+    run(app)
+    unknown = rows.one(Message)
+    assert unknown.state is MessageState.UNKNOWN
+    assert rows.one(Batch).state is BatchState.RUNNING
+    with app.app_context(), unit_of_work() as session:
+        busy = Report("busy", "callback", sid=fake.accepted[0].sid, sequence=2)
+        statuses.record_report(session, unknown.id, busy)
+    run(app)
+    assert [made.to for made in fake.accepted] == [ANN["toPhone"]] * 2
 
 
 def test_a_canceled_batch_calls_nobody_again(

@@ -11,11 +11,12 @@ later one is kept in the log but not told: what a client hears never runs backwa
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.domain.relaying import events, listeners, outbox
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 RECORDING_WAIT = timedelta(seconds=60)
 """How long ``completed`` waits for the recording's address, which Twilio sends a little later."""
+KEYS_WAIT = timedelta(seconds=3)
+"""How long it waits for keys: who presses one and hangs up has both reported at the same time."""
 MAX_MEMBER_BYTES = 48 * 1024
 """A member larger than this is left out of events, which may have 64 KiB in all."""
 _FIRST = "queued"
@@ -59,7 +62,7 @@ def status_changed(session: Session, message: Message) -> None:
     log.info("message status", message=message.id, status=message.status, error=message.error_code)
     status = _FIRST if message.status in _BEFORE_QUEUED else message.status or _FIRST
     data = {**_about(message), "status": status}
-    wait = RECORDING_WAIT if waits_for_recording(message) else None
+    wait = still_to_come(message)
     _tell(session, message, EventType.MESSAGE_STATUS, data, f"status:{status}", wait)
     if status in _NOT_REACHED and not errors.rule(message.error_code).opted_out:
         _tell_problem(session, message, _NOT_REACHED[status])
@@ -76,8 +79,11 @@ def problem(session: Session, message: Message, reason: str) -> None:
     _tell_problem(session, message, reason)
 
 
-def batch_complete(session: Session, batch: Batch) -> None:
-    """Nothing of ``batch`` waits or is being sent any more. Announced exactly once per batch."""
+def batch_complete(session: Session, batch: Batch, counts: Mapping[str, int]) -> None:
+    """Nothing of ``batch`` waits or is being sent any more. Announced exactly once per batch.
+
+    :param counts: how many of its messages, or of its members' calls, have which public status.
+    """
     log.info("batch complete", batch=batch.id, total=batch.total)
     event = CallbackEvent.COMPLETE
     endpoint_id = listeners.of_communication(
@@ -85,15 +91,11 @@ def batch_complete(session: Session, batch: Batch) -> None:
     )
     if endpoint_id is None:
         return
-    status = Message.public_status
-    counted = session.execute(
-        select(status, func.count()).where(Message.batch_id == batch.id).group_by(status)
-    )
     data = {
         "communication": batch.communication_id,
         "batch": batch.id,
         "batchId": batch.id,
-        "counts": {row[0]: row[1] for row in counted},
+        "counts": dict(counts),
     }
     outbox.tell(
         session,
@@ -108,8 +110,11 @@ def batch_complete(session: Session, batch: Batch) -> None:
     )
 
 
-def recording_came(session: Session, message: Message) -> None:
-    """The address of the recording of a call is known: a waiting ``completed`` goes out with it."""
+def more_came(session: Session, message: Message) -> None:
+    """Keys, words or a recording of a call came: a ``completed`` that still waits tells them.
+
+    It goes out as soon as nothing more is to come.
+    """
     listener = listeners.of_message(session, message, CallbackEvent.MESSAGE_STATUS)
     if listener is None or message.status != "completed":
         return
@@ -131,24 +136,24 @@ def recording_came(session: Session, message: Message) -> None:
     body = json.loads(waiting.body)
     sequence = body["data"].pop("sequence")
     data = {**body["data"], **_call_fields(message), "sequence": sequence}
-    held = waiting.state is DeliveryState.HELD
+    values: dict[str, Any] = {"body": events.body_of(waiting.type, waiting.occurred_at, data)}
+    if still_to_come(message) is None and waiting.state is DeliveryState.PENDING:
+        values["next_attempt_at"] = utcnow()
     session.execute(
-        update(Delivery)
-        .where(Delivery.id == waiting.id, Delivery.attempts == 0)
-        .values(
-            body=events.body_of(waiting.type, waiting.occurred_at, data),
-            next_attempt_at=None if held else utcnow(),
-        )
+        update(Delivery).where(Delivery.id == waiting.id, Delivery.attempts == 0).values(**values)
     )
 
 
-def waits_for_recording(message: Message) -> bool:
-    """Whether the call has ended and its TwiML asked Twilio to report a recording to us."""
-    return (
-        message.status == "completed"
-        and message.recording_url is None
-        and f"/inbound/voice/recorded/{message.id}" in (message.answer_twiml or "")
-    )
+def still_to_come(message: Message) -> timedelta | None:
+    """Return how long to wait for what the TwiML of a completed call lets Twilio report to us."""
+    if message.status != "completed":
+        return None
+    asked = message.answer_twiml or ""
+    if f"/inbound/voice/recorded/{message.id}" in asked and message.recording_url is None:
+        return RECORDING_WAIT
+    if f"/inbound/voice/gathered/{message.id}" in asked and not (message.digits or message.speech):
+        return KEYS_WAIT
+    return None
 
 
 def _tell_problem(session: Session, message: Message, reason: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from app.models.base import new_id
 from app.models.batch import Batch, BatchState
@@ -58,10 +58,25 @@ def place_again(session: Session, message: Message, at: datetime) -> Message | N
     return again
 
 
-def may_follow() -> ColumnElement[bool]:
-    """Return the condition on a Batch under which a call under way may be placed once more.
+def is_last_try() -> ColumnElement[bool]:
+    """Return the condition that a call of a batch was not placed again: its member's last one."""
+    later = aliased(Message)
+    return ~(
+        select(later.id)
+        .where(
+            later.batch_id == Message.batch_id,
+            later.position == Message.position,
+            later.step > Message.step,
+        )
+        .exists()
+    )
 
-    A call about which Twilio is asked no more (it has no ``check_at``) is not waited for.
+
+def may_follow() -> ColumnElement[bool]:
+    """Return the condition on a Batch under which one of its calls may be placed once more.
+
+    That is a call under way, or of unknown fate; one about which Twilio is asked no more (it has no
+    ``check_at``) is not waited for.
     """
     asks = select(Communication.id).where(
         Communication.destination == Channel.VOICE, Communication.retry_calls > 0
@@ -70,8 +85,10 @@ def may_follow() -> ColumnElement[bool]:
         select(Message.id)
         .where(
             Message.batch_id == Batch.id,
-            Message.state == MessageState.ACCEPTED,
-            Message.status.in_(_UNDER_WAY),
+            or_(
+                and_(Message.state == MessageState.ACCEPTED, Message.status.in_(_UNDER_WAY)),
+                Message.state == MessageState.UNKNOWN,
+            ),
             Message.check_at.is_not(None),
         )
         .correlate(Batch)

@@ -16,7 +16,7 @@ from sqlalchemy import CursorResult, delete, func, insert, literal, select, text
 from sqlalchemy.orm import Session
 
 from app.domain import audit
-from app.domain.sending import lanes, preparation
+from app.domain.sending import call_retries, lanes, preparation
 from app.domain.sending.messages import Refusal, check_client, check_sender
 from app.domain.sending.preparation import Plan, Refused, StepPlan
 from app.extensions import current_settings
@@ -38,7 +38,10 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a batch stands: ``counts`` by public status, ``eta`` when its last text goes out."""
+    """Where a batch stands: ``counts`` by public status, ``eta`` when its last text goes out.
+
+    A person who is called again counts once, by the last call.
+    """
 
     total: int
     prepared: int
@@ -192,11 +195,10 @@ def cancel(session: Session, batch: Batch, actor: str) -> None:
 
 def progress(session: Session, batch: Batch) -> Progress:
     """Count where the batch's messages are, and estimate when the last one goes out."""
-    counted = session.execute(
-        select(Message.state, Message.status, func.count())
-        .where(Message.batch_id == batch.id)
-        .group_by(Message.state, Message.status)
-    )
+    query = select(Message.state, Message.status, func.count()).where(Message.batch_id == batch.id)
+    if batch.plan["destination"] == Channel.VOICE:
+        query = query.where(call_retries.is_last_try())
+    counted = session.execute(query.group_by(Message.state, Message.status))
     counts: Counter[str] = Counter()
     waiting = 0
     for state, status, count in counted:

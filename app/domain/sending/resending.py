@@ -17,6 +17,7 @@ from app.domain.sending.messages import (
 )
 from app.models.base import new_id, utcnow
 from app.models.client import Client
+from app.models.communication import Callback
 from app.models.credential import Credential
 from app.models.message import Direction, Message, MessageReport, MessageState
 from app.models.sender import Sender
@@ -73,6 +74,13 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
     )
     session.add(second)
     session.flush()
+    for told in session.scalars(select(Callback).filter_by(message_id=first.id)):
+        session.add(
+            Callback(
+                client_id=client.id, message_id=second.id, event=told.event,
+                endpoint_id=told.endpoint_id,
+            )
+        )  # fmt: skip
     session.add(
         MessageReport(
             message_id=first.id, status=first.state.value, source="dispatch",
@@ -86,4 +94,5 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
 _COPIED = (
     "client_id", "destination", "direction", "sender_id", "to", "body", "media", "member",
     "segments", "communication_id", "template_version_id", "suppression_list_id", "options",
+    "twiml_source",
 )  # fmt: skip

@@ -319,15 +319,10 @@ def test_a_complete_batch_is_told_once_with_its_counts(
     of = communication(rows, house)
     listen(rows, house, "sis", CallbackEvent.COMPLETE, communication_id=of.id)
     run = batch(rows, house, of)
-    shared = {"communication_id": of.id, "batch_id": run.id}
-    rows.add(
-        text(house, **shared, position=0, state=MessageState.ACCEPTED, status="delivered"),
-        text(house, **shared, position=1, state=MessageState.ACCEPTED, status="delivered"),
-        text(house, **shared, position=2, state=MessageState.SUPPRESSED),
-    )
     for _ in range(2):
         with app.app_context(), unit_of_work() as session:
-            announcements.batch_complete(session, session.get_one(Batch, run.id))
+            counts = {"delivered": 2, "suppressed": 1}
+            announcements.batch_complete(session, session.get_one(Batch, run.id), counts)
     assert told(rows) == [
         (
             "communication.complete",
@@ -434,7 +429,7 @@ def test_completed_goes_out_with_the_recording_when_it_comes(
         message = session.get_one(Message, recorded.id)
         message.recording_url = "https://api.twilio.com/RE1"
         session.flush()
-        announcements.recording_came(session, message)
+        announcements.more_came(session, message)
     delivery = rows.one(Delivery)
     assert delivery.next_attempt_at == NOW + timedelta(seconds=5)
     data = json.loads(delivery.body)["data"]
@@ -453,7 +448,7 @@ def test_a_recording_that_comes_after_the_first_try_changes_nothing(
         message = session.get_one(Message, recorded.id)
         message.recording_url = "https://api.twilio.com/RE1"
         session.flush()
-        announcements.recording_came(session, message)
+        announcements.more_came(session, message)
     assert rows.one(Delivery).body == before
 
 
@@ -466,3 +461,19 @@ def test_a_call_that_records_nothing_does_not_wait(
     rows.add(message)
     report(app, message, completed())
     assert rows.one(Delivery).next_attempt_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("keys", "waits"), [(None, 3), ("1", 0)], ids=["no keys yet", "they are there"]
+)
+def test_completed_waits_a_moment_for_keys(
+    keys: str | None, waits: int, app: Flask, rows: Rows, house: House, time_machine: Any
+) -> None:
+    time_machine.move_to(NOW, tick=False)
+    listen(rows, house, "sis", CallbackEvent.MESSAGE_STATUS)
+    message = call(house, digits=keys)
+    url = f"https://dispatch.example.edu/inbound/voice/gathered/{message.id}"
+    message.answer_twiml = f'<Response><Gather action="{url}"/></Response>'
+    rows.add(message)
+    report(app, message, completed())
+    assert rows.one(Delivery).next_attempt_at == NOW + timedelta(seconds=waits)
