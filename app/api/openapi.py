@@ -22,6 +22,7 @@ _GROUPS = {
     "messages": "Messages",
     "sending": "Messages",
     "inbound": "What came in",
+    "media": "Messages",
     "preview": "Messages",
     "populations": "Populations",
     "message_templates": "Templates",

@@ -9,6 +9,8 @@ from app.api.operation import operation
 from app.api.problem import invalid
 from app.api.reading import Shape
 from app.domain.clients.prices import PRICES
+from app.domain.content import attachments
+from app.extensions import db
 from app.models.credential import Scope
 from app.twilio.segments import (
     MAX_BODY,
@@ -18,8 +20,6 @@ from app.twilio.segments import (
     smart_encode,
     utf16_units,
 )
-
-MAX_MEDIA = 10
 
 
 class PreviewBody(Shape):
@@ -50,10 +50,10 @@ class PreviewObject(Shape):
 )
 def preview(caller: Caller, body: PreviewBody) -> PreviewObject:
     """Measure a text without sending it; nothing is fetched."""
-    del caller  # any valid key may ask
     if not body.body.strip() and not body.media:
         raise invalid("body", "empty", "There is nothing to send: give a body or media.")
     measured = measure(body.body)
+    media = attachments.inspect(db.session(), caller.client_id, body.media)
     return PreviewObject(
         encoding=measured.encoding,
         segments=1 if body.media else measured.segments,
@@ -61,7 +61,11 @@ def preview(caller: Caller, body: PreviewBody) -> PreviewObject:
         characters=measured.characters,
         unsupported=measured.unsupported,
         estimated_cost=float(estimate_cost(measured.segments, len(body.media), PRICES)),
-        warnings=_warnings(body, measured.segments, measured.unsupported),
+        warnings=[
+            *_warnings(body, measured.segments, measured.unsupported),
+            *(mistake.message for mistake in media.mistakes),
+            *media.advice,
+        ],
     )
 
 
@@ -69,8 +73,8 @@ def _warnings(body: PreviewBody, segments: int, unsupported: list[str]) -> list[
     warnings = []
     if utf16_units(body.body) > MAX_BODY:
         warnings.append(f"The text is longer than {MAX_BODY} characters and will be refused.")
-    if len(body.media) > MAX_MEDIA:
-        warnings.append(f"A message can have at most {MAX_MEDIA} media files.")
+    if len(body.media) > attachments.MAX_FILES:
+        warnings.append(f"A message can have at most {attachments.MAX_FILES} media files.")
     if unsupported:
         plain = measure(smart_encode(body.body))
         shown = " ".join(unsupported[:10])

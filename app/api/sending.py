@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from pydantic import ConfigDict, Field
@@ -15,6 +15,7 @@ from app.api.operation import Answer, operation
 from app.api.problem import Refusal as ApiRefusal
 from app.api.reading import Shape
 from app.api.shapes import MemberObject
+from app.domain.content import attachments
 from app.domain.mistakes import Mistake, Refused
 from app.domain.provisioning import senders
 from app.domain.relaying import callbacks
@@ -28,8 +29,10 @@ from app.models.communication import MachineDetection
 from app.models.credential import Credential, Scope
 from app.models.route import Channel
 from app.models.sender import Sender
+from app.outbound import media_links
 
 Checked = TypeVar("Checked")
+Looks = Mapping[str, attachments.Look]
 
 
 class MessageBody(Shape):
@@ -47,8 +50,10 @@ class MessageBody(Shape):
     )
     body: str = Field("", max_length=100_000)
     media: list[str] = Field(
-        default_factory=list, max_length=100, description="http(s) URLs of at most 10 files."
-    )
+        default_factory=list, max_length=100,
+        description="http(s) URLs of at most 10 files that Twilio takes, 5 MB"
+        " in all; `POST media` keeps files for you.",
+    )  # fmt: skip
     twiml: str | None = Field(
         None, max_length=100_000,
         description="Makes it a call: what is said, with the member's attributes as placeholders"
@@ -86,19 +91,20 @@ def create(caller: Caller, body: MessageBody) -> Answer:
     out makes a message with the status `suppressed`; one that is invalid or not allowed is 422. A
     text waits for its turn at the sender's rate, a call at the Twilio account's.
     """
-    answer = once(caller, body, MessageObject, lambda session: _queue(session, caller, body))
+    looks = media_links.look_in_passing(body.media)
+    answer = once(caller, body, MessageObject, lambda session: _queue(session, caller, body, looks))
     wake("send")
     wake("relay")
     return answer
 
 
-def _queue(session: Session, caller: Caller, body: MessageBody) -> MessageObject:
+def _queue(session: Session, caller: Caller, body: MessageBody, looks: Looks) -> MessageObject:
     client = session.get_one(Client, caller.client_id)
     try:
         messages.check_client(client)
     except Refusal as refusal:
         raise ApiRefusal(403, refusal.sentence) from None
-    sender = _check(session, caller, client, body)
+    sender = _check(session, caller, client, body, looks)
     member = body.member.root if body.member else None
     if body.twiml is None:
         message = messages.queue_text(
@@ -110,6 +116,7 @@ def _queue(session: Session, caller: Caller, body: MessageBody) -> MessageObject
             media=body.media,
             member=member,
             callbacks=body.callbacks,
+            looks=looks,
         )
     else:
         message = calls.queue_call(
@@ -125,7 +132,9 @@ def _queue(session: Session, caller: Caller, body: MessageBody) -> MessageObject
     return describe([message])[0]
 
 
-def _check(session: Session, caller: Caller, client: Client, body: MessageBody) -> Sender:
+def _check(
+    session: Session, caller: Caller, client: Client, body: MessageBody, looks: Looks
+) -> Sender:
     """Return the sender, if the message may be sent from it.
 
     :raises Refused: with every reason why not.
@@ -146,6 +155,7 @@ def _check(session: Session, caller: Caller, client: Client, body: MessageBody) 
         tried(lambda: messages.check_recipient(client, sender, body.to, channel))
     tried(lambda: _check_kind(body))
     tried(lambda: _check_content(body))
+    wrong += attachments.inspect(session, client.id, body.media, looks).mistakes
     if body.callbacks is not None:
         found = callbacks.mistakes_in(session, client.id, body.callbacks)
         wrong += [one.under("callbacks") for one in found]

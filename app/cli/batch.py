@@ -17,12 +17,14 @@ from sqlalchemy.orm import Session
 from app.domain import wake
 from app.domain.sending import communications
 from app.domain.sending.communications import Progress
+from app.domain.sending.forecast import Forecast
 from app.domain.sending.messages import Refusal
-from app.domain.sending.preflight import Preflight, preflight
+from app.domain.sending.preflight import EXAMINED, media_of, preflight
 from app.extensions import db, unit_of_work
 from app.models.batch import Batch, BatchState
 from app.models.client import Client
 from app.models.communication import Campaign, Communication
+from app.outbound import media_links
 
 group = AppGroup("batch", help="Runs of communications: start, watch, stop.")
 
@@ -34,10 +36,14 @@ _ENDED = (BatchState.COMPLETE, BatchState.CANCELED, BatchState.REFUSED)
 @group.command("preflight")
 @click.argument("communication")
 @click.option("--client", help="The client it belongs to, where several have one of that name.")
-def show_preflight(communication: str, client: str | None) -> None:
-    """Show what starting COMMUNICATION (its id, name, or campaign/name) would do."""
+@click.option("--everybody", is_flag=True, help="Examine every member, however long it takes.")
+def show_preflight(communication: str, client: str | None, everybody: bool) -> None:
+    """Show what starting COMMUNICATION (its id, name, or campaign/name) would do.
+
+    Of a large population some thousands are examined, and the figures are estimates.
+    """
     session = db.session()
-    found = preflight(session, _find(session, communication, client))
+    found = _preflight(session, _find(session, communication, client), everybody)
     click.echo(_report(found))
     if found.problems:
         raise SystemExit(1)
@@ -56,7 +62,7 @@ def start(communication: str, client: str | None, at: str | None, yes: bool, wat
     zone = ZoneInfo(session.get_one(Client, found.client_id).time_zone)
     when = _time(at, zone)
     if not yes:
-        shown = preflight(session, found)
+        shown = _preflight(session, found, everybody=False)
         click.echo(_report(shown))
         if shown.problems:
             raise SystemExit(1)
@@ -149,6 +155,11 @@ def _watch(batch_id: str) -> None:
     click.echo(_state(found, progress))
 
 
+def _preflight(session: Session, found: Communication, everybody: bool) -> Forecast:
+    looks = media_links.look_now(media_of(session, found))
+    return preflight(session, found, examined=None if everybody else EXAMINED, looks=looks)
+
+
 def _bar(batch: Batch, progress: Progress) -> str:
     whole = max(progress.total, sum(progress.counts.values()), 1)
     gone = sum(progress.counts.values()) - progress.waiting
@@ -181,14 +192,15 @@ def _state(batch: Batch, progress: Progress) -> str:
     return "\n".join(lines)
 
 
-def _report(found: Preflight) -> str:
+def _report(found: Forecast) -> str:
+    about = "about " if found.is_estimate else ""
     lines = [
         f"Members          {found.total:,}",
-        f"Recipients       {found.recipients:,}",
-        f"Suppressed       {found.suppressed:,}",
-        f"Get nothing      {found.invalid:,}",
+        f"Recipients       {about}{found.recipients:,}",
+        f"Suppressed       {about}{found.suppressed:,}",
+        f"Get nothing      {about}{found.invalid:,}",
         *(f"  member {position:,}: {sentence}" for position, sentence in found.examples),
-        f"Segments         {found.segments:,}",
+        f"Segments         {about}{found.segments:,}",
         f"Estimated cost   {found.cost:.2f} {found.currency}",
         f"Takes about      {_duration(int(found.seconds))}",
     ]
@@ -200,6 +212,11 @@ def _report(found: Preflight) -> str:
     for who, steps in found.heard.items():
         title = f"Heard by {'a ' if who != 'anybody' else ''}{who}"
         lines += [title, *(f"  {step}" for step in steps)]
+    if found.is_estimate:
+        lines.append(
+            f"The number of members is exact. All else is estimated from {found.examined:,} of"
+            " them, evenly chosen; --everybody examines all. Faulty ones are refused alone."
+        )
     lines += [f"Warning: {warned.sentence}" for warned in found.warnings]
     lines += [f"Cannot be started: {problem}" for problem in found.problems]
     return "\n".join(lines)

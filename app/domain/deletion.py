@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, String, cast, delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from app.domain import urls
 from app.domain.mistakes import Refused
 from app.domain.named import WORDS
 from app.models.audience import Member, Population
@@ -47,6 +48,7 @@ def delete_thing(session: Session, thing: Thing) -> None:
         )
     match thing:
         case Template():
+            _expire_files(session, thing)
             session.execute(delete(TemplateVersion).filter_by(template_id=thing.id))
         case SuppressionList():
             session.execute(delete(SuppressionEntry).filter_by(list_id=thing.id))
@@ -65,6 +67,27 @@ def expire_media(session: Session, code: str) -> None:
     media = session.get(Media, code)
     if media is not None:
         media.expires_at = utcnow()
+
+
+def _expire_files(session: Session, template: Template) -> None:
+    """Let the files of a template's versions go that no other template shows."""
+    versions = session.scalars(select(TemplateVersion.media).filter_by(template_id=template.id))
+    for code in {urls.media_code(url) for media in versions for url in media}:
+        if code is not None and not _is_shown(session, template, code):
+            expire_media(session, code)
+
+
+def _is_shown(session: Session, template: Template, code: str) -> bool:
+    others = (
+        select(TemplateVersion.id)
+        .join(Template, Template.id == TemplateVersion.template_id)
+        .where(
+            Template.client_id == template.client_id,
+            Template.id != template.id,
+            cast(TemplateVersion.media, String).contains(code, autoescape=True),
+        )
+    )
+    return session.scalar(others.limit(1)) is not None
 
 
 def _template_users(session: Session, key: str) -> Iterator[str]:

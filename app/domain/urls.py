@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from app.extensions import current_settings
 from config import Settings
 
 MAX_URL = 2048
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 def refusal(url: str, *, called_by_us: bool = False) -> str | None:
@@ -39,6 +41,18 @@ def refusal(url: str, *, called_by_us: bool = False) -> str | None:
     if called_by_us and _is_private(host):
         return f"“{url}” is on a private network. Ask support to allow your network."
     return None
+
+
+def of_media(code: str) -> str:
+    """Return the address under which everybody may fetch a file that we keep."""
+    return f"{current_settings().public_base_url}/media/{code}"
+
+
+def media_code(url: str) -> str | None:
+    """Return the code of a file of ours, or None for what is served elsewhere."""
+    before, found, code = url.rpartition("/media/")
+    ours = found and before == current_settings().public_base_url
+    return code if ours and _CODE.fullmatch(code) else None
 
 
 def _split(url: str) -> tuple[str, str, int | None, bool] | str:

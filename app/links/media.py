@@ -14,6 +14,7 @@ import structlog
 from flask import Blueprint, Response, abort, request
 from sqlalchemy import select
 
+from app.domain.content.file_types import EXTENSIONS
 from app.extensions import current_settings, db
 from app.models.base import utcnow
 from app.models.credential import Credential
@@ -30,20 +31,6 @@ FETCH_SECONDS = 8.0
 """How long Twilio may take to give a file: one of few web processes waits for it."""
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SHOWN = re.compile(r"(image|audio|video)/|text/(plain|x?-?vcard|csv|calendar)$|application/pdf$")
-_EXTENSIONS = {
-    "audio/mpeg": "mp3",
-    "audio/wav": "wav",
-    "audio/aiff": "aiff",
-    "audio/gsm": "gsm",
-    "audio/ulaw": "ulaw",
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/gif": "gif",
-    "text/vcard": "vcf",
-    "text/x-vcard": "vcf",
-    "application/pdf": "pdf",
-    "video/mp4": "mp4",
-}
 
 
 @blueprint.get("/media/<code>")
@@ -136,6 +123,6 @@ def _name(found: Any, content_type: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", found.filename).strip("-.") or "file"
     stem, dot, ending = plain.rpartition(".")
     if not dot:
-        stem, ending = plain, _EXTENSIONS.get(content_type, "bin")
+        stem, ending = plain, EXTENSIONS.get(content_type, "bin")
     ending = ending[:5]
     return f"{stem[: MAX_NAME - len(ending) - 1]}.{ending}"

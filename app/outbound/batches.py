@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import wake
 from app.domain.relaying import announcements
-from app.domain.sending import call_retries, communications, preparation, statuses
+from app.domain.sending import call_retries, communications, composing, preparation, statuses
 from app.domain.sending.messages import Refusal, check_client, check_sender
 from app.domain.wake import DRAIN_SECONDS
 from app.extensions import db, unit_of_work
@@ -101,8 +101,8 @@ def _begin(session: Session, batch_id: str) -> bool:
         return False  # another worker has begun it, or somebody has canceled it
     try:
         check_client(session.get_one(Client, batch.client_id))
-        sender = preparation.sender_of(session, batch)
-        plan = preparation.read_plan(session, batch.plan)
+        sender = composing.sender_of(session, batch)
+        plan = composing.read_plan(session, batch.plan)
         credential = session.get_one(Credential, sender.credential_id)
         check_sender(sender, credential, plan.destination)
     except Refusal as refusal:
@@ -128,7 +128,7 @@ def _prepare(session: Session, batch_id: str) -> bool:
         .limit(CHUNK)
     ).all()
     if members:
-        plan = preparation.read_plan(session, batch.plan)
+        plan = composing.read_plan(session, batch.plan)
         numbered = [(member.position, member.attributes) for member in members]
         preparation.prepare(session, batch, plan, numbered)
         session.execute(

@@ -15,8 +15,9 @@ from werkzeug.wrappers import Response
 
 from app.domain.sending import communications, quiet
 from app.domain.sending.communications import Progress
+from app.domain.sending.forecast import Forecast
 from app.domain.sending.messages import Refusal
-from app.domain.sending.preflight import Preflight, preflight
+from app.domain.sending.preflight import media_of, preflight
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.audience import Population
@@ -25,6 +26,7 @@ from app.models.batch import BATCH_TRANSITIONS, Batch, BatchState
 from app.models.communication import Communication
 from app.models.link import Click, Link
 from app.models.message import Message
+from app.outbound import media_links
 from app.staff import own, words
 from app.staff.access import client_blueprint, say
 from app.staff.communications import NOUNS
@@ -94,7 +96,8 @@ def communication_check(communication_id: str) -> str:
 
 def _check_page(found: Communication, wrong: list[str]) -> str:
     session = db.session()
-    shown: Preflight = preflight(session, found)
+    media = media_of(session, found)
+    shown: Forecast = preflight(session, found, looks=media_links.look_now(media))
     return render_template(
         "staff/preflight.html",
         found=found,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from flask import abort, g, redirect, render_template, request, url_for
@@ -14,8 +13,7 @@ from werkzeug.wrappers import Response
 from wtforms import StringField, TextAreaField
 
 from app.domain import audit, named
-from app.domain.clients import prices
-from app.domain.content import catalog, templates
+from app.domain.content import catalog
 from app.domain.mistakes import Mistake, Refused
 from app.domain.sending import messages
 from app.domain.wake import wake
@@ -23,10 +21,12 @@ from app.extensions import db, unit_of_work
 from app.models.client import Client
 from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateKind, TemplateVersion
+from app.outbound import media_links
 from app.staff.access import client_blueprint, say
 from app.staff.forms import show_mistakes
+from app.staff.wording_files import keep_files
+from app.staff.wording_preview import preview
 from app.twilio import segments
-from app.twiml import messaging
 
 WORDS = {
     TemplateKind.REPLY: "canned reply",
@@ -38,8 +38,6 @@ LISTS = {
     TemplateKind.SMS: "client.templates_list",
     TemplateKind.VOICE: "client.templates_list",
 }
-TWILIOS_OWN = {"From": "+13195550142", "To": "+13195550100", "Body": "What they texted"}
-"""What a reply knows about the text it answers, as examples."""
 
 
 class WordingForm(FlaskForm):  # type: ignore[misc]
@@ -48,33 +46,15 @@ class WordingForm(FlaskForm):  # type: ignore[misc]
     name = StringField("Name", description="For yourself and your colleagues; nobody else sees it.")
     body = TextAreaField("What it says")
     media = TextAreaField(
-        "Pictures", description="Web addresses, one a line, at most ten. Leave empty for none."
+        "Pictures",
+        description="Web addresses, one a line, at most ten and 5 MB together. Leave empty for"
+        " none.",
     )
 
     @property
     def media_urls(self) -> list[str]:
         """The web addresses, one of each line."""
         return [line.strip() for line in (self.media.data or "").splitlines() if line.strip()]
-
-
-@dataclass(frozen=True)
-class Costly:
-    """A character that makes a text dear, and what to write instead."""
-
-    character: str
-    instead: str | None
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What people would get: the words with examples put in, and what that takes."""
-
-    text: str
-    measure: segments.Measure
-    costly: list[Costly]
-    cost: str
-    twiml: str | None
-    error: str | None = None
 
 
 @client_blueprint.get("/replies")
@@ -188,6 +168,7 @@ def template_test(template_id: str) -> Response:
     if shown.error:
         say(shown.error, "bad")
         return back
+    looks = media_links.look_now(current.media)
     sender = db.session.get(Sender, request.form.get("sender", ""))
     if sender is None or sender.client_id != g.client.id:
         say("Choose one of your numbers to send the test from.", "bad")
@@ -197,7 +178,7 @@ def template_test(template_id: str) -> Response:
             sent = messages.queue_text(
                 session, session.get_one(Client, g.client.id),
                 session.get_one(Sender, sender.id), request.form.get("phone", ""),
-                body=shown.text, media=current.media,
+                body=shown.text, media=current.media, looks=looks,
             )  # fmt: skip
             said, category = f"A test is on its way to {sent.to}.", "good"
             if sent.state == "suppressed":
@@ -208,31 +189,6 @@ def template_test(template_id: str) -> Response:
     wake("send")
     say(said, category)
     return back
-
-
-def preview(kind: TemplateKind, body: str, media: list[str]) -> Preview:
-    """Put examples into ``body`` and measure it with the code that counts what is billed."""
-    try:
-        names = templates.placeholders(body)
-        examples = {name: TWILIOS_OWN.get(name, f"[{name}]") for name in names}
-        text, error = templates.render(body, examples), None
-    except templates.TemplateProblem as problem:
-        text, error = body, problem.message
-    measured = segments.measure(text)
-    costly = [
-        Costly(character, _plain_twin(character))
-        for character in (measured.unsupported if kind is not TemplateKind.VOICE else [])
-    ]
-    cost = segments.estimate_cost(measured.segments, len(media), prices.PRICES)
-    twiml = None
-    if kind is TemplateKind.REPLY and error is None and (text.strip() or media):
-        twiml = messaging.reply(text, media)
-    return Preview(text, measured, costly, f"{cost:.4f}", twiml, error)
-
-
-def _plain_twin(character: str) -> str | None:
-    twin = segments.smart_encode(character)
-    return twin if twin != character else None
 
 
 def _find(template_id: str) -> Template:
@@ -246,6 +202,8 @@ def _save(form: WordingForm, name: str, kind: TemplateKind, is_new: bool) -> Tem
     """Save the form's wording; on mistakes show them at their fields and return None."""
     body = (form.body.data or "").replace("\r\n", "\n").strip()
     try:
+        if kind is not TemplateKind.VOICE:
+            form.media.data = "\n".join([*form.media_urls, *keep_files(form.media_urls)])
         with unit_of_work() as session:
             client = session.get_one(Client, g.client.id)
             if is_new and named.find(session, Template, client.id, name) is not None:

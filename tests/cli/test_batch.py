@@ -9,6 +9,9 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import update
 
+from app.cli import batch as commands
+from app.domain.sending.preflight import preflight
+from app.extensions import db
 from app.models.audience import Member
 from app.models.base import new_id
 from app.models.batch import Batch, BatchState
@@ -16,7 +19,9 @@ from app.models.client import Client
 from app.models.communication import Communication
 from app.models.message import Message
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
+from app.models.template import TemplateVersion
 from app.outbound import batches
+from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.house import House, communication, furnish, join
 from tests.support.rows import Rows
 
@@ -66,6 +71,57 @@ def test_preflight_shows_everything_beforehand(
     assert "Hi Ann, Art starts Monday" in output
     assert "member 4" in output
     assert "probably not registered" in output
+
+
+def test_of_many_members_some_are_examined_and_the_output_says_so(
+    rows: Rows,
+    flask_command: FlaskCliRunner,
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(commands, "EXAMINED", 100)
+    made = communication(rows, house, "Hi {{ toName }}")
+    people = [{"toPhone": f"+1319555{number:04}"} for number in range(2000, 2400)]
+    for person in people[::2]:
+        person["toName"] = "Ann"
+    join(rows, made, *people)  # every other one lacks a name
+    output = invoke(flask_command, "preflight", "reminder")
+    shown = lines(output)
+    assert shown["Members"] == "400"
+    assert shown["Recipients"] == "about 400"  # every fourth was looked at: all have names
+    assert "estimated from 100 of them" in output
+    exact = lines(invoke(flask_command, "preflight", "reminder", "--everybody"))
+    assert (exact["Recipients"], exact["Get nothing"]) == ("200", "200")
+    assert exact["Lacking"] == "toName (200)"
+
+
+def test_estimates_extend_what_was_seen(rows: Rows, app: Flask, house: House) -> None:
+    made = communication(rows, house, "Hi {{ toName }}" + "x" * 160)
+    people = [{"toPhone": f"+1319555{number:04}"} for number in range(2000, 2300)]
+    for number, person in enumerate(people):
+        if number % 9:
+            person["toName"] = "Ann"
+    join(rows, made, *people)
+    with app.app_context():
+        found = preflight(db.session(), db.session().get_one(Communication, made.id), examined=100)
+    assert (found.total, found.examined, found.is_estimate) == (300, 100, True)
+    assert found.refused["template_error"] == 102  # 34 of the 100 that were looked at
+    assert (found.recipients, found.messages, found.segments) == (198, 198, 396)
+    assert float(found.cost) == pytest.approx(396 * 0.0083)
+
+
+def test_preflight_looks_at_the_media(
+    rows: Rows, flask_command: FlaskCliRunner, house: House
+) -> None:
+    made = communication(rows, house, "Hi")
+    join(rows, made, {"toPhone": "+13195550101"})
+    rows.change(update(TemplateVersion).values(media=[f"{PUBLIC_BASE_URL}/media/gone"]))
+    result = flask_command.invoke(args=["batch", "preflight", "reminder"])
+    assert result.exit_code == 1
+    assert "Cannot be started" in result.output
+    assert "Upload it again" in result.output
+    refused = flask_command.invoke(args=["batch", "start", "reminder", "--yes"])
+    assert "Upload it again" in refused.output
 
 
 def test_preflight_counts_the_suppressed(

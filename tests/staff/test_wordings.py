@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from sqlalchemy import select
 
 from app.models.client import Client
+from app.models.media import Media
 from app.models.message import Message
 from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender
 from app.models.template import Template, TemplateVersion
 from tests.staff.conftest import Staff
+from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.rows import Rows
 
 HOME = "/staff/clients/registrar"
@@ -143,3 +147,46 @@ def test_another_clients_templates_do_not_exist(pat: Staff, rows: Rows) -> None:
         answer = pat.send(f"{path}/{action}", seen_at="/staff/account")
         assert answer.status_code == 404
     assert "private" not in shown(pat, f"{HOME}/replies")
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
+
+
+def upload(pat: Staff, *files: tuple[bytes, str], **fields: str) -> str:
+    """Send the form with files in it; return the page that follows."""
+    given = [(io.BytesIO(content), name) for content, name in files]
+    data = {"csrf_token": pat.token(NEW), "name": "away", "media": "", "files": given, **fields}
+    answer = pat.http.post(NEW, data=data, follow_redirects=True)
+    return str(answer.get_data(as_text=True))
+
+
+def test_files_and_a_card_are_put_into_a_wording(pat: Staff, rows: Rows) -> None:
+    page = upload(pat, (PNG, "map.png"), body="Hi", card_name="Desk", card_phone="319-335-0000")
+    version = rows.one(TemplateVersion)
+    assert [one.content_type for one in rows.all(Media)] == ["image/png", "text/vcard"]
+    assert version.media == [f"{PUBLIC_BASE_URL}/media/{one.code}" for one in rows.all(Media)]
+    assert all(one.expires_at is None for one in rows.all(Media))
+    assert version.media[0] in page
+
+
+def test_uploaded_files_survive_a_wording_that_cannot_be_saved(pat: Staff, rows: Rows) -> None:
+    page = upload(pat, (PNG, "map.png"), body="Hi {{ toName")
+    assert "Line 1" in page
+    assert f"/media/{rows.one(Media).code}" in page
+    assert rows.count(TemplateVersion) == 0
+
+
+def test_what_twilio_would_not_take_is_said_at_the_pictures(pat: Staff, rows: Rows) -> None:
+    page = upload(pat, (b"MZ\x90\0", "a.exe"), body="Hi", card_name="Desk")
+    assert "no kind that Twilio takes" in page
+    assert "a phone or an e-mail address" in page
+    assert (rows.count(Media), rows.count(TemplateVersion)) == (0, 0)
+
+
+def test_a_large_file_is_advised_against(pat: Staff) -> None:
+    assert "600 KB" in upload(pat, (PNG + bytes(600 * 1024), "map.png"), body="Hi")
+
+
+def test_eleven_files_are_too_many(pat: Staff, rows: Rows) -> None:
+    assert "at most 10 media" in upload(pat, *[(PNG, "map.png")] * 11, body="Hi")
+    assert rows.count(Media) == 0

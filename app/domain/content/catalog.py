@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import named, urls
-from app.domain.content import templates
+from app.domain.content import attachments, templates
 from app.domain.content.voice_templates import check_voice_template
 from app.domain.deletion import delete_thing, in_use
 from app.domain.mistakes import Mistake, Refused
@@ -27,8 +27,6 @@ __all__ = [
 
 MAX_SMS = 1600
 """Longest text that Twilio sends, in characters (error 21617; for replies warning 14103)."""
-MAX_MEDIA = 10
-"""Most media that one message may carry (Twilio, MediaUrl)."""
 MAX_NAME = 100
 
 _TAGS = re.compile(r"\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
@@ -51,6 +49,7 @@ def save_template(
     """
     template = named.find(session, Template, client.id, name)
     reasons = list(template_mistakes(name, kind, body, media))
+    reasons += attachments.inspect(session, client.id, media).mistakes
     if template is not None and template.kind is not kind:
         reasons.append(
             Mistake(
@@ -98,7 +97,9 @@ def restore_version(
     :raises Refused: when there is no such version, or it would not be accepted today.
     """
     old = version(session, template, number)
-    if reasons := list(template_mistakes(template.name, template.kind, old.body, old.media)):
+    reasons = list(template_mistakes(template.name, template.kind, old.body, old.media))
+    reasons += attachments.inspect(session, template.client_id, old.media).mistakes
+    if reasons:
         raise Refused(reasons)
     if _says(current_version(session, template), old.body, old.media):
         return template, False
@@ -116,8 +117,8 @@ def template_mistakes(
     if media and kind is TemplateKind.VOICE:
         yield Mistake(("media",), "A call carries no media; leave them out.")
         return
-    if len(media) > MAX_MEDIA:
-        yield Mistake(("media",), f"A message carries at most {MAX_MEDIA} media.")
+    if len(media) > attachments.MAX_FILES:
+        yield Mistake(("media",), f"A message carries at most {attachments.MAX_FILES} media.")
     for index, url in enumerate(media):
         if reason := urls.refusal(url):
             yield Mistake(("media", index), reason)
@@ -171,4 +172,5 @@ def _add_version(
             created_by=by,
         )
     )
+    attachments.pin(session, template.client_id, media)
     session.flush()

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from sqlalchemy.orm import Session
 
 from app.domain import named
+from app.domain.content.file_types import is_mpeg_frame
 from app.domain.mistakes import Mistake, Refused
 from app.models.base import utcnow
 from app.models.client import Client
@@ -74,7 +75,7 @@ def audio_type(filename: str, content: bytes) -> str | None:
         return "audio/wav"
     if start.startswith(b"FORM") and start[8:] in (b"AIFF", b"AIFC"):
         return "audio/aiff"
-    if start.startswith(b"ID3") or _is_mpeg_frame(start):
+    if start.startswith(b"ID3") or is_mpeg_frame(start):
         return "audio/mpeg"
     raw = _RAW_TYPES.get(PurePath(filename).suffix.lower())
     if raw == "audio/gsm" and not _is_gsm(content):
@@ -96,14 +97,6 @@ def _refusal(filename: str, content: bytes, content_type: str | None) -> str | N
     if content_type is None:
         return f"“{shown}” is not audio that Twilio plays: MP3, WAV, AIFF, GSM or u-law."
     return None
-
-
-def _is_mpeg_frame(start: bytes) -> bool:
-    """Tell an MPEG audio frame: eleven set bits, then no reserved version, layer or rate."""
-    if len(start) < 4 or start[0] != 0xFF or start[1] & 0xE0 != 0xE0:
-        return False
-    version, layer = start[1] >> 3 & 3, start[1] >> 1 & 3
-    return version != 1 and layer != 0 and start[2] >> 4 != 15 and start[2] >> 2 & 3 != 3
 
 
 def _is_gsm(content: bytes) -> bool:

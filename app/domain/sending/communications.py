@@ -16,9 +16,10 @@ from sqlalchemy import CursorResult, delete, func, insert, literal, select, text
 from sqlalchemy.orm import Session
 
 from app.domain import audit
-from app.domain.sending import call_retries, lanes, preparation
-from app.domain.sending.messages import Refusal, check_client, check_sender
-from app.domain.sending.preparation import Plan, Refused, StepPlan
+from app.domain.sending import call_retries, composing, lanes, preparation
+from app.domain.sending.composing import Plan, StepPlan
+from app.domain.sending.messages import Refusal, check_client, check_media, check_sender
+from app.domain.sending.preparation import Refused
 from app.extensions import current_settings
 from app.models.audience import Member
 from app.models.base import new_id, utcnow
@@ -152,7 +153,7 @@ def start_adhoc(
     :raises Refusal: when it cannot be sent at all.
     """
     batch = _new_batch(session, communication, actor, utcnow())
-    plan = preparation.read_plan(session, batch.plan)
+    plan = composing.read_plan(session, batch.plan)
     refused: list[Refused] = []
     numbered = list(enumerate(members))
     for first in range(0, len(numbered), CHUNK):
@@ -232,6 +233,8 @@ def _new_batch(session: Session, communication: Communication, actor: str, at: d
     check_client(client)
     check_sender(sender, credential, communication.destination)
     plan = pin(session, communication)
+    for step in plan.steps:
+        check_media(session, client.id, step.media)
     batch = Batch(
         id=new_id(),
         client_id=communication.client_id,

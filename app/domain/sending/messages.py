@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, object_session
 
 from app.domain import phones
 from app.domain.audience import suppression
+from app.domain.content import attachments
 from app.domain.relaying import announcements
 from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
 from app.domain.sending import lanes
@@ -22,8 +23,6 @@ from app.models.route import Channel
 from app.models.sender import Sender, SenderKind
 from app.twilio import segments
 
-MAX_MEDIA = 10
-"""Twilio error 21623."""
 MAX_MEDIA_URL = 2048
 _TEST_NUMBERS = "+1500555"
 """Twilio's magic numbers: they work with test credentials only, whose senders they are too."""
@@ -167,10 +166,10 @@ def check_content(body: str, media: Sequence[str], options: Mapping[str, Any]) -
             f"The text has {units:,} characters; Twilio takes {segments.MAX_BODY:,} at most.",
             "body",
         )
-    if len(media) > MAX_MEDIA:
+    if len(media) > attachments.MAX_FILES:
         raise Refusal(
             "too_many_media",
-            f"There are {len(media)} media files; Twilio takes {MAX_MEDIA} at most.",
+            f"There are {len(media)} media files; Twilio takes {attachments.MAX_FILES} at most.",
             "media",
         )
     for url in media:
@@ -180,6 +179,20 @@ def check_content(body: str, media: Sequence[str], options: Mapping[str, Any]) -
         return 1
     text = segments.smart_encode(body) if options.get("smartEncoded") else body
     return segments.measure(text).segments
+
+
+def check_media(
+    session: Session,
+    client_id: str,
+    media: Sequence[str],
+    looks: Mapping[str, attachments.Look] | None = None,
+) -> None:
+    """Refuse files that Twilio will not take, by type or size.
+
+    :raises Refusal: ``bad_media`` or ``media_too_large``, for the first of them.
+    """
+    for mistake in attachments.inspect(session, client_id, media, looks).mistakes:
+        raise Refusal(mistake.code, mistake.message, mistake.field)
 
 
 def queue_text(
@@ -195,6 +208,7 @@ def queue_text(
     options: Mapping[str, Any] | None = None,
     callbacks: CallbacksSpec | None = None,
     due_at: datetime | None = None,
+    looks: Mapping[str, attachments.Look] | None = None,
 ) -> Message:
     """Put one text into its sender's lane; after the commit the caller wakes ``send``.
 
@@ -204,6 +218,7 @@ def queue_text(
     :param options: ``validityPeriod`` (seconds), ``sendAsMms``, ``smartEncoded``.
     :param callbacks: who is told of this message, in place of the client's defaults.
     :param due_at: not to be sent before this; now when not given.
+    :param looks: what is known of media that are served elsewhere.
     :raises Refusal: when the client, sender, phone or text may not be sent; nothing is stored.
     :raises app.domain.mistakes.Refused: when the callbacks name what does not exist.
     """
@@ -212,6 +227,7 @@ def queue_text(
     check_client(client)
     check_sender(sender, credential, Channel.SMS)
     number = check_recipient(client, sender, to, Channel.SMS)
+    check_media(session, client.id, media, looks)
     message = Message(
         id=new_id(),
         client_id=client.id,

@@ -1,0 +1,80 @@
+"""What a sender should know before a batch is started, though it may go ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app.domain.sending.composing import Plan
+from app.domain.sending.forecast import Forecast, Warned
+from app.models.client import Client
+from app.models.communication import Communication, Purpose
+from app.models.credential import Credential
+from app.models.route import Channel
+from app.models.sender import Sender, SenderKind, SenderType
+
+MANY = 100
+"""Recipients from which a long code is the wrong sender: carriers filter it (Twilio)."""
+
+
+def cautions(
+    found: Forecast,
+    plan: Plan,
+    client: Client,
+    sender: Sender,
+    credential: Credential,
+    communication: Communication,
+) -> Iterator[Warned]:
+    """Yield every warning; calls have the first two kinds only."""
+    if found.begins_at is not None:
+        yield Warned(
+            "quiet_hours",
+            f"It is quiet from {client.quiet_from} to {client.quiet_to} ({client.time_zone}):"
+            f" nothing goes out before then.",
+        )
+    if client.trial or credential.trial:
+        yield Warned(
+            "trial", "On trial only phones on the allow-list, or verified at Twilio, are reached."
+        )
+    if plan.destination is Channel.SMS:
+        yield from _of_the_sender(found, sender, communication)
+        yield from _of_the_texts(found, plan)
+
+
+def _of_the_sender(
+    found: Forecast, sender: Sender, communication: Communication
+) -> Iterator[Warned]:
+    long_code = sender.kind is SenderKind.TWILIO and sender.type is SenderType.LONG_CODE
+    if long_code and found.recipients >= MANY:
+        yield Warned(
+            "long_code",
+            f"{found.recipients:,} recipients from one long code: carriers take that for spam and"
+            " filter it. Use a messaging service, a toll-free number or a short code.",
+        )
+    if long_code and sender.service_id is None:
+        yield Warned(
+            "unregistered",
+            "This number is in no messaging service, so it is probably not registered for"
+            " application texts (A2P 10DLC), and US carriers block it.",
+        )
+    if communication.purpose is Purpose.MARKETING and sender.type is not SenderType.SHORT_CODE:
+        yield Warned("marketing", "Marketing should go out from a short code only.")
+
+
+def _of_the_texts(found: Forecast, plan: Plan) -> Iterator[Warned]:
+    if plan.suppression_list_id is None:
+        yield Warned(
+            "no_suppression_list",
+            "No suppression list is chosen: people who have opted out cause delivery errors.",
+        )
+    if found.longest > 1 and not plan.options.get("sendAsMms"):
+        yield Warned(
+            "long_text",
+            f"The longest text is split into {found.longest} segments, each of which is charged;"
+            " sent as MMS (an option of the communication) it arrives in one piece.",
+        )
+    if found.ucs2:
+        yield Warned(
+            "ucs2",
+            f"{found.ucs2:,} texts hold characters outside the GSM alphabet, so that a segment"
+            " has room for 70 instead of 160.",
+        )

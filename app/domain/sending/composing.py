@@ -1,0 +1,131 @@
+"""What a batch says, pinned when it is started, and what one member gets of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain.audience import suppression
+from app.domain.content import links, templates
+from app.domain.sending import calls
+from app.domain.sending.messages import Refusal, check_content, check_recipient
+from app.models.batch import Batch
+from app.models.client import Client
+from app.models.route import Channel
+from app.models.sender import Sender
+from app.models.template import TemplateVersion
+
+DUPLICATE = "The same text goes to this phone already."
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """One text (or call) to each member: a template version, pinned."""
+
+    version_id: str
+    body: str
+    media: tuple[str, ...]
+    after: int | None
+    """Seconds after the step before; None for the first."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a batch says and how, as it was at the start."""
+
+    destination: Channel
+    steps: tuple[StepPlan, ...]
+    link_tracking: bool
+    short_link_base: str
+    sender_id: str
+    suppression_list_id: str | None
+    options: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``batch.plan`` stores; the texts are those of the versions."""
+        return {
+            **asdict(self),
+            "steps": [[step.version_id, step.after] for step in self.steps],
+        }
+
+
+@dataclass(frozen=True)
+class Text:
+    """One rendered message to one member."""
+
+    body: str
+    media: tuple[str, ...]
+    segments: int
+    links: list[links.ShortLink]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """All that one member gets."""
+
+    to: str
+    texts: tuple[Text, ...]
+    fingerprint: str
+    """Equal for two members with the same phone and the same texts."""
+
+
+def sender_of(session: Session, batch: Batch) -> Sender:
+    """Return the sender of a batch: that of its communication when it was started."""
+    return session.get_one(Sender, batch.plan["sender_id"])
+
+
+def read_plan(session: Session, stored: Mapping[str, Any]) -> Plan:
+    """Return the plan that a batch stores."""
+    steps = []
+    for version_id, after in stored["steps"]:
+        version = session.get_one(TemplateVersion, version_id)
+        steps.append(StepPlan(version_id, version.body, tuple(version.media), after))
+    rest = {name: stored[name] for name in stored if name not in ("steps", "destination")}
+    return Plan(steps=tuple(steps), destination=Channel(stored["destination"]), **rest)
+
+
+def compose(plan: Plan, client: Client, sender: Sender, attributes: Mapping[str, Any]) -> Composed:
+    """Render everything that a member with these attributes gets.
+
+    :raises Refusal: with the first reason why this member gets nothing.
+    """
+    phone = attributes.get("toPhone")
+    if phone is None or not str(phone).strip():
+        raise Refusal("invalid_phone", "The member has no toPhone.", "to")
+    to = check_recipient(client, sender, str(phone), plan.destination)
+    rendered = [(_render(plan, step, attributes), step.media) for step in plan.steps]
+    digest = hashlib.sha256(repr((to, rendered)).encode("utf-8", "surrogatepass"))
+    texts = tuple(_finish(plan, body, media) for body, media in rendered)
+    return Composed(to, texts, digest.hexdigest()[:32])
+
+
+def listed(session: Session, plan: Plan, sender: Sender, numbers: set[str]) -> set[str]:
+    """Return the phones among ``numbers`` that the plan's suppression list forbids now."""
+    if plan.destination is Channel.VOICE or plan.suppression_list_id is None:
+        return set()
+    scopes = suppression.scopes_of(sender.id, sender.service_id)
+    entries = suppression.listed_among(session, [plan.suppression_list_id], numbers)
+    return {phone for _, phone, scope in entries if scope in scopes}
+
+
+def _render(plan: Plan, step: StepPlan, attributes: Mapping[str, Any]) -> str:
+    if plan.destination is Channel.VOICE:
+        return calls.prepare(step.body, attributes, calls.detection_of(plan.options))
+    try:
+        return templates.render(step.body, attributes)
+    except templates.TemplateProblem as problem:
+        raise Refusal("template_error", problem.message, "body") from problem
+
+
+def _finish(plan: Plan, body: str, media: tuple[str, ...]) -> Text:
+    """Shorten the links, then count: a text is measured as it goes out."""
+    if plan.destination is Channel.VOICE:
+        return Text(body, media, 1, [])
+    found: list[links.ShortLink] = []
+    if plan.link_tracking:
+        body, found = links.rewrite(body, plan.short_link_base)
+    return Text(body, media, check_content(body, media, plan.options), found)

@@ -1,0 +1,90 @@
+"""What a batch would do, in figures: what a sender sees before it is started."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from app.domain.clients import prices
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that may go ahead but should be known."""
+
+    code: str
+    sentence: str
+
+
+@dataclass
+class Forecast:
+    """What would happen if the batch were started now.
+
+    ``total`` is exact. All other figures are exact where everybody was looked at, and otherwise
+    estimates from the members that were (``is_estimate``).
+    """
+
+    total: int = 0
+    examined: int = 0
+    """Members whose texts were rendered and checked."""
+    recipients: int = 0
+    """Members that get it."""
+    suppressed: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """Members that get nothing, by the code of the reason."""
+    examples: list[tuple[int, str]] = field(default_factory=list)
+    """The first members that get nothing: position from 1 and the reason in a sentence."""
+    missing: Counter[str] = field(default_factory=Counter)
+    """Attributes that the templates need, by how many members lack them."""
+    messages: int = 0
+    segments: int = 0
+    longest: int = 0
+    """Segments of the longest text."""
+    ucs2: int = 0
+    """Messages that carry characters outside GSM-7, which makes them dearer."""
+    cost: Decimal = Decimal(0)
+    currency: str = prices.CURRENCY
+    seconds: float = 0.0
+    """How long it takes at the sender's rate, what waits in its lane already included."""
+    begins_at: datetime | None = None
+    """The end of the quiet hours, if it is quiet now."""
+    eta: datetime | None = None
+    sample: list[str] = field(default_factory=list)
+    """What the first recipient gets."""
+    heard: dict[str, list[str]] = field(default_factory=dict)
+    """What is heard in the first call, by who answers it: ``person`` and ``machine``, or
+    ``anybody``."""
+    problems: list[str] = field(default_factory=list)
+    """Why it cannot be started at all."""
+    warnings: list[Warned] = field(default_factory=list)
+
+    @property
+    def invalid(self) -> int:
+        """Members that get nothing because of their phone or of what they lack."""
+        return self.refused.total()
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether only some of the members were looked at."""
+        return self.examined < self.total
+
+    def refuse(self, position: int, code: str, sentence: str, examples: int) -> None:
+        """Count one member that gets nothing; the first ``examples`` are named."""
+        self.refused[code] += 1
+        if len(self.examples) < examples:
+            self.examples.append((position, sentence))
+
+    def extend(self) -> None:
+        """Turn counts of the examined members into estimates for all of them."""
+        if not self.is_estimate or not self.examined:
+            return
+        factor = Decimal(self.total) / self.examined
+        for name in ("suppressed", "messages", "segments", "ucs2"):
+            setattr(self, name, round(getattr(self, name) * factor))
+        for counts in (self.refused, self.missing):
+            for key, count in counts.items():
+                counts[key] = round(count * factor)
+        self.cost *= factor
+        self.recipients = max(0, self.total - self.suppressed - self.invalid)
