@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, abort, g, redirect, render_template, request, url_for
@@ -14,27 +13,18 @@ from werkzeug.wrappers import Response as BaseResponse
 from app.domain import csv_files, deletion
 from app.domain.audience import populations
 from app.domain.audience.populations import ADDRESS, NAME, PHONE
-from app.domain.csv_files import RowMistake
+from app.domain.csv_files import RowMistake, Table
 from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
 from app.models.audience import Member, Population
-from app.staff import own
+from app.staff import imports, own
 from app.staff.access import client_blueprint, say
+from app.staff.imports import Unfit, Wrong
 
 PAGE = 25
-SHOWN_MISTAKES = 100
 SPARE_ROWS = 3
 KNOWN = (NAME, PHONE, ADDRESS)
 MAX_ID = 2**63 - 1
-
-
-@dataclass
-class Wrong:
-    """What is to be mended before something is saved: as a whole, and row by row of a file."""
-
-    sentences: list[str] = field(default_factory=list)
-    rows: list[RowMistake] = field(default_factory=list)
-    good: int = 0
 
 
 @client_blueprint.get("/populations", endpoint="populations")
@@ -66,20 +56,26 @@ def population(population_id: str) -> str:
 def population_import(population_id: str) -> BaseResponse | tuple[str, int]:
     """Take people in from a CSV file."""
     found = _find(population_id)
+    replace = request.form.get("mode") == "replace"
+
+    def save(session: Session, people: Sequence[dict[str, Any]]) -> populations.Imported:
+        done = populations.merge(session, found.id, people, replace=replace)
+        own.note(session, "import", f"population {found.name}", vars(done))
+        return done
+
     try:
-        people, mistakes = populations.read_people(csv_files.read(own.uploaded_file()))
-        if not people and not mistakes:
-            raise Refused.because("The file names nobody: there is nothing under its first line.")
-        if mistakes and not (people and "skip" in request.form):
-            return _page(found, Wrong([], mistakes, len(people))), 422
-        with unit_of_work() as session:
-            replace = request.form.get("mode") == "replace"
-            done = populations.merge(session, found.id, people, replace=replace)
-            own.note(session, "import", f"population {found.name}", vars(done))
-    except Refused as refused:
-        return _page(found, Wrong(own.sentences(refused))), 422
-    say(_what_was_done(done, len(mistakes)))
+        done, _, left_out = imports.take_in(_people_of, save)
+    except Unfit as unfit:
+        return _page(found, unfit.wrong), 422
+    say(_what_was_done(done, left_out))
     return _back(found)
+
+
+def _people_of(table: Table) -> tuple[list[dict[str, Any]], list[RowMistake]]:
+    people, mistakes = populations.read_people(table)
+    if not people and not mistakes:
+        raise Refused.because("The file names nobody: there is nothing under its first line.")
+    return people, mistakes
 
 
 def _what_was_done(done: populations.Imported, left_out: int) -> str:
@@ -91,7 +87,7 @@ def _what_was_done(done: populations.Imported, left_out: int) -> str:
     if done.removed:
         parts.append(f"{done.removed:,} removed")
     if left_out:
-        parts.append(f"{left_out:,} faulty rows left out")
+        parts.append(f"{imports.count(left_out, 'faulty row', 'faulty rows')} left out")
     return f"The file is in: {', '.join(parts)}."
 
 
@@ -102,12 +98,8 @@ def population_export(population_id: str) -> Response:
     query = select(Member.attributes).where(Member.population_id == found.id).order_by(Member.id)
     people = list(db.session.scalars(query))
     names = dict.fromkeys([*KNOWN, *(name for person in people for name in person)])
-    name = re.sub(r"[^A-Za-z0-9]+", "-", found.name).strip("-") or "population"
-    return Response(
-        csv_files.write(names, ([person.get(one) for one in names] for person in people)),
-        mimetype="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
-    )
+    rows = ([person.get(one) for one in names] for person in people)
+    return imports.hand_out(found.name, csv_files.write(names, rows))
 
 
 @client_blueprint.post("/populations/<population_id>/delete")
@@ -247,7 +239,6 @@ def _page(found: Population, wrong: Wrong) -> str:
         known=KNOWN,
         uses=deletion.in_use(session, found),
         wrong=wrong,
-        shown_mistakes=SHOWN_MISTAKES,
     )
 
 

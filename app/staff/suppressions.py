@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from flask import Response, abort, g, redirect, render_template, request, url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.domain import csv_files, deletion
+from app.domain import deletion
 from app.domain.audience import suppression, suppression_files
-from app.domain.csv_files import RowMistake
 from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
@@ -23,11 +21,11 @@ from app.models.suppression import (
     SuppressionList,
     SuppressionSource,
 )
-from app.staff import own
+from app.staff import imports, own
 from app.staff.access import client_blueprint, say
+from app.staff.imports import Unfit, Wrong, count
 
 PAGE = 25
-SHOWN_MISTAKES = 100
 SOURCES = {
     SuppressionSource.KEYWORD: "They texted STOP",
     SuppressionSource.TWILIO: "Twilio said so",
@@ -35,16 +33,6 @@ SOURCES = {
     SuppressionSource.IMPORT: "From a file",
 }
 KINDS = {"": "In force", "lifted": "Lifted", "all": "Both"}
-
-
-@dataclass
-class Wrong:
-    """What is to be mended before something is saved: as a whole, and row by row of a file."""
-
-    sentences: list[str] = field(default_factory=list)
-    rows: list[RowMistake] = field(default_factory=list)
-    good: int = 0
-    phone: str = ""
 
 
 @client_blueprint.get("/suppression-lists")
@@ -84,7 +72,7 @@ def suppression_add(list_id: str) -> BaseResponse | tuple[str, int]:
             if added:
                 own.note(session, "suppress", f"{phone} on {found.name}")
     except Refused as refused:
-        return _page(found, Wrong(own.sentences(refused), phone=typed)), 422
+        return _page(found, Wrong(own.sentences(refused), typed=typed)), 422
     say(f"{phone} is on the list." if added else f"{phone} is on the list already.")
     return _back(found)
 
@@ -118,19 +106,23 @@ def suppression_lift(list_id: str, entry_id: str) -> BaseResponse:
 def suppression_import(list_id: str) -> BaseResponse | tuple[str, int]:
     """Put the phones of a CSV file on a list."""
     found = _find(list_id)
+
+    def save(session: Session, phones: Sequence[str]) -> int:
+        added = suppression.suppress_all(
+            session, found.id, phones, source=SuppressionSource.IMPORT, at=utcnow()
+        )
+        own.note(session, "import", f"suppression list {found.name}", {"phones": added})
+        return added
+
     try:
-        phones, mistakes = suppression_files.read_phones(csv_files.read(own.uploaded_file()))
-        if mistakes and not (phones and "skip" in request.form):
-            return _page(found, Wrong([], mistakes, len(phones))), 422
-        with unit_of_work() as session:
-            added = suppression.suppress_all(
-                session, found.id, phones, source=SuppressionSource.IMPORT, at=utcnow()
-            )
-            own.note(session, "import", f"suppression list {found.name}", {"phones": added})
-    except Refused as refused:
-        return _page(found, Wrong(own.sentences(refused))), 422
-    left_out = f" {len(mistakes):,} rows with mistakes were left out." if mistakes else ""
-    say(f"{added:,} phones were added, {len(phones) - added:,} were on it already.{left_out}")
+        added, phones, left_out = imports.take_in(suppression_files.read_phones, save)
+    except Unfit as unfit:
+        return _page(found, unfit.wrong), 422
+    known = count(len(phones) - added, "was", "were")
+    faulty = (
+        f" {count(left_out, 'faulty row was', 'faulty rows were')} left out." if left_out else ""
+    )
+    say(f"{count(added, 'phone was', 'phones were')} added, {known} on it already.{faulty}")
     return _back(found)
 
 
@@ -138,12 +130,7 @@ def suppression_import(list_id: str) -> BaseResponse | tuple[str, int]:
 def suppression_export(list_id: str) -> Response:
     """Hand the list out as CSV."""
     found = _find(list_id)
-    name = re.sub(r"[^A-Za-z0-9]+", "-", found.name).strip("-") or "list"
-    return Response(
-        suppression_files.export(db.session(), found),
-        mimetype="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
-    )
+    return imports.hand_out(found.name, suppression_files.export(db.session(), found))
 
 
 @client_blueprint.post("/suppression-lists/<list_id>/delete")
@@ -207,7 +194,6 @@ def _page(found: SuppressionList, wrong: Wrong) -> str:
         scopes={sender.id: sender for sender in senders},
         uses=deletion.in_use(session, found),
         wrong=wrong,
-        shown_mistakes=SHOWN_MISTAKES,
     )
 
 

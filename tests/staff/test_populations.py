@@ -144,7 +144,7 @@ def test_mistakes_are_shown_by_row_and_nothing_is_saved(upload, rows: Rows) -> N
 def test_faulty_rows_can_be_left_out(pat: Staff, upload, rows: Rows) -> None:
     answer = upload("toName,toPhone\nAnn,+13195550150\nLee,12\n", skip="on")
     assert people(rows) == [{"toName": "Ann", "toPhone": "+13195550150"}]
-    assert "1 faulty rows left out" in pat.http.get(answer.headers["Location"]).text
+    assert "1 faulty row left out" in pat.http.get(answer.headers["Location"]).text
 
 
 @pytest.mark.parametrize(

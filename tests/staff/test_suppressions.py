@@ -102,7 +102,7 @@ def test_a_file_puts_phones_on(pat: Staff, path: str, bursar: Department, rows: 
     rows.add(entry(bursar.suppression, source=SuppressionSource.IMPORT))
     answer = upload(pat, path, f"name,phone\nAnn,{PHONE}\nLee,319-555-0143\nLee,3195550143\n")
     page = pat.http.get(answer.headers["Location"]).get_data(as_text=True)
-    assert "1 phones were added, 1 were on it already" in page
+    assert "1 phone was added, 1 was on it already" in page
     assert {one.phone for one in rows.all(SuppressionEntry)} == {PHONE, "+13195550143"}
 
 
