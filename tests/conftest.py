@@ -54,9 +54,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """Show the logs of real processes and keep a picture of the page when a test fails."""
     report = yield
     if report.failed and isinstance(item, pytest.Function):
-        running = item.funcargs.get("processes")
-        if isinstance(running, Processes):
-            report.sections += [(f"log of {name}", text[-8000:]) for name, text in running.logs()]
+        for running in item.funcargs.values():
+            if isinstance(running, Processes):
+                logs = [(f"log of {name}", text[-8000:]) for name, text in running.logs()]
+                report.sections += logs
         page = item.funcargs.get("page")
         if isinstance(page, Page) and report.when == "call":
             report.sections.append(("screenshot", str(_picture(page, item.nodeid))))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from flask import g, redirect, render_template, request, url_for
+from flask import g, make_response, redirect, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -42,6 +42,10 @@ STATES: dict[BatchState, tuple[str, str]] = {
     BatchState.CANCELED: ("Canceled", "warn"),
     BatchState.REFUSED: ("Refused", "bad"),
 }
+NOT_FINAL = ("queued", "accepted", "scheduled", "sending", "sent", "initiated", "ringing",
+             "in-progress", "unknown")  # fmt: skip
+SETTLING = timedelta(minutes=10)
+"""How long after a batch its page waits for Twilio's last words: some carriers never send one."""
 REASONS = {
     "invalid_phone": "no valid phone",
     "not_allowed": "a phone that may not be reached",
@@ -72,8 +76,22 @@ class Shown:
 
     @property
     def moving(self) -> bool:
-        """Whether the page should look again by itself."""
+        """Whether texts or calls still go out."""
         return not self.ended or self.progress.waiting > 0
+
+    @property
+    def settling(self) -> bool:
+        """Whether all are out, but Twilio's word on what became of some is still on its way."""
+        ended_at = self.batch.ended_at
+        open_ones = any(status in NOT_FINAL for status, *_ in self.counts)
+        return open_ones and ended_at is not None and utcnow() < ended_at + SETTLING
+
+    @property
+    def look_again(self) -> int:
+        """Seconds after which the page looks again by itself; 0 for never."""
+        if self.moving:
+            return 2
+        return 5 if self.settling else 0
 
     @property
     def gone(self) -> int:
@@ -125,9 +143,8 @@ def communication_start(communication_id: str) -> str | Response | tuple[str, in
     except Refusal as refusal:
         return _check_page(found, [refusal.sentence]), 422
     wake("house")
-    say(
-        "It is on its way." if at is None else f"It is scheduled: {words.when(batch.scheduled_at)}."
-    )
+    later = f"It is scheduled for {words.when(batch.scheduled_at)}."
+    say("It is on its way." if at is None else later)
     return redirect(url_for("client.communication_batch", batch_id=batch.id))
 
 
@@ -177,17 +194,22 @@ def communication_batch(batch_id: str) -> str:
         shown=_shown(session, batch),
         found=session.get_one(Communication, batch.communication_id),
         states=STATES,
-        statuses=words.STATUSES,
         status=request.args.get("status", ""),
         rows=rows,
     )
 
 
 @client_blueprint.get("/batches/<batch_id>/progress")
-def communication_progress(batch_id: str) -> str:
-    """Show only how far a batch is, for the page that looks again by itself."""
+def communication_progress(batch_id: str) -> Response:
+    """Show only how far a batch is, for the page that looks again by itself.
+
+    When nothing moves any more, the whole page is loaded once, with the last word on everybody.
+    """
     shown = _shown(db.session(), _find(batch_id))
-    return render_template("staff/batch_progress.html", shown=shown, states=STATES)
+    page = make_response(render_template("staff/batch_progress.html", shown=shown, states=STATES))
+    if not shown.look_again:
+        page.headers["HX-Refresh"] = "true"
+    return page
 
 
 @client_blueprint.post("/batches/<batch_id>/<action>")

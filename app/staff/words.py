@@ -10,7 +10,7 @@ from flask import Flask, g
 
 from app.models.base import utcnow
 from app.models.incoming import Incoming, OptOut, Outcome
-from app.models.message import Message
+from app.models.message import Message, MessageState
 from app.twilio.console import log_url
 
 OUTCOMES: dict[Outcome, tuple[str, str]] = {
@@ -32,7 +32,7 @@ OPT_OUTS: dict[OptOut, tuple[str, str]] = {
     OptOut.HELP: ("Asked for help", ""),
 }
 STATUSES: dict[str, tuple[str, str]] = {
-    "waiting": ("Waiting to be sent", ""),
+    "waiting": ("Waiting to go out", ""),
     "claimed": ("Being sent", ""),
     "accepted": ("Taken by Twilio", ""),
     "scheduled": ("Scheduled at Twilio", ""),
@@ -63,7 +63,7 @@ def when(moment: datetime | None) -> str:
         return "–"
     zone = ZoneInfo(g.client.time_zone if "client" in g else "UTC")
     there, today = moment.astimezone(zone), utcnow().astimezone(zone)
-    clock = f"{there:%-I:%M %p}".replace("AM", "a.m.").replace("PM", "p.m.")
+    clock = f"{there:%-I:%M} {there:%p}".lower()  # no full stops: times end sentences too
     if there.date() == today.date():
         return f"today, {clock}"
     year = "" if there.year == today.year else f" {there.year}"
@@ -102,6 +102,8 @@ def outcome(incoming: Incoming) -> tuple[str, str]:
 def status(message: Message) -> tuple[str, str]:
     """Return where a message stands in plain words, and the colour to say it in."""
     name = message.public_status
+    if message.state is MessageState.WAITING:
+        return STATUSES["waiting"]
     return STATUSES.get(name, (name, ""))
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask.testing import FlaskClient
+from playwright.sync_api import Page, expect
 
 from app.domain import passwords
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.sender import Sender, SenderKind
 from app.models.user import Membership, Role, User
+from embedded.valkey import Valkey
+from tests.support import stack as stacks
+from tests.support.databases import SqliteTemplate
 from tests.support.rows import Rows
+from tests.support.stack import PAT, Stack
 
 PASSWORD = "four plain words here"
 
@@ -89,3 +94,34 @@ def number(rows: Rows, registrar: Client) -> Sender:
     )  # fmt: skip
     rows.add(number)
     return number
+
+
+@pytest.fixture(scope="module")
+def stack(
+    sqlite_template: SqliteTemplate,
+    _redis_server: Valkey,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stack]:
+    """All of Dispatch with the demo client and the local Twilio, once per module."""
+    folder = tmp_path_factory.mktemp("stack")
+    with stacks.running(folder, sqlite_template.fresh(folder), _redis_server.url) as running:
+        yield running
+
+
+def enter(page: Page, base: str, who: tuple[str, str] = PAT) -> None:
+    """Sign in at the form, as Pat unless told otherwise."""
+    page.goto(f"{base}/staff/login")
+    page.get_by_label("E-mail address").fill(who[0])
+    page.get_by_label("Password").fill(who[1])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("link", name=who[0])).to_be_visible()
+
+
+def press(page: Page, button: str) -> None:
+    """Press the button of that name."""
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+def said(page: Page, words: str) -> None:
+    """Expect the page to tell the person this."""
+    expect(page.get_by_role("status").first).to_contain_text(words)

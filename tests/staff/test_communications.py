@@ -204,7 +204,7 @@ def test_it_is_scheduled_in_the_clients_zone_and_quiet_hours_hold_it(
     assert batch.state == "scheduled"
     assert batch.scheduled_at == datetime(2026, 11, 25, 4, 30, tzinfo=UTC)
     page = pat.http.get(answer.headers["Location"]).get_data(as_text=True)
-    assert "Begins Nov 25, 8:00 a.m." in page
+    assert "Begins Nov 25, 8:00 am" in page
     assert "quiet hours" in page
 
 

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 ARTEFACTS = Path(__file__).resolve().parents[1] / "artefacts"
 SIZES: tuple[tuple[int, Literal["light", "dark"]], ...] = (
     (360, "light"),
     (360, "dark"),
-    (1440, "light"),
     (1440, "dark"),
+    (1440, "light"),
 )
 """Widths in CSS pixels and colour schemes in which every page is looked at."""
+CHECKED = {(360, "dark"), (1440, "light")}
+"""Where axe-core looks: both widths, for what is laid out, and both schemes, for contrast."""
+HEIGHT = 900
 
 
 def overflow(page: Page) -> int:
@@ -38,26 +41,43 @@ def barriers(page: Page) -> list[str]:
     ]
 
 
+class Looker:
+    """Looks at the pages of one window as it goes, keeps pictures, and remembers what is wrong."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.wrong: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.wrong.append(f"{page.url}: {error}"))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and "status of 4" not in message.text:
+            self.wrong.append(f"{self.page.url}: {message.text}")
+
+    def look(self, name: str) -> None:
+        """Look at the page as it is now, in each size and scheme; ``name`` is the picture's."""
+        ARTEFACTS.mkdir(exist_ok=True)
+        before = self.page.viewport_size
+        for width, scheme in SIZES:
+            self.page.set_viewport_size({"width": width, "height": HEIGHT})
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.screenshot(path=ARTEFACTS / f"{name}-{width}-{scheme}.png", full_page=True)
+            found = [f"overflows by {overflow(self.page)} px"] if overflow(self.page) > 0 else []
+            if (width, scheme) in CHECKED:
+                found += barriers(self.page)
+            self.wrong += [f"{name} at {width} px, {scheme}: {one}" for one in found]
+        if before:
+            self.page.set_viewport_size(before)
+
+
 def look(browser: Browser, state: Any, base: str, paths: Iterable[str]) -> list[str]:
-    """Open every page in each size and scheme, keep a picture, and return what is wrong.
+    """Open every page, look at it in each size and scheme, and return what is wrong.
 
     :param state: the storage state of a signed-in browser, or None for a stranger.
     """
-    ARTEFACTS.mkdir(exist_ok=True)
-    wrong: list[str] = []
-    for width, scheme in SIZES:
-        with browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, storage_state=state
-        ) as context:
-            page = context.new_page()
-            complaints: list[str] = []
-            page.on("console", lambda m, c=complaints: m.type == "error" and c.append(m.text))
-            for path in paths:
-                page.goto(base + path)
-                name = re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-")
-                page.screenshot(path=ARTEFACTS / f"{name}-{width}-{scheme}.png", full_page=True)
-                found = [f"overflows by {overflow(page)} px"] if overflow(page) > 0 else []
-                found += barriers(page) + complaints
-                complaints.clear()
-                wrong += [f"{path} at {width} px, {scheme}: {one}" for one in found]
-    return wrong
+    with browser.new_context(storage_state=state) as context:
+        looker = Looker(context.new_page())
+        for path in paths:
+            looker.page.goto(base + path)
+            looker.look(re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-"))
+        return looker.wrong
