@@ -88,7 +88,7 @@ def measure(rates: Mapping[str, float], seconds: float, workers: int, mixed: boo
         server = valkey.start(folder / "redis")
         stack.callback(server.stop)
         twilio = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.fake_twilio", str(LATENCY)],
+            [sys.executable, "-m", "bench.twilio", str(LATENCY)],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         stack.callback(twilio.kill)
@@ -145,7 +145,8 @@ def report(name: str, rates: Mapping[str, float], received: Received, least: flo
         for arrivals in lanes:
             # What began within the time is counted, as far as its slot lies within it.
             span = end - arrivals[0][0]
-            sent = sum(size for _, size in arrivals[:-1])
+            last_at, last = arrivals[-1]
+            sent = sum(size for _, size in arrivals) - last + min(last, rate * (end - last_at))
             allowed = rate * span
             sent_in_all += sent
             allowed_in_all += allowed

@@ -66,6 +66,7 @@ class Outgoing:
     slot_us: int
     cost_us: int
     """How long the lane is taken by it."""
+    segments: int
     to: str
     from_: str
     body: str
@@ -166,7 +167,7 @@ def claim(
             view.next_slot_us += cost
             view.last_batch_id = message.batch_id or view.last_batch_id
     taken = _mark(session, [message.id for _, message, _, _ in chosen], now, token)
-    _move(session, {view.key: view for view, *_ in chosen}.values(), token)
+    move(session, {view.key: view for view, *_ in chosen}.values(), token)
     return [
         _outgoing(message, view.key, slot, cost, token)
         for view, message, slot, cost in chosen
@@ -250,7 +251,8 @@ def _mark(session: Session, ids: Sequence[str], now: datetime, token: str) -> se
     return set(marked)
 
 
-def _move(session: Session, views: Iterable[LaneView], token: str) -> None:
+def move(session: Session, views: Iterable[LaneView], token: str) -> None:
+    """Write down the next slots of lanes that are held under ``token``."""
     moved = [
         {"lane": view.key, "slot": view.next_slot_us, "batch": view.last_batch_id} for view in views
     ]
@@ -271,6 +273,7 @@ def _outgoing(message: Message, lane: str, slot: int, cost: int, token: str) -> 
         lane_key=lane,
         slot_us=slot,
         cost_us=cost,
+        segments=message.segments,
         to=message.to,
         from_=message.from_,
         body=message.body or "",

@@ -34,9 +34,10 @@ LOOK_SECONDS = 0.2
 """How often a drain looks for lanes with work; a pause takes effect within this."""
 LANES_A_LOOK = 24
 """The most lanes leased in one look, so that processes that begin together share them."""
-TICK_SECONDS = 0.05
+TICK_SECONDS = 0.1
 LOOK_AHEAD_US = HORIZON_US - 50_000
-"""A lane is served when its next slot is this near, so that one commit serves several."""
+"""A lane is served when its next slot is this near, so that one commit serves several; and early
+enough that a late tick or a slow commit is made up for before the slot."""
 CLEAN_END_SECONDS = 14.0
 """A POST takes 13 s at most: whoever is asked to stop waits for those that are out."""
 
@@ -51,6 +52,9 @@ def drain() -> None:
             wake.stopping.wait(TICK_SECONDS)
     except SQLAlchemyError as error:
         log.warning("the database is away; sending waits", error=type(error).__name__)
+    else:
+        if time.monotonic() >= end:
+            wake.wake("send")  # before the lanes are free, so that nobody has to wait for the clock
     finally:
         work.release()
     if wake.stopping.is_set():
@@ -78,7 +82,8 @@ class Drain:
         looks = now >= self._next_look
         if looks:
             self._next_look = now + LOOK_SECONDS
-            self._look(now)
+            if self._look(now) == LANES_A_LOOK:
+                self._next_look = now  # there may be more
         self._serve()
         return bool(self._busy) or not (looks and settled)
 
@@ -86,9 +91,9 @@ class Drain:
         """Give the lanes back, so that other processes can take them at once."""
         if not self.views:
             return
-        self.views.clear()
         try:
             with unit_of_work() as session:
+                claims.move(session, self._pushed(), self.token)
                 session.execute(
                     update(Lane)
                     .where(Lane.lease_token == self.token)
@@ -96,9 +101,23 @@ class Drain:
                 )
         except SQLAlchemyError as error:
             log.warning("leases could not be returned; they run out", error=type(error).__name__)
+        self.views.clear()
 
-    def _look(self, now: float) -> None:
-        """Find the lanes with work; lease the free ones among them and renew what we hold."""
+    def _pushed(self) -> list[LaneView]:
+        """Return the lanes whose messages go out later than planned, with their true next slots."""
+        pushed = []
+        for view in self.views.values():
+            earliest = self.posting.earliest_us(view.key)
+            if earliest > view.next_slot_us:
+                view.next_slot_us = earliest
+                pushed.append(view)
+        return pushed
+
+    def _look(self, now: float) -> int:
+        """Find the lanes with work; lease the free ones among them and renew what we hold.
+
+        :returns: how many were free and could be taken.
+        """
         session = db.session()
         try:
             moment = _time(lanes.db_now_us(session))
@@ -114,6 +133,7 @@ class Drain:
             self._busy = wanted & self.views.keys()
         for view in self.views.values():
             view.batches = [batch for batch, lane in batches if lane == view.key]
+        return len(free)
 
     def _free(self, wanted: set[str], now: datetime) -> list[str]:
         room = min(LANES_A_LOOK, MAX_LANES - len(self.views))

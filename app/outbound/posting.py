@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import structlog
@@ -20,6 +21,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from app.extensions import db, unit_of_work
 from app.outbound import outcomes
 from app.outbound.claims import Outgoing
+from app.outbound.pace import Clock, Gate
 from app.outbound.send import Outcome, Poster
 from app.twilio.client import NotSent
 
@@ -27,60 +29,21 @@ log = structlog.get_logger(__name__)
 
 MAX_LANES = 128
 """Lanes that one process serves at once; each may always have one request out."""
-THREADS = 192
+THREADS = 256
 _SHARED = THREADS - MAX_LANES
 """Further requests at once, for lanes that have one out already: a lane whose Twilio account
 hangs can use these up, and still no other lane waits for it."""
-SETTLED_TOGETHER = 60
-TOGETHER_SECONDS = 0.02
-"""How long an outcome waits for others, so that one commit serves several."""
-LATEST_US = 10_000_000
-"""How late a message is still posted. The claim of one that is later, because the process stood
-still, may count as lost already; its person may have been written to by hand meanwhile."""
+LEAD_SECONDS = 0.03
+"""How long before its slot a thread begins with a message: to make the request, to find a
+connection for it. It is written at the slot."""
+SETTLED_TOGETHER = 250
+TOGETHER_SECONDS = 0.1
+"""How soon after the last commit outcomes are written down again, so that one serves several."""
+LATEST_SECONDS = 4.0
+"""How late a message is still posted. Its process stood still; the lease of its lane has run out,
+and another process goes on with the lane in its place."""
 _DATABASE_AWAY = (OperationalError, InterfaceError, TimeoutError)
-_LEAST_IN_FLIGHT, _MOST_IN_FLIGHT = 2, 64
-
-
-class Clock:
-    """The database's clock as this process sees it: lanes go by that one alone."""
-
-    def __init__(self) -> None:
-        self._offset_us = time.time_ns() // 1000 - int(time.monotonic() * 1e6)
-
-    def set(self, before: float, after: float, now_us: int) -> None:
-        """Learn the database's time, which was asked for between two moments of our own."""
-        self._offset_us = now_us - int((before + after) * 5e5)
-
-    def now_us(self) -> int:
-        """Return the database's time: microseconds since 1970."""
-        return self.at(time.monotonic())
-
-    def at(self, moment: float) -> int:
-        """Return the database's time at a moment of ``time.monotonic()``."""
-        return int(moment * 1e6) + self._offset_us
-
-    def moment(self, slot_us: int) -> float:
-        """Return when `slot_us` is, by ``time.monotonic()``."""
-        return (slot_us - self._offset_us) / 1e6
-
-
-class Gate:
-    """Keeps the distance between two messages of a lane where a thread was late.
-
-    A late message pushes the next ones away, except for a quarter of its time that may be caught
-    up: so that whoever counts at the other end never sees more than one message too many.
-    """
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def earliest(self, cost: float) -> float:
-        """Return the first moment at which a message may pass."""
-        return self._next - cost / 4
-
-    def passed(self, at: float, cost: float) -> None:
-        """Note that a message passed, which takes the lane for `cost` seconds."""
-        self._next = max(self._next, at) + cost
+_LEAST_IN_FLIGHT, _MOST_IN_FLIGHT = 2, 96
 
 
 class Posting:
@@ -102,10 +65,12 @@ class Posting:
 
     def add(self, outgoing: Outgoing) -> None:
         """Post a claimed message at its slot."""
+        moment, cost = self.clock.moment(outgoing.slot_us), outgoing.cost_us / 1e6
         with self._changed:
+            gate = self._gates.setdefault(outgoing.lane_key, Gate())
+            gate.expect(outgoing.id, moment, cost, cost / max(outgoing.segments, 1))
             self._in_flight[outgoing.lane_key] += 1
-            entry = (self.clock.moment(outgoing.slot_us), next(self._number), outgoing)
-            heapq.heappush(self._waiting, entry)
+            heapq.heappush(self._waiting, (moment, next(self._number), outgoing))
             self._changed.notify_all()
 
     def room(self, lane_key: str, rate: float) -> int:
@@ -118,9 +83,9 @@ class Posting:
         return max(room, 1) if mine == 0 else room
 
     def earliest_us(self, lane_key: str) -> int:
-        """Return the first moment, by the database's clock, at which the lane's gate is free."""
+        """Return the first slot, by the database's clock, that the lane's gate leaves free."""
         gate = self._gates.get(lane_key)
-        return 0 if gate is None else self.clock.at(gate.earliest(0))
+        return 0 if gate is None else self.clock.at(gate.opens_next())
 
     def busy(self) -> bool:
         """Tell whether any message is on its way, or its outcome not yet written down."""
@@ -138,37 +103,39 @@ class Posting:
                 while not self._waiting:
                     self._changed.wait()
                 moment, _, outgoing = self._waiting[0]
-                cost = outgoing.cost_us / 1e6
-                gate = self._gates.setdefault(outgoing.lane_key, Gate())
-                at = max(moment, gate.earliest(cost))
-                now = time.monotonic()
-                if now < at:
+                at = max(moment, self._gates[outgoing.lane_key].opens())
+                wait = at - LEAD_SECONDS - time.monotonic()
+                if wait > 0:
                     if at > moment:  # the gate is closed: others may go first meanwhile
                         heapq.heapreplace(self._waiting, (at, next(self._number), outgoing))
-                    self._changed.wait(at - now)
+                    self._changed.wait(wait)
                     continue
                 heapq.heappop(self._waiting)
-                gate.passed(now, cost)
             self._pool.submit(self._post, outgoing)
 
     def _post(self, outgoing: Outgoing) -> None:
-        if self.clock.now_us() - outgoing.slot_us > LATEST_US:
-            outcome: Outcome = NotSent("The process stood still, and its turn has passed.")
-        else:
-            outcome = self._poster.post(outgoing)
+        outcome = self._poster.post(outgoing, partial(self._turn, outgoing))
+        self._gates[outgoing.lane_key].forget(outgoing.id)
         self._results.put((outgoing, outcome))
+
+    def _turn(self, outgoing: Outgoing) -> None:
+        late = self._gates[outgoing.lane_key].wait(outgoing.id)
+        if late > LATEST_SECONDS:
+            raise NotSent("The process stood still, and its turn has passed.")
 
     def _settle(self) -> None:
         """Write outcomes down, many in one commit, for as long as it takes."""
+        written = 0.0
         while True:
             found = [self._results.get()]
-            time.sleep(TOGETHER_SECONDS)
+            time.sleep(max(written + TOGETHER_SECONDS - time.monotonic(), 0.0))
             try:
                 while len(found) < SETTLED_TOGETHER:
                     found.append(self._results.get_nowait())
             except Empty:
                 pass
             self._write(found)
+            written = time.monotonic()
             with self._changed:
                 for outgoing, _ in found:
                     self._in_flight[outgoing.lane_key] -= 1

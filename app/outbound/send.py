@@ -18,7 +18,9 @@ from app.models.communication import MachineDetection
 from app.models.credential import Credential
 from app.models.route import Channel
 from app.outbound.claims import Outgoing
+from app.twilio import turns
 from app.twilio.client import NotSent, Refused, TwilioClient, Uncertain
+from app.twilio.turns import Turn
 
 log = structlog.get_logger(__name__)
 
@@ -110,10 +112,11 @@ class Poster:
         self._clients: dict[str, tuple[float, TwilioClient]] = {}
         self._reading = threading.Lock()
 
-    def post(self, outgoing: Outgoing) -> Outcome:
+    def post(self, outgoing: Outgoing, turn: Turn) -> Outcome:
         """Hand ``outgoing`` to Twilio and return what came of it; raises nothing.
 
-        Whatever goes wrong in a way nobody foresaw counts as uncertain: the text may be out.
+        The request is written when ``turn`` returns. Whatever goes wrong in a way nobody foresaw
+        counts as uncertain: the text may be out.
         """
         try:
             twilio = self._client(outgoing.credential_id)
@@ -123,7 +126,8 @@ class Poster:
         try:
             with self._app.app_context():
                 base = current_settings().public_base_url
-            return POSTS[outgoing.destination](twilio, outgoing, base)
+            with turns.written_at(turn):
+                return POSTS[outgoing.destination](twilio, outgoing, base)
         except (NotSent, Refused, Uncertain) as failure:
             return failure
         except Exception as error:

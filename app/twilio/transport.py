@@ -13,11 +13,11 @@ from typing import Any, Final, NoReturn
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.exceptions import ProxyError, SSLError
 from twilio.http.response import Response
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from app.twilio.connections import Adapter
 from app.twilio.failures import NotSent, Refused, Uncertain
 
 POOL_SIZE: Final = 64
@@ -126,7 +126,7 @@ def _session() -> requests.Session:
     session.verify = bundle or True
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=POOL_SIZE, max_retries=0))
+        session.mount(scheme, Adapter(pool_maxsize=POOL_SIZE, max_retries=0))
     return session
 
 

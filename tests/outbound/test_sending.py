@@ -189,7 +189,7 @@ def test_a_lane_waits_as_long_as_twilio_asks_within_reason(
     waiting = text(house, state=MessageState.CLAIMED, claim_token="T")
     rows.add(Lane(key="sms:x", rate=1), waiting)
     refused = Outgoing(
-        id=waiting.id, destination=Channel.SMS, lane_key="sms:x", slot_us=0, cost_us=1,
+        id=waiting.id, destination=Channel.SMS, lane_key="sms:x", slot_us=0, cost_us=1, segments=1,
         to=PHONE, from_=house.sender.address, body="Hello", media=(), options={},
         credential_id=house.credential.id, claim_token="T", tries=1,
     )  # fmt: skip
@@ -243,7 +243,7 @@ def test_what_a_process_kept_while_it_stood_still_is_not_posted(
             work = lanes.Drain(posting)
             work.turn()
             work.release()
-        monkeypatch.setattr(posting.clock, "now_us", lambda: late[0].slot_us + 11_000_000)
+        monkeypatch.setattr(posting.clock, "moment", lambda _: time.monotonic() - 5)
         posting.add(late[0])
         assert posting.finish(5)
     assert fake.tried == []

@@ -1,7 +1,6 @@
 """A Twilio that takes texts after a while, or fails in every way there is; it notes all it took.
 
-Deliberately not the sandbox: it knows nothing but the wire (Twilio's "Message resource" page), and
-costs so little that it can be measured against.
+Deliberately not the sandbox: it knows nothing but the wire (Twilio's "Message resource" page).
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -257,16 +255,3 @@ class FakeTwilio:
             f"Content-Length: {len(content.encode())}\r\n\r\n{content}".encode()
         )
         await writer.drain()
-
-
-def main() -> None:
-    """Serve as a process of its own; on a line of input write what was taken as JSON lines."""
-    with FakeTwilio(latency=float(sys.argv[1])) as twilio:
-        print(twilio.port, flush=True)
-        sys.stdin.readline()
-        for made in twilio.accepted:
-            print(json.dumps([made.at, made.sender, made.to, made.body]))
-
-
-if __name__ == "__main__":
-    main()
