@@ -197,7 +197,7 @@ def cancel(session: Session, batch: Batch, actor: str) -> None:
 def progress(session: Session, batch: Batch) -> Progress:
     """Count where the batch's messages are, and estimate when the last one goes out."""
     query = select(Message.state, Message.status, func.count()).where(Message.batch_id == batch.id)
-    if batch.plan["destination"] == Channel.VOICE:
+    if batch.plan.get("destination") == Channel.VOICE:
         query = query.where(call_retries.is_last_try())
     counted = session.execute(query.group_by(Message.state, Message.status))
     counts: Counter[str] = Counter()
