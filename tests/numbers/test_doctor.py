@@ -9,6 +9,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from flask import Flask
 from flask.testing import FlaskCliRunner
+from redis import Redis
 from sqlalchemy import text, update
 
 from app.maintenance import audits
@@ -73,8 +74,7 @@ def test_what_is_wrong_is_named_with_what_to_do(
         )
     )  # fmt: skip
     rows.change(text("UPDATE alembic_version SET version_num = '0001'"))
-    app.extensions["redis"].connection_pool.connection_kwargs["path"] = "/nonexistent"
-    app.extensions["redis"].connection_pool.disconnect()
+    app.extensions["redis"] = Redis.from_url("unix:///nonexistent")
     shown = "\n".join(lines(flask_command))
     for sentence in (
         "database: it is at 0001; run: flask db upgrade",

@@ -33,16 +33,19 @@ def migrate(url: str) -> None:
 
 
 class SqliteTemplate:
-    """A migrated file that each test gets a copy of."""
+    """A migrated file that each test gets a copy of, always under the same name."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = folder / "template.db"
-        migrate(f"sqlite:///{self._file}")
+        self._template = folder / "template.db"
+        self._file = folder / "dispatch.db"
+        migrate(f"sqlite:///{self._template}")
 
-    def fresh(self, folder: Path) -> str:
-        """Return the URL of an empty, migrated database in `folder`."""
-        shutil.copyfile(self._file, folder / "dispatch.db")
-        return f"sqlite:///{folder / 'dispatch.db'}"
+    def fresh(self) -> str:
+        """Return the URL of a migrated database without rows."""
+        for leftover in ("", "-wal", "-shm"):  # who still has them open keeps the old ones
+            Path(f"{self._file}{leftover}").unlink(missing_ok=True)
+        shutil.copyfile(self._template, self._file)
+        return f"sqlite:///{self._file}"
 
 
 class PostgresTemplate:
