@@ -1,5 +1,15 @@
 """The WSGI application that gunicorn and the flask command serve."""
 
-from app import create_app
+import sys
 
-app = create_app()
+from app import create_app
+from config import SettingsError
+
+DO_NOT_RETRY = 3
+"""The exit code by which a gunicorn worker says that another one would fail as well."""
+
+try:
+    app = create_app()
+except SettingsError as error:
+    sys.stderr.write(f"Dispatch cannot start: {error}\n")
+    sys.exit(DO_NOT_RETRY)

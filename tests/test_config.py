@@ -8,6 +8,7 @@ import pytest
 
 import config
 from tests.support.environment import BASE
+from tests.support.processes import Processes
 
 ENVIRON = {**BASE, "DATABASE_URL": "postgresql://dispatch:secret-word@db.example.edu/dispatch"}
 
@@ -87,3 +88,14 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     assert "secret-word" not in shown
     assert BASE["SECRET_KEY"] not in shown
     assert BASE["ENCRYPTION_KEYS"] not in shown
+
+
+@pytest.mark.database("sqlite")
+def test_a_process_says_it_in_one_sentence_and_is_not_started_again(processes: Processes) -> None:
+    command = processes.flask("clock", PUBLIC_BASE_URL="http://example.edu")
+    assert command.stdout == ""
+    assert command.stderr.startswith("Dispatch cannot start: PUBLIC_BASE_URL is ")
+    assert command.stderr.count("\n") == 1
+    web = processes.procfile("web", PUBLIC_BASE_URL="http://example.edu", WEB_CONCURRENCY="1")
+    web.wait_for_output("Worker failed to boot", 60)
+    assert "Traceback" not in web.output()
