@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Select, delete, exists, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, select, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain.clients import usage
@@ -43,7 +46,17 @@ SLICE_SECONDS = 1.0
 _IN_FLIGHT = (MessageState.WAITING, MessageState.CLAIMED, MessageState.UNKNOWN)
 _OPEN = (DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.HELD)
 
-Step = Callable[[Session, datetime], Counter[str]]
+_CONTACT = tuple_(LastContact.client_id, LastContact.phone, LastContact.sender_id)
+
+Removal = Callable[[Session, list[Any]], Counter[str]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is too old, and what is done about some of it in one small transaction."""
+
+    too_old: Select[*tuple[Any, ...]]
+    remove: Removal
 
 
 def tick() -> None:
@@ -69,53 +82,62 @@ def run(seconds: float | None = None) -> tuple[Counter[str], bool]:
     deadline = None if seconds is None else time.monotonic() + seconds
     removed: Counter[str] = Counter()
     for step in _steps(now):
-        while True:
+        # A look first: mostly there is nothing, and a transaction would keep writers waiting.
+        while db.session.execute(step.too_old.limit(1)).first() is not None:
             with unit_of_work() as session:
-                gone = step(session, now)
+                gone = step.remove(session, _some(session, step.too_old))
             removed += gone
             if not gone:
                 break
             if deadline is not None and time.monotonic() > deadline:
                 return removed, False
+    db.session.rollback()
     return removed, True
 
 
+def _some(session: Session, too_old: Select[*tuple[Any, ...]]) -> list[Any]:
+    """Return at most a chunk of the rows, or of their ids where only these were asked for."""
+    found = session.execute(too_old.limit(CHUNK)).all()
+    return [row[0] if len(row) == 1 else row for row in found]
+
+
 def _steps(now: datetime) -> list[Step]:
-    """Return the small transactions to repeat until they find nothing, in an order that fits."""
+    """Return what is to be repeated until nothing is found, in an order that fits."""
     clients = db.session.execute(select(Client.id, Client.retention_days)).all()
     db.session.rollback()
     steps: list[Step] = []
     for client_id, days in clients:
         cutoff = now - timedelta(days=days)
-        steps.append(_for(_cancel_held, client_id, cutoff))
-        steps.append(_for(_messages, client_id, cutoff))
-        steps.append(_for(_incoming, client_id, cutoff))
-        steps.append(_for(_deliveries, client_id, cutoff))
-        steps.append(_for(_last_contact_bodies, client_id, cutoff))
+        steps += [
+            Step(_held(client_id, cutoff, now), _cancel),
+            Step(_messages(client_id, cutoff), _remove_messages),
+            Step(_incoming(client_id, cutoff), _remove_incoming),
+            Step(_deliveries(client_id, cutoff), _remove_deliveries),
+            Step(_last_texts(client_id, cutoff), partial(_empty_last_texts, sent_before=cutoff)),
+        ]
     own = now - timedelta(days=DEFAULT_RETENTION_DAYS)
-    steps += [_for(_deliveries, None, own), _last_contacts, _expired_media, _idempotency_keys]
-    return steps
+    year = now - timedelta(days=LAST_CONTACT_DAYS)
+    day = now - timedelta(days=IDEMPOTENCY_DAYS)
+    return [
+        *steps,
+        Step(_deliveries(None, own), _remove_deliveries),
+        Step(_last_contacts(year), partial(_forget_contacts, sent_before=year)),
+        Step(_expired_media(now), _remove_media),
+        Step(_idempotency_keys(day), partial(_forget_answers, made_before=day)),
+    ]
 
 
-def _for(
-    step: Callable[[Session, str | None, datetime], Counter[str]],
-    client_id: str | None,
-    cutoff: datetime,
-) -> Step:
-    return lambda session, _now: step(session, client_id, cutoff)
-
-
-def _cancel_held(session: Session, client_id: str | None, cutoff: datetime) -> Counter[str]:
-    """End what waits for a disabled endpoint for longer than the text may be kept."""
-    ids = _ids(
-        session,
-        select(Delivery.id).where(
-            Delivery.client_id == client_id,
-            Delivery.created_at < cutoff,
-            Delivery.state == DeliveryState.HELD,
-            Delivery.give_up_at < utcnow(),
-        ),
+def _held(client_id: str, cutoff: datetime, now: datetime) -> Select[str]:
+    """Find what waits for a disabled endpoint for longer than the text may be kept."""
+    return select(Delivery.id).where(
+        Delivery.client_id == client_id,
+        Delivery.created_at < cutoff,
+        Delivery.state == DeliveryState.HELD,
+        Delivery.give_up_at < now,
     )
+
+
+def _cancel(session: Session, ids: list[str]) -> Counter[str]:
     session.execute(
         update(Delivery)
         .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.HELD)
@@ -125,9 +147,8 @@ def _cancel_held(session: Session, client_id: str | None, cutoff: datetime) -> C
     return +Counter(canceled=len(ids))
 
 
-def _messages(session: Session, client_id: str | None, cutoff: datetime) -> Counter[str]:
-    ids = _ids(
-        session,
+def _messages(client_id: str, cutoff: datetime) -> Select[str]:
+    return (
         select(Message.id)
         .where(
             Message.client_id == client_id,
@@ -135,12 +156,13 @@ def _messages(session: Session, client_id: str | None, cutoff: datetime) -> Coun
             Message.state.not_in(_IN_FLIGHT),
             ~_has_open(Delivery.message_id == Message.id),
         )
-        .order_by(Message.created_at),
+        .order_by(Message.created_at)
     )
-    if not ids:
-        return Counter()
+
+
+def _remove_messages(session: Session, ids: list[str]) -> Counter[str]:
     removed = _with_deliveries(session, Delivery.message_id, ids)
-    links = _all(session, select(Link.code).where(Link.message_id.in_(ids)))
+    links = list(session.scalars(select(Link.code).where(Link.message_id.in_(ids))))
     _delete(session, Click.code, links)
     _delete(session, Link.code, links)
     _delete(session, MessageReport.message_id, ids)
@@ -156,119 +178,105 @@ def _messages(session: Session, client_id: str | None, cutoff: datetime) -> Coun
     return removed + Counter(messages=len(ids))
 
 
-def _incoming(session: Session, client_id: str | None, cutoff: datetime) -> Counter[str]:
-    ids = _ids(
-        session,
+def _incoming(client_id: str, cutoff: datetime) -> Select[str]:
+    return (
         select(Incoming.id)
         .where(
             Incoming.client_id == client_id,
             Incoming.received_at < cutoff,
             ~_has_open(Delivery.incoming_id == Incoming.id),
         )
-        .order_by(Incoming.received_at),
+        .order_by(Incoming.received_at)
     )
-    if not ids:
-        return Counter()
+
+
+def _remove_incoming(session: Session, ids: list[str]) -> Counter[str]:
     removed = _with_deliveries(session, Delivery.incoming_id, ids)
     _delete(session, Media.incoming_id, ids)
     _delete(session, Incoming.id, ids)
     return removed + Counter(incoming=len(ids))
 
 
-def _deliveries(session: Session, client_id: str | None, cutoff: datetime) -> Counter[str]:
-    ids = _ids(
-        session,
-        select(Delivery.id).where(
-            Delivery.client_id == client_id,
-            Delivery.created_at < cutoff,
-            Delivery.state.not_in(_OPEN),
-        ),
+def _deliveries(client_id: str | None, cutoff: datetime) -> Select[str]:
+    return select(Delivery.id).where(
+        Delivery.client_id == client_id,
+        Delivery.created_at < cutoff,
+        Delivery.state.not_in(_OPEN),
     )
+
+
+def _remove_deliveries(session: Session, ids: list[str]) -> Counter[str]:
     _delete(session, DeliveryAttempt.delivery_id, ids)
     _delete(session, Delivery.id, ids)
     return +Counter(deliveries=len(ids))
 
 
 def _with_deliveries(
-    session: Session, column: InstrumentedAttribute[str | None], ids: Sequence[str]
+    session: Session, column: InstrumentedAttribute[str | None], ids: list[str]
 ) -> Counter[str]:
     """Remove the deliveries that tell of these rows, with their attempts; all have ended."""
-    deliveries = _all(session, select(Delivery.id).where(column.in_(ids)))
-    _delete(session, DeliveryAttempt.delivery_id, deliveries)
-    _delete(session, Delivery.id, deliveries)
-    return Counter(deliveries=len(deliveries))
+    found = session.scalars(select(Delivery.id).where(column.in_(ids)))
+    return _remove_deliveries(session, list(found))
 
 
-def _last_contact_bodies(session: Session, client_id: str | None, cutoff: datetime) -> Counter[str]:
-    """Empty the text of who was written to last; who that was is kept longer."""
-    old = (
-        select(LastContact.phone, LastContact.sender_id)
-        .where(
-            LastContact.client_id == client_id,
-            LastContact.sent_at < cutoff,
-            LastContact.body.is_not(None),
-        )
-        .limit(CHUNK)
+def _last_texts(client_id: str, cutoff: datetime) -> Select[str, str, str]:
+    """Find the texts of who was written to last; who that was is kept longer."""
+    return select(LastContact.client_id, LastContact.phone, LastContact.sender_id).where(
+        LastContact.client_id == client_id,
+        LastContact.sent_at < cutoff,
+        LastContact.body.is_not(None),
     )
-    found = session.execute(old).all()
-    for phone, sender_id in found:
-        session.execute(
-            update(LastContact)
-            .where(
-                LastContact.client_id == client_id,
-                LastContact.phone == phone,
-                LastContact.sender_id == sender_id,
-                LastContact.sent_at < cutoff,
-            )
-            .values(body=None)
-            .execution_options(synchronize_session=False)
-        )
+
+
+def _empty_last_texts(session: Session, found: list[Any], *, sent_before: datetime) -> Counter[str]:
+    session.execute(
+        update(LastContact)
+        .where(_CONTACT.in_(found), LastContact.sent_at < sent_before)
+        .values(body=None)
+        .execution_options(synchronize_session=False)
+    )
     return +Counter(last_contact_bodies=len(found))
 
 
-def _last_contacts(session: Session, now: datetime) -> Counter[str]:
-    limit = now - timedelta(days=LAST_CONTACT_DAYS)
-    old = select(LastContact.client_id, LastContact.phone, LastContact.sender_id)
-    found = session.execute(old.where(LastContact.sent_at < limit).limit(CHUNK)).all()
-    for client_id, phone, sender_id in found:
-        session.execute(
-            delete(LastContact)
-            .where(
-                LastContact.client_id == client_id,
-                LastContact.phone == phone,
-                LastContact.sender_id == sender_id,
-                LastContact.sent_at < limit,
-            )
-            .execution_options(synchronize_session=False)
-        )
+def _last_contacts(limit: datetime) -> Select[str, str, str]:
+    contact = select(LastContact.client_id, LastContact.phone, LastContact.sender_id)
+    return contact.where(LastContact.sent_at < limit)
+
+
+def _forget_contacts(session: Session, found: list[Any], *, sent_before: datetime) -> Counter[str]:
+    session.execute(
+        delete(LastContact)
+        .where(_CONTACT.in_(found), LastContact.sent_at < sent_before)
+        .execution_options(synchronize_session=False)
+    )
     return +Counter(last_contacts=len(found))
 
 
-def _expired_media(session: Session, now: datetime) -> Counter[str]:
+def _expired_media(now: datetime) -> Select[str]:
     in_use = exists().where(Recording.media_code == Media.code)
-    codes = _ids(session, select(Media.code).where(Media.expires_at < now, ~in_use))
+    return select(Media.code).where(Media.expires_at < now, ~in_use)
+
+
+def _remove_media(session: Session, codes: list[str]) -> Counter[str]:
     _delete(session, Media.code, codes)
     return +Counter(media=len(codes))
 
 
-def _idempotency_keys(session: Session, now: datetime) -> Counter[str]:
-    """The answers kept for repeats of API requests hold texts as well."""
-    limit = now - timedelta(days=IDEMPOTENCY_DAYS)
-    found = session.execute(
-        select(IdempotencyKey.client_id, IdempotencyKey.key)
-        .where(IdempotencyKey.created_at < limit)
-        .limit(CHUNK)
-    ).all()
-    for client_id, key in found:
-        session.execute(
-            delete(IdempotencyKey)
-            .where(
-                IdempotencyKey.client_id == client_id,
-                IdempotencyKey.key == key,
-                IdempotencyKey.created_at < limit,
-            )
-            .execution_options(synchronize_session=False)
+def _idempotency_keys(limit: datetime) -> Select[str, str]:
+    """Find the answers kept for repeats of API requests, which hold texts as well."""
+    key = select(IdempotencyKey.client_id, IdempotencyKey.key)
+    return key.where(IdempotencyKey.created_at < limit)
+
+
+def _forget_answers(session: Session, found: list[Any], *, made_before: datetime) -> Counter[str]:
+    session.execute(
+        delete(IdempotencyKey)
+        .where(
+            tuple_(IdempotencyKey.client_id, IdempotencyKey.key).in_(found),
+            IdempotencyKey.created_at < made_before,
         )
+        .execution_options(synchronize_session=False)
+    )
     return +Counter(idempotency_keys=len(found))
 
 
@@ -276,18 +284,10 @@ def _has_open(tells_of: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(tells_of, Delivery.state.in_(_OPEN))
 
 
-def _ids(session: Session, statement: Select[str]) -> list[str]:
-    return list(session.scalars(statement.limit(CHUNK)))
-
-
-def _all(session: Session, statement: Select[str]) -> list[str]:
-    return list(session.scalars(statement))
-
-
 def _delete(
     session: Session,
     column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
-    values: Sequence[str],
+    values: list[str],
 ) -> None:
     if values:
         session.execute(

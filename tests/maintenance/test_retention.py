@@ -269,6 +269,15 @@ def test_expired_media_and_answers_kept_for_repeats_go(rows: Rows, app: Flask) -
     assert [kept.key for kept in rows.all(IdempotencyKey)] == ["new"]
 
 
+def test_nobody_waits_for_a_pass_that_finds_nothing(
+    rows: Rows, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Log(rows).incoming(days_ago(1))
+    monkeypatch.setattr(retention, "unit_of_work", lambda: pytest.fail("a transaction"))
+    with app.app_context():
+        assert retention.run() == ({}, True)
+
+
 def test_it_goes_in_small_transactions(
     rows: Rows, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
