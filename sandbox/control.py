@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from . import texts, views
 from .core import Delays, Sandbox
 from .records import Account, Number, Phone
-from .rest.base import reply
+from .rest.base import is_rest, reply
 from .rest.numbers import kind_of
 from .seed import point_at
 from .voice import incoming
@@ -57,18 +57,16 @@ def register(app: Flask, box: Sandbox) -> None:
 
     @app.errorhandler(HTTPException)
     def plain(error: HTTPException) -> Response:
-        if request.path.startswith(("/2010-04-01/", "/v1/")):
-            code = 20404 if error.code == 404 else 20001
-            message = f"The requested resource {request.path} was not found"
-            if error.code != 404:
-                message = error.description or error.name
-            return reply(
-                {"code": code, "message": message, "status": error.code}, error.code or 500
-            )
-        return reply({"error": error.description or error.name}, error.code or 500)
+        status, words = error.code or 500, error.description or error.name
+        if not is_rest(request.path):
+            return reply({"error": words}, status)
+        missing = f"The requested resource {request.path} was not found"
+        code, message = (20404, missing) if status == 404 else (20001, words)
+        return reply({"code": code, "message": message, "status": status}, status)
 
     _register_people(app, box)
     _register_state(app, box)
+    _register_switches(app, box)
     _register_accounts(app, box)
 
 
@@ -115,29 +113,32 @@ def _register_people(app: Flask, box: Sandbox) -> None:
         inbox = box.inboxes.get(sid)
         if inbox is None:
             raise Mistake("This call has ended.")
-        data = request.get_json(silent=True) or {}
-        if act == "digits":
-            digits = text(data, "digits")
-            if not digits or set(digits) - set("0123456789*#"):
-                raise Mistake("digits are 0 to 9, * and #.")
-            inbox.put(("digits", digits))
-        elif act == "speech":
-            inbox.put(("speech", text(data, "text")))
-        elif act == "hangup":
-            inbox.put(("hangup", "caller"))
-        elif act == "answer":
-            how = text(data, "as", "person")
-            if how not in ANSWERS - {"ask"}:
-                raise Mistake(f"as is one of {', '.join(sorted(ANSWERS - {'ask'}))}.")
-            inbox.put(("answer", how))
-        else:
-            abort(404)
+        inbox.put(_act(act, request.get_json(silent=True) or {}))
         return reply({"ok": True})
 
     @app.put("/sandbox/phones/<phone>")
     def plan_phone(phone: str) -> Response:
         """How a phone answers calls and what becomes of texts to it (see README)."""
         return reply(_changed(body(), lambda data: _plan(box, phone, data)))
+
+
+def _act(act: str, data: dict[str, Any]) -> tuple[str, str]:
+    """What somebody does on the telephone, as the call's line hears it."""
+    if act not in ("digits", "speech", "answer", "hangup"):
+        abort(404)
+    if act == "digits":
+        digits = text(data, "digits")
+        if not digits or set(digits) - set("0123456789*#"):
+            raise Mistake("digits are 0 to 9, * and #.")
+        return "digits", digits
+    if act == "speech":
+        return "speech", text(data, "text")
+    if act == "answer":
+        how = text(data, "as", "person")
+        if how not in ANSWERS - {"ask"}:
+            raise Mistake(f"as is one of {', '.join(sorted(ANSWERS - {'ask'}))}.")
+        return "answer", how
+    return "hangup", "caller"
 
 
 def _media(data: dict[str, Any]) -> list[tuple[str, bytes]]:
@@ -151,7 +152,7 @@ def _media(data: dict[str, Any]) -> list[tuple[str, bytes]]:
     return files
 
 
-def _changed(data: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+def _changed(data: dict[str, Any], change: Callable[[dict[str, Any]], object]) -> object:
     try:
         return change(data)
     except (TypeError, ValueError) as error:
@@ -206,16 +207,15 @@ def _register_state(app: Flask, box: Sandbox) -> None:
         """The debugger, newest first."""
         return reply({"items": [views.alert(a) for a in reversed(box.store.alerts)]})
 
+
+def _register_switches(app: Flask, box: Sandbox) -> None:
     @app.get("/sandbox/faults")
     def faults() -> Response:
         return reply(box.faults.as_dict())
 
     @app.put("/sandbox/faults")
     def set_faults() -> Response:
-        try:
-            box.faults.update(body())
-        except (TypeError, ValueError) as error:
-            raise Mistake(str(error)) from error
+        _changed(body(), box.faults.update)
         box.store.touch()
         return reply(box.faults.as_dict())
 

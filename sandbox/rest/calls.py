@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, request
@@ -14,10 +15,9 @@ from ..errors import RestError
 from ..records import Account, Call
 from ..voice import outgoing
 from ..voice.line import ENDS
-from .base import page_2010, reply, signed_in
+from .base import reply, signed_in
 from .numbers import pretty
-
-BASE = f"/{API_VERSION}/Accounts/<account_sid>/Calls"
+from .resource import ACCOUNT, Resource, add
 
 
 def shown(call: Call) -> dict[str, Any]:
@@ -57,13 +57,12 @@ def shown(call: Call) -> dict[str, Any]:
 def register(app: Flask, box: Sandbox) -> None:
     """Add the resource."""
 
-    def find(account: Account, sid: str) -> Call:
-        call = box.store.calls.get(sid)
-        if call is None or call.account_sid != account.sid:
-            raise RestError(20404, path=request.path)
-        return call
+    def remove(call: Call) -> None:
+        if call.status not in ENDS:
+            raise RestError(20009)
+        del box.store.calls[call.sid]
 
-    @app.post(f"{BASE}.json", endpoint="calls.create")
+    @app.post(f"{ACCOUNT}/Calls.json", endpoint="Calls.create")
     @signed_in(box, test_allowed=True)
     def create(account: Account) -> Response:
         outgoing.check(box, account, request.form)
@@ -73,31 +72,11 @@ def register(app: Flask, box: Sandbox) -> None:
             outgoing.enqueue(box, account, call)
         return reply(shown(call), 201)
 
-    @app.get(f"{BASE}.json", endpoint="calls.list")
-    @signed_in(box)
-    def listing(account: Account) -> Response:
-        return page_2010("calls", _matching(box, account), lambda c: c.sid, shown)
-
-    @app.get(f"{BASE}/<sid>.json", endpoint="calls.fetch")
-    @signed_in(box)
-    def fetch(account: Account, sid: str) -> Response:
-        return reply(shown(find(account, sid)))
-
-    @app.post(f"{BASE}/<sid>.json", endpoint="calls.update")
-    @signed_in(box)
-    def update(account: Account, sid: str) -> Response:
-        call = find(account, sid)
-        outgoing.update(box, call, request.form)
-        return reply(shown(call))
-
-    @app.delete(f"{BASE}/<sid>.json", endpoint="calls.delete")
-    @signed_in(box)
-    def delete(account: Account, sid: str) -> Response:
-        call = find(account, sid)
-        if call.status not in ENDS:
-            raise RestError(20009)
-        del box.store.calls[sid]
-        return Response(status=204)
+    calls = Resource(
+        "Calls", "calls", box.store.calls.get, partial(_matching, box), shown,
+        change=lambda call: outgoing.update(box, call, request.form), remove=remove,
+    )  # fmt: skip
+    add(app, box, calls)
 
 
 def _matching(box: Sandbox, account: Account) -> Iterator[Call]:

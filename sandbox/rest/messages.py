@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, redirect, request
@@ -15,8 +16,8 @@ from ..errors import RestError
 from ..orders import Order
 from ..records import Account, Media, Message
 from .base import integer, page_2010, reply, signed_in
+from .resource import ACCOUNT, Resource, add
 
-BASE = f"/{API_VERSION}/Accounts/<account_sid>/Messages"
 FINISHED = {"delivered", "undelivered", "failed", "sent", "received", "canceled", "read"}
 
 
@@ -49,93 +50,72 @@ def shown(message: Message) -> dict[str, Any]:
     }
 
 
+def shown_media(account_sid: str, media: Media) -> dict[str, Any]:
+    """A file of a message as Twilio's JSON."""
+    path = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{media.parent_sid}/Media/"
+    return {
+        "sid": media.sid,
+        "account_sid": account_sid,
+        "parent_sid": media.parent_sid,
+        "content_type": media.content_type,
+        "date_created": rfc2822(media.date_created),
+        "date_updated": rfc2822(media.date_created),
+        "uri": f"{path}{media.sid}.json",
+    }
+
+
 def register(app: Flask, box: Sandbox) -> None:
     """Create, fetch, list, update, delete; media of incoming MMS."""
 
-    def find(account: Account, sid: str) -> Message:
-        message = box.store.messages.get(sid)
-        if message is None or message.account_sid != account.sid:
-            raise RestError(20404, path=request.path)
-        return message
+    def remove(message: Message) -> None:
+        if message.status not in FINISHED:
+            raise RestError(20009)
+        box.store.remove_message(message)
 
-    @app.post(f"{BASE}.json", endpoint="messages.create")
+    @app.post(f"{ACCOUNT}/Messages.json", endpoint="Messages.create")
     @signed_in(box, test_allowed=True)
     def create(account: Account) -> Response:
         return reply(shown(outbox.create(box, account, _order())), 201)
 
-    @app.get(f"{BASE}.json", endpoint="messages.list")
-    @signed_in(box)
-    def listing(account: Account) -> Response:
-        rows = _matching(box, account)
-        return page_2010("messages", rows, lambda m: m.sid, shown)
-
-    @app.get(f"{BASE}/<sid>.json", endpoint="messages.fetch")
-    @signed_in(box)
-    def fetch(account: Account, sid: str) -> Response:
-        return reply(shown(find(account, sid)))
-
-    @app.post(f"{BASE}/<sid>.json", endpoint="messages.update")
-    @signed_in(box)
-    def update(account: Account, sid: str) -> Response:
-        message = find(account, sid)
-        outbox.change(box, message, request.form)
-        return reply(shown(message))
-
-    @app.delete(f"{BASE}/<sid>.json", endpoint="messages.delete")
-    @signed_in(box)
-    def delete(account: Account, sid: str) -> Response:
-        message = find(account, sid)
-        if message.status not in FINISHED:
-            raise RestError(20009)
-        box.store.remove_message(message)
-        return Response(status=204)
-
-    _register_media(app, box)
+    messages = Resource(
+        "Messages", "messages", box.store.messages.get, partial(_matching, box), shown,
+        change=lambda message: outbox.change(box, message, request.form), remove=remove,
+    )  # fmt: skip
+    add(app, box, messages)
+    _register_media(app, box, messages)
+    _register_storage(app, box)
 
 
-def _register_media(app: Flask, box: Sandbox) -> None:
+def _register_media(app: Flask, box: Sandbox, messages: Resource[Message]) -> None:
+    base = f"{ACCOUNT}/Messages/<message_sid>/Media"
+
     def find(account: Account, message_sid: str, sid: str) -> Media:
         media = box.store.media.get(sid)
-        message = box.store.messages.get(message_sid)
-        if not media or not message or message.account_sid != account.sid:
+        if media not in messages.find(account.sid, message_sid).media:
             raise RestError(20404, path=request.path)
         return media
 
-    def described(media: Media, account: Account) -> dict[str, Any]:
-        path = f"/{API_VERSION}/Accounts/{account.sid}/Messages/{media.parent_sid}/Media/"
-        return {
-            "sid": media.sid,
-            "account_sid": account.sid,
-            "parent_sid": media.parent_sid,
-            "content_type": media.content_type,
-            "date_created": rfc2822(media.date_created),
-            "date_updated": rfc2822(media.date_created),
-            "uri": f"{path}{media.sid}.json",
-        }
-
-    @app.get(f"{BASE}/<message_sid>/Media.json", endpoint="media.list")
+    @app.get(f"{base}.json", endpoint="Media.list")
     @signed_in(box)
     def listing(account: Account, message_sid: str) -> Response:
-        message = box.store.messages.get(message_sid)
-        if message is None or message.account_sid != account.sid:
-            raise RestError(20404, path=request.path)
+        rows = messages.find(account.sid, message_sid).media
         return page_2010(
-            "media_list", message.media, lambda m: m.sid, lambda m: described(m, account)
+            "media_list", rows, lambda media: media.sid, partial(shown_media, account.sid)
         )
 
-    @app.get(f"{BASE}/<message_sid>/Media/<sid>.json", endpoint="media.fetch")
+    @app.get(f"{base}/<sid>.json", endpoint="Media.fetch")
     @signed_in(box)
     def fetch(account: Account, message_sid: str, sid: str) -> Response:
-        return reply(described(find(account, message_sid, sid), account))
+        return reply(shown_media(account.sid, find(account, message_sid, sid)))
 
-    @app.get(f"{BASE}/<message_sid>/Media/<sid>", endpoint="media.content")
+    @app.get(f"{base}/<sid>", endpoint="Media.content")
     @signed_in(box)
     def content(account: Account, message_sid: str, sid: str) -> Response:
         media = find(account, message_sid, sid)
         url = f"{box.settings.media_url}/media-storage/{media.token}"
         return redirect(url, 307)  # type: ignore[return-value]
 
-    @app.delete(f"{BASE}/<message_sid>/Media/<sid>.json", endpoint="media.delete")
+    @app.delete(f"{base}/<sid>.json", endpoint="Media.delete")
     @signed_in(box)
     def delete(account: Account, message_sid: str, sid: str) -> Response:
         media = find(account, message_sid, sid)
@@ -143,7 +123,9 @@ def _register_media(app: Flask, box: Sandbox) -> None:
         del box.store.media[sid]
         return Response(status=204)
 
-    @app.get("/media-storage/<token>", endpoint="media.storage")
+
+def _register_storage(app: Flask, box: Sandbox) -> None:
+    @app.get("/media-storage/<token>", endpoint="Media.storage")
     def storage(token: str) -> Response:
         """Another host, as with Twilio: credentials sent here are a mistake, and refused."""
         if request.authorization is not None or request.headers.get("Authorization"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, request
@@ -12,9 +13,9 @@ from ..clock import rfc2822, utcnow
 from ..core import API_VERSION, Sandbox
 from ..errors import RestError
 from ..records import Account, Number
-from .base import page_2010, reply, signed_in
+from .base import reply, signed_in
+from .resource import ACCOUNT, Resource, add
 
-ACCOUNT = f"/{API_VERSION}/Accounts/<account_sid>"
 _FIELDS = {
     "FriendlyName": "friendly_name",
     "SmsUrl": "sms_url",
@@ -101,12 +102,6 @@ def apply_fields(number: Number) -> None:
 def register(app: Flask, box: Sandbox) -> None:
     """Search, buy, list, fetch, update, release."""
 
-    def find(account: Account, sid: str) -> Number:
-        number = box.store.number_by_sid(sid)
-        if number is None or number.account_sid != account.sid or number.kind == "short_code":
-            raise RestError(20404, path=request.path)
-        return number
-
     @app.get(f"{ACCOUNT}/AvailablePhoneNumbers/<country>/<kind>.json", endpoint="numbers.search")
     @signed_in(box)
     def search(account: Account, country: str, kind: str) -> Response:
@@ -116,12 +111,6 @@ def register(app: Flask, box: Sandbox) -> None:
             raise RestError(20008)
         rows = [_offer(phone) for phone in _offers(box, kind)]
         return reply({"available_phone_numbers": rows, "uri": request.path})
-
-    @app.get(f"{ACCOUNT}/IncomingPhoneNumbers.json", endpoint="numbers.list")
-    @signed_in(box)
-    def listing(account: Account) -> Response:
-        rows = _owned(box, account)
-        return page_2010("incoming_phone_numbers", rows, lambda n: n.sid, shown)
 
     @app.post(f"{ACCOUNT}/IncomingPhoneNumbers.json", endpoint="numbers.buy")
     @app.post(f"{ACCOUNT}/IncomingPhoneNumbers/Local.json", endpoint="numbers.buy_local")
@@ -137,25 +126,26 @@ def register(app: Flask, box: Sandbox) -> None:
             box.store.touch()
         return reply(shown(number), 201)
 
-    @app.get(f"{ACCOUNT}/IncomingPhoneNumbers/<sid>.json", endpoint="numbers.fetch")
-    @signed_in(box)
-    def fetch(account: Account, sid: str) -> Response:
-        return reply(shown(find(account, sid)))
+    add(app, box, _rented(box))
 
-    @app.post(f"{ACCOUNT}/IncomingPhoneNumbers/<sid>.json", endpoint="numbers.update")
-    @signed_in(box)
-    def update(account: Account, sid: str) -> Response:
-        number = find(account, sid)
+
+def _rented(box: Sandbox) -> Resource[Number]:
+    def get(sid: str) -> Number | None:
+        number = box.store.number_by_sid(sid)
+        return number if number is not None and number.kind != "short_code" else None
+
+    def change(number: Number) -> None:
         apply_fields(number)
         box.store.touch()
-        return reply(shown(number))
 
-    @app.delete(f"{ACCOUNT}/IncomingPhoneNumbers/<sid>.json", endpoint="numbers.release")
-    @signed_in(box)
-    def release(account: Account, sid: str) -> Response:
-        del box.store.numbers[find(account, sid).phone]
+    def release(number: Number) -> None:
+        del box.store.numbers[number.phone]
         box.store.touch()
-        return Response(status=204)
+
+    return Resource(
+        "IncomingPhoneNumbers", "incoming_phone_numbers", get, partial(_owned, box), shown,
+        change, release,
+    )  # fmt: skip
 
 
 def _owned(box: Sandbox, account: Account) -> Iterator[Number]:

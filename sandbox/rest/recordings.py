@@ -6,17 +6,18 @@ import io
 import math
 import struct
 import wave
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, request
 
 from ..clock import rfc2822
 from ..core import API_VERSION, Sandbox
-from ..errors import RestError
 from ..records import Account, Recording
-from .base import page_2010, reply, signed_in
+from .base import page_2010, signed_in
+from .resource import ACCOUNT, Resource, add
 
-ACCOUNT = f"/{API_VERSION}/Accounts/<account_sid>"
 RATE = 8000
 MAX_SECONDS = 60
 
@@ -62,37 +63,25 @@ def shown(recording: Recording) -> dict[str, Any]:
 
 def register(app: Flask, box: Sandbox) -> None:
     """Fetch, list, delete, and the sound itself (which needs no password, as by default)."""
+    recordings = Resource(
+        "Recordings", "recordings", box.store.recordings.get, partial(_matching, box), shown,
+        change=None, remove=lambda one: box.store.recordings.pop(one.sid),
+    )  # fmt: skip
+    add(app, box, recordings)
 
-    def find(account_sid: str, sid: str) -> Recording:
-        recording = box.store.recordings.get(sid)
-        if recording is None or recording.account_sid != account_sid:
-            raise RestError(20404, path=request.path)
-        return recording
-
-    @app.get(f"{ACCOUNT}/Recordings.json", endpoint="recordings.list")
-    @app.get(f"{ACCOUNT}/Calls/<call_sid>/Recordings.json", endpoint="recordings.of_call")
+    @app.get(f"{ACCOUNT}/Calls/<call_sid>/Recordings.json", endpoint="Recordings.of_call")
     @signed_in(box)
-    def listing(account: Account, call_sid: str | None = None) -> Response:
-        wanted = call_sid or request.args.get("CallSid")
-        rows = [
-            r
-            for r in reversed(list(box.store.recordings.values()))
-            if r.account_sid == account.sid and (not wanted or r.call_sid == wanted)
-        ]
-        return page_2010("recordings", rows, lambda r: r.sid, shown)
+    def of_call(account: Account, call_sid: str) -> Response:
+        return page_2010("recordings", _matching(box, account, call_sid), lambda r: r.sid, shown)
 
-    @app.get(f"{ACCOUNT}/Recordings/<sid>.json", endpoint="recordings.fetch")
-    @signed_in(box)
-    def fetch(account: Account, sid: str) -> Response:
-        return reply(shown(find(account.sid, sid)))
-
-    @app.delete(f"{ACCOUNT}/Recordings/<sid>.json", endpoint="recordings.delete")
-    @signed_in(box)
-    def delete(account: Account, sid: str) -> Response:
-        del box.store.recordings[find(account.sid, sid).sid]
-        return Response(status=204)
-
-    @app.get(f"{ACCOUNT}/Recordings/<sid>", endpoint="recordings.sound")
-    @app.get(f"{ACCOUNT}/Recordings/<sid>.wav", endpoint="recordings.wav")
+    @app.get(f"{ACCOUNT}/Recordings/<sid>", endpoint="Recordings.sound")
+    @app.get(f"{ACCOUNT}/Recordings/<sid>.wav", endpoint="Recordings.wav")
     def sound(account_sid: str, sid: str) -> Response:
-        return Response(tone(find(account_sid, sid).duration), mimetype="audio/wav")
+        return Response(tone(recordings.find(account_sid, sid).duration), mimetype="audio/wav")
+
+
+def _matching(box: Sandbox, account: Account, call_sid: str = "") -> Iterator[Recording]:
+    wanted = call_sid or request.args.get("CallSid")
+    for recording in reversed(list(box.store.recordings.values())):
+        if recording.account_sid == account.sid and wanted in (None, "", recording.call_sid):
+            yield recording
