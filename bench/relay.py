@@ -191,9 +191,15 @@ def main() -> None:
             with house.app.app_context(), unit_of_work() as session:
                 for _ in range(200):
                     events.record(
-                        session, endpoint.id, EventType.MESSAGE_STATUS, {"status": "sent"},
-                        client_id=house.registrar.client.id, occurred_at=utcnow(),
-                    )  # fmt: skip
+                        session,
+                        events.Happening(
+                            endpoint.id,
+                            EventType.MESSAGE_STATUS,
+                            {"status": "sent"},
+                            client_id=house.registrar.client.id,
+                            occurred_at=utcnow(),
+                        ),
+                    )
             time.sleep(2)
             report("9 texts/s to nine, beside one that hangs", house.measure(90, 1 / 9, 9))
             print(f"  (the one that hangs had {len(dead.received)} requests by then)")

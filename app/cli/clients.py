@@ -28,7 +28,6 @@ def enable(name: str, by: str | None) -> None:
     """Enable Twilio for the client NAME, as it has asked."""
     with unit_of_work() as session:
         changed = enabling.enable(session, _client(session, name), by or operator())
-    wake("relay")
     click.echo(f"Twilio {'is' if changed else 'was already'} enabled for {name}.")
 
 
@@ -51,7 +50,6 @@ def request(name: str, by: str, reason: str) -> None:
     """Ask support to enable Twilio for the client NAME."""
     with unit_of_work() as session:
         enabling.request_twilio(session, _client(session, name), by, reason)
-    wake("relay")
     click.echo(f"Support has been asked to enable Twilio for {name}.")
 
 

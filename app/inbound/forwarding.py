@@ -64,12 +64,14 @@ def forward(
     """
     return events.record(
         session,
-        endpoint_id,
-        EventType.SMS_RECEIVED,
-        data,
-        client_id=context.number.client.id,
-        occurred_at=context.arrival.received_at,
-        dedupe_key=f"twilio:{context.arrival.sid}:received",
-        incoming_id=context.incoming_id,
-        context=more,
+        events.Happening(
+            endpoint_id,
+            EventType.SMS_RECEIVED,
+            data,
+            client_id=context.number.client.id,
+            occurred_at=context.arrival.received_at,
+            dedupe_key=f"twilio:{context.arrival.sid}:received",
+            incoming_id=context.incoming_id,
+            context=more or {},
+        ),
     )

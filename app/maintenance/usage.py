@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from app.domain.clients import usage
 from app.domain.relaying import notices
-from app.domain.wake import wake
 from app.extensions import current_settings, unit_of_work
 from app.models.base import utcnow
 from app.models.client import Client
@@ -26,9 +25,8 @@ def tick() -> None:
     usage.prune()
 
 
-def alert() -> int:
-    """Mail owners and support about months that crossed a level; return how many mails."""
-    written = 0
+def alert() -> None:
+    """Mail owners and support about months that crossed a level."""
     with unit_of_work() as session:
         rows = session.execute(
             select(Usage, Client)
@@ -38,10 +36,7 @@ def alert() -> int:
         ).all()
         for month, client in rows:
             for kind in _kinds(month, client):
-                written += _tell(session, month, client, kind)
-    if written:
-        wake("relay")
-    return written
+                _tell(session, month, client, kind)
 
 
 @dataclass(frozen=True)
@@ -62,21 +57,19 @@ def _kinds(month: Usage, client: Client) -> tuple[_Kind, _Kind]:
     )
 
 
-def _tell(session: Session, month: Usage, client: Client, kind: _Kind) -> int:
-    written = 0
+def _tell(session: Session, month: Usage, client: Client, kind: _Kind) -> None:
     for level in LEVELS:
         crossed = kind.allowed and kind.used * 100 >= level * kind.allowed
         if not crossed or getattr(month, kind.column) >= level:
             continue
         setattr(month, kind.column, level)
-        written += notices.notify(
+        notices.notify(
             session,
             {client.owner_email, current_settings().support_email},
             f"Dispatch: {client.name} has used {level} % of its {kind.name} this month",
             _text(month, client, kind, level),
             dedupe_key=f"usage:{client.id}:{month.month}:{kind.name}:{level}",
         )
-    return written
 
 
 def _text(month: Usage, client: Client, kind: _Kind, level: int) -> str:

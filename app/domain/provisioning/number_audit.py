@@ -13,7 +13,6 @@ from app.domain import audit
 from app.domain.clients.accounts import client_of
 from app.domain.provisioning import number_settings
 from app.domain.relaying import notices
-from app.domain.wake import wake
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import Client
@@ -117,7 +116,6 @@ def tell_support(found: list[Difference]) -> None:
             f"{lines}\n\nPut them right with: flask numbers repair\n",
             dedupe_key=f"audit:{utcnow():%Y-%m-%d}:{lines}",
         )
-    wake("relay")
 
 
 def _accounts(client_name: str | None) -> list[_Account]:

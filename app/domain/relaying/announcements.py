@@ -13,18 +13,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.relaying import events, listeners, outbox
-from app.domain.relaying.outbox import Happening
+from app.domain.relaying.events import Happening
 from app.models.base import utcnow
 from app.models.batch import Batch
 from app.models.communication import CallbackEvent
 from app.models.delivery import Delivery, DeliveryState, EventType
+from app.models.endpoint import Endpoint
 from app.models.message import Message
 from app.models.route import Channel
 from app.twilio import errors
@@ -116,14 +118,18 @@ def more_came(session: Session, message: Message) -> None:
     It goes out as soon as nothing more is to come.
     """
     listener = listeners.of_message(session, message, CallbackEvent.MESSAGE_STATUS)
-    if listener is None or message.status != "completed":
-        return
+    if listener is not None and message.status == "completed":
+        complete = partial(_complete, session, message, listener)
+        outbox.at_commit(session, outbox.client_endpoint(listener), complete)
+
+
+def _complete(session: Session, message: Message, listener: str) -> None:
+    session.execute(
+        select(Endpoint.id).where(Endpoint.id == listener).with_for_update(key_share=True)
+    )
     waiting = session.scalar(
         select(Delivery)
         .where(
-            Delivery.message_id == message.id,
-            Delivery.endpoint_id == listener,
-            Delivery.type == EventType.MESSAGE_STATUS,
             Delivery.dedupe_key == events.key_of(listener, f"{message.id}:status:completed"),
             Delivery.attempts == 0,
             Delivery.state.in_((DeliveryState.PENDING, DeliveryState.HELD)),
@@ -136,12 +142,10 @@ def more_came(session: Session, message: Message) -> None:
     body = json.loads(waiting.body)
     sequence = body["data"].pop("sequence")
     data = {**body["data"], **_call_fields(message), "sequence": sequence}
-    values: dict[str, Any] = {"body": events.body_of(waiting.type, waiting.occurred_at, data)}
+    waiting.body = events.body_of(waiting.type, waiting.occurred_at, data)
     if still_to_come(message) is None and waiting.state is DeliveryState.PENDING:
-        values["next_attempt_at"] = utcnow()
-    session.execute(
-        update(Delivery).where(Delivery.id == waiting.id, Delivery.attempts == 0).values(**values)
-    )
+        waiting.next_attempt_at = utcnow()
+    session.flush()
 
 
 def still_to_come(message: Message) -> timedelta | None:

@@ -36,11 +36,13 @@ def ping(session: Session, endpoint: Endpoint, actor: str) -> Delivery:
     """
     delivery = events.record(
         session,
-        endpoint.id,
-        EventType.ENDPOINT_PING,
-        {"endpoint": endpoint.id, "name": called(endpoint)},
-        client_id=endpoint.client_id,
-        occurred_at=utcnow(),
+        events.Happening(
+            endpoint.id,
+            EventType.ENDPOINT_PING,
+            {"endpoint": endpoint.id, "name": called(endpoint)},
+            client_id=endpoint.client_id,
+            occurred_at=utcnow(),
+        ),
     )
     if delivery is None:
         raise RuntimeError("a ping has no dedupe key and is always recorded")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,67 +36,74 @@ class EventTooLargeError(ValueError):
     """The event's JSON would be larger than 64 KiB, more than receivers can be asked to read."""
 
 
-def record(
-    session: Session,
-    endpoint_id: str,
-    type: EventType,
-    data: Mapping[str, Any],
-    *,
-    client_id: str | None,
-    occurred_at: datetime,
-    dedupe_key: str | None = None,
-    incoming_id: str | None = None,
-    message_id: str | None = None,
-    context: Mapping[str, Any] | None = None,
-    not_before: datetime | None = None,
-) -> Delivery | None:
+@dataclass(frozen=True)
+class Happening:
+    """What one endpoint is to be told, before it is written down."""
+
+    endpoint_id: str
+    type: EventType
+    data: Mapping[str, Any]
+    """What the receiver gets as ``data``; ``sequence`` is added."""
+    client_id: str | None
+    """Whose event it is; None for mails of our own, which no client sees."""
+    occurred_at: datetime
+    """When it happened, aware; the body's ``timestamp``."""
+    dedupe_key: str | None = None
+    """Names the happening: told again, it makes no second event for the same endpoint."""
+    incoming_id: str | None = None
+    message_id: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """What the sending needs beyond the body, such as the member's attributes."""
+    not_before: datetime | None = None
+    """The first try waits until then, for something that is still to come; now when not given."""
+
+
+def record(session: Session, happening: Happening) -> Delivery | None:
     """Record an event for one endpoint, within the caller's transaction.
 
     The endpoint's row is locked until the transaction ends, because ``data.sequence`` counts per
     endpoint; who records for several endpoints does so in the order of their ids.
 
-    :param data: what the receiver gets as ``data``; ``sequence`` is added.
-    :param client_id: whose event it is; None for mails of our own, which no client sees.
-    :param occurred_at: when it happened, aware; the body's ``timestamp``.
-    :param dedupe_key: names the happening: told again, it makes no second event for the same
-        endpoint.
-    :param context: what the sending needs beyond the body, such as the member's attributes.
-    :param not_before: the first try waits until then; now when not given.
     :returns: the delivery on its way, or None if the happening was recorded before. One to a
         disabled endpoint is ``held`` until the endpoint is enabled.
     :raises LookupError: when there is no such endpoint.
     :raises EventTooLargeError: when the body would exceed 64 KiB even without most of the
         member's attributes.
     """
+    endpoint_id = happening.endpoint_id
     sequence, state = _next_sequence(session, endpoint_id)
-    key = key_of(endpoint_id, dedupe_key)
+    key = key_of(endpoint_id, happening.dedupe_key)
     if key and session.scalar(select(Delivery.id).where(Delivery.dedupe_key == key)):
         _give_back(session, endpoint_id)
         return None
     try:
-        body = _body_that_fits(type, occurred_at, {**data, "sequence": sequence})
+        delivery = _delivery(happening, sequence, state)
     except EventTooLargeError:
         _give_back(session, endpoint_id)
         raise
-    held = state is EndpointState.DISABLED
-    delivery = Delivery(
-        client_id=client_id,
-        type=type,
-        endpoint_id=endpoint_id,
-        dedupe_key=key,
-        sequence=sequence,
-        occurred_at=occurred_at,
-        body=body,
-        context=dict(context or {}),
-        incoming_id=incoming_id,
-        message_id=message_id,
-        state=DeliveryState.HELD if held else DeliveryState.PENDING,
-        next_attempt_at=None if held else not_before or utcnow(),
-        give_up_at=utcnow() + GIVE_UP_AFTER,
-    )
     session.add(delivery)
     session.flush()
     return delivery
+
+
+def _delivery(happening: Happening, sequence: int, state: EndpointState) -> Delivery:
+    now = utcnow()
+    held = state is EndpointState.DISABLED
+    return Delivery(
+        client_id=happening.client_id,
+        type=happening.type,
+        endpoint_id=happening.endpoint_id,
+        dedupe_key=key_of(happening.endpoint_id, happening.dedupe_key),
+        sequence=sequence,
+        occurred_at=happening.occurred_at,
+        body=_body_that_fits(happening, sequence),
+        context=dict(happening.context),
+        incoming_id=happening.incoming_id,
+        message_id=happening.message_id,
+        state=DeliveryState.HELD if held else DeliveryState.PENDING,
+        next_attempt_at=None if held else happening.not_before or now,
+        give_up_at=now + GIVE_UP_AFTER,
+    )
 
 
 def instant(at: datetime) -> str:
@@ -137,17 +145,19 @@ def key_of(endpoint_id: str, dedupe_key: str | None) -> str | None:
     return f"{endpoint_id}:{hashlib.sha256(dedupe_key.encode()).hexdigest()}"
 
 
-def _body_that_fits(type: EventType, occurred_at: datetime, data: dict[str, Any]) -> str:
+def _body_that_fits(happening: Happening, sequence: int) -> str:
     """Write the body; too much knowledge about a person must not cost what happened to them."""
+    type, at = happening.type, happening.occurred_at
+    data = {**happening.data, "sequence": sequence}
     try:
-        return body_of(type, occurred_at, data)
+        return body_of(type, at, data)
     except EventTooLargeError as error:
         member = data.get("member")
         if not isinstance(member, Mapping):
             raise
         log.warning("member attributes left out of an event", reason=str(error))
         short = {name: str(member[name])[:500] for name in STANDARD_ATTRIBUTES if name in member}
-        return body_of(type, occurred_at, {**data, "member": short})
+        return body_of(type, at, {**data, "member": short})
 
 
 def body_of(type: EventType, occurred_at: datetime, data: Mapping[str, Any]) -> str:

@@ -7,10 +7,13 @@ retried by the relay, kept with every try.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from sqlalchemy.orm import Session
 
-from app.domain.relaying import events, receivers
+from app.domain.relaying import events, outbox, receivers
+from app.domain.relaying.events import Happening
+from app.extensions import current_settings
 from app.models.base import utcnow
 from app.models.delivery import EventType
 
@@ -22,28 +25,22 @@ def notify(
     text: str,
     *,
     dedupe_key: str | None = None,
-) -> int:
-    """Write a mail to one or several addresses, within the caller's transaction.
-
-    The caller may ``wake("relay")`` after the commit.
+) -> None:
+    """Write a mail to one or several addresses when the caller's transaction commits.
 
     :param text: the whole mail as plain text, lines separated by a newline.
     :param dedupe_key: names the happening, so that it makes one mail per address, however often
         it is noticed. Put the day or month into it if it may be told again then.
-    :returns: how many mails were written, without repeats.
     """
     addresses = {to} if isinstance(to, str) else set(to)
-    by_address = {address.strip().lower(): address.strip() for address in sorted(addresses)}
-    endpoints = sorted(
-        (receivers.email(session, None, address) for address in by_address.values()),
-        key=lambda endpoint: endpoint.id,
-    )
-    now = utcnow()
-    made = [
-        events.record(
-            session, endpoint.id, EventType.NOTICE, {"subject": subject, "text": text},
-            client_id=None, occurred_at=now, dedupe_key=dedupe_key,
-        )
-        for endpoint in endpoints
-    ]  # fmt: skip
-    return sum(delivery is not None for delivery in made)
+    support = current_settings().support_email.lower()
+    data = {"subject": subject, "text": text}
+    for key, address in {one.strip().lower(): one.strip() for one in sorted(addresses)}.items():
+        place = outbox.own_mail(key, is_last=key == support)
+        outbox.at_commit(session, place, partial(_write, session, address, data, dedupe_key))
+
+
+def _write(session: Session, address: str, data: dict[str, str], dedupe_key: str | None) -> None:
+    endpoint = receivers.email(session, None, address)
+    happening = Happening(endpoint.id, EventType.NOTICE, data, None, utcnow(), dedupe_key)
+    events.record(session, happening)

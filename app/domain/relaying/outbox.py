@@ -2,54 +2,63 @@
 
 An event locks its endpoint's row, because ``data.sequence`` counts per endpoint. Many transactions
 tell the same endpoint about different messages, and some change many messages: if each event were
-written at once, two of them could hold what the other waits for. So events wait in memory until
-the commit, when all other rows are locked already, and are then written in the order of their
-endpoints' ids. A rollback forgets them together with what they tell.
+written at once, two of them could hold what the other waits for. So all that locks endpoints waits
+in memory until the commit, when all other rows are locked already, and is then done in one order:
+clients' endpoints by their ids, mails of our own last. A rollback forgets it together with what
+it tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.domain.relaying import events
+from app.domain.relaying.events import Happening
 from app.domain.wake import wake
 from app.extensions import db
-from app.models.delivery import EventType
 
 _WAITING = "outbox"
 _WRITTEN = "outbox_written"
 
-
-@dataclass(frozen=True)
-class Happening:
-    """What :func:`app.domain.relaying.events.record` takes, kept until the commit."""
-
-    endpoint_id: str
-    type: EventType
-    data: Mapping[str, Any]
-    client_id: str
-    occurred_at: datetime
-    dedupe_key: str
-    message_id: str | None = None
-    not_before: datetime | None = None
-    """The first try waits until then, for something that is still to come."""
+Order = tuple[int, str]
+Waiting = list[tuple[Order, Callable[[], object]]]
 
 
 def tell(session: Session, happening: Happening) -> None:
     """Let ``happening`` be recorded when the current transaction commits; relay is then woken."""
-    _waiting(session).append(happening)
+    place = client_endpoint(happening.endpoint_id)
+    at_commit(session, place, partial(events.record, session, happening))
 
 
-def _waiting(session: Session) -> list[Happening]:
+def client_endpoint(endpoint_id: str) -> Order:
+    """Return where in the order of locks an endpoint of a client's stands."""
+    return 0, endpoint_id
+
+
+def own_mail(address: str, is_last: bool) -> Order:
+    """Return where in the order of locks an address stands to which we write ourselves.
+
+    :param is_last: support, who is told when a mail to anybody else is given up.
+    """
+    return (2 if is_last else 1), address
+
+
+def at_commit(session: Session, order: Order, write: Callable[[], object]) -> None:
+    """Have ``write`` lock one endpoint and write at the end of the current transaction.
+
+    What stands at the same place in the order is done in the order in which it was asked for.
+    """
+    _waiting(session).append((order, write))
+
+
+def _waiting(session: Session) -> Waiting:
     """Return what waits in the current transaction; another transaction's is forgotten."""
     transaction = session.get_transaction() or session.begin()
-    kept: tuple[SessionTransaction, list[Happening]] | None = session.info.get(_WAITING)
+    kept: tuple[SessionTransaction, Waiting] | None = session.info.get(_WAITING)
     if kept is None or kept[0] is not transaction:
         kept = (transaction, [])
         session.info[_WAITING] = kept
@@ -57,21 +66,11 @@ def _waiting(session: Session) -> list[Happening]:
 
 
 def _write(session: Session) -> None:
-    kept: tuple[SessionTransaction, list[Happening]] | None = session.info.pop(_WAITING, None)
+    kept: tuple[SessionTransaction, Waiting] | None = session.info.pop(_WAITING, None)
     if kept is None or kept[0] is not session.get_transaction():
         return
-    for one in sorted(kept[1], key=lambda happening: happening.endpoint_id):
-        events.record(
-            session,
-            one.endpoint_id,
-            one.type,
-            one.data,
-            client_id=one.client_id,
-            occurred_at=one.occurred_at,
-            dedupe_key=one.dedupe_key,
-            message_id=one.message_id,
-            not_before=one.not_before,
-        )
+    for _order, write in sorted(kept[1], key=lambda one: one[0]):
+        write()
     if kept[1]:
         session.info[_WRITTEN] = True
 

@@ -112,7 +112,6 @@ def _loop_stopped(arrival: Arrival, number: Number) -> Answer:
         error=reason,
         flagged=True,
         afterwards=tell,
-        wakes="relay",
     )
 
 

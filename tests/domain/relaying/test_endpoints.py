@@ -62,9 +62,15 @@ def act(app: Flask, service: Callable[..., Any], row: Any, *arguments: Any, **mo
 def record(app: Flask, registrar: Department, endpoint: Endpoint, **changes: Any) -> Delivery:
     with app.app_context(), unit_of_work() as session:
         delivery = events.record(
-            session, endpoint.id, EventType.MESSAGE_STATUS, {"status": "sent"},
-            client_id=registrar.client.id, occurred_at=datetime.now(UTC),
-        )  # fmt: skip
+            session,
+            events.Happening(
+                endpoint.id,
+                EventType.MESSAGE_STATUS,
+                {"status": "sent"},
+                client_id=registrar.client.id,
+                occurred_at=datetime.now(UTC),
+            ),
+        )
         assert delivery is not None
         session.flush()
         for name, value in changes.items():

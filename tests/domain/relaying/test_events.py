@@ -28,12 +28,14 @@ def record(
     with app.app_context(), unit_of_work() as session:
         return events.record(
             session,
-            endpoint.id,
-            EventType.MESSAGE_STATUS,
-            {"status": "sent"} if data is None else data,
-            client_id=registrar.client.id,
-            occurred_at=AT,
-            **more,
+            events.Happening(
+                endpoint.id,
+                EventType.MESSAGE_STATUS,
+                {"status": "sent"} if data is None else data,
+                client_id=registrar.client.id,
+                occurred_at=AT,
+                **more,
+            ),
         )
 
 

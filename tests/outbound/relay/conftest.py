@@ -38,9 +38,15 @@ class Recorder:
         with self._app.app_context(), unit_of_work() as session:
             for _ in range(times):
                 delivery = events.record(
-                    session, endpoint.id, EventType.MESSAGE_STATUS, data or {"status": "sent"},
-                    client_id=self._registrar.client.id, occurred_at=datetime.now(UTC),
-                )  # fmt: skip
+                    session,
+                    events.Happening(
+                        endpoint.id,
+                        EventType.MESSAGE_STATUS,
+                        data or {"status": "sent"},
+                        client_id=self._registrar.client.id,
+                        occurred_at=datetime.now(UTC),
+                    ),
+                )
             assert delivery is not None
             return delivery
 

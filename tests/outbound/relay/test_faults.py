@@ -325,9 +325,15 @@ def test_one_endpoint_that_hangs_does_not_delay_nine_others(
                 with app.app_context():
                     with unit_of_work() as session:
                         events.record(
-                            session, endpoint.id, EventType.MESSAGE_STATUS, {"status": "sent"},
-                            client_id=registrar.client.id, occurred_at=datetime.now(UTC),
-                        )  # fmt: skip
+                            session,
+                            events.Happening(
+                                endpoint.id,
+                                EventType.MESSAGE_STATUS,
+                                {"status": "sent"},
+                                client_id=registrar.client.id,
+                                occurred_at=datetime.now(UTC),
+                            ),
+                        )
                     wake("relay")
                 assert arrived.wait(10), "not within 10 s"
                 delays.append(time.monotonic() - began)

@@ -192,10 +192,17 @@ def record(
     with app.app_context(), unit_of_work() as session:
         endpoint = receivers.email(session, registrar.client.id, address)
         made = events.record(
-            session, endpoint.id, EventType.SMS_RECEIVED, DATA, client_id=registrar.client.id,
-            occurred_at=datetime.now(UTC), incoming_id=incoming.id if incoming else None,
-            context={"client": "registrar", "timeZone": "America/Chicago", "lastBody": None},
-        )  # fmt: skip
+            session,
+            events.Happening(
+                endpoint.id,
+                EventType.SMS_RECEIVED,
+                DATA,
+                client_id=registrar.client.id,
+                occurred_at=datetime.now(UTC),
+                incoming_id=incoming.id if incoming else None,
+                context={"client": "registrar", "timeZone": "America/Chicago", "lastBody": None},
+            ),
+        )
         assert made is not None
         return made
 
