@@ -93,23 +93,7 @@ def operation(
                 example, body_optional,
             )
         )  # fmt: skip
-        usual = next(iter(answers))
-        writers = {status: TypeAdapter(kind) for status, kind in answers.items() if kind}
-
-        @wraps(function)
-        def view(**parts: str) -> Response:
-            caller = authenticate(scope)
-            if not all(storable(part) for part in parts.values()):
-                raise problem.Refusal(404, "There is no such thing.")
-            arguments: dict[str, Any] = dict(parts)
-            if query is not None:
-                arguments["query"] = read_query(query)
-            if body is not None:
-                arguments["body"] = read_body(body)
-            given = function(caller, **arguments)
-            made = given if isinstance(given, Answer) else Answer(usual, given)
-            return _respond(made, writers.get(made.status))
-
+        view = _view(function, scope, body, query, answers)
         blueprint.add_url_rule(
             path, f"{function.__module__.rpartition('.')[2]}_{function.__name__}", view,
             methods=[method], strict_slashes=False,
@@ -117,6 +101,34 @@ def operation(
         return view
 
     return declare
+
+
+def _view(
+    function: Callable[..., Any],
+    scope: Scope,
+    body: type[BaseModel] | None,
+    query: type[BaseModel] | None,
+    answers: Mapping[int, Any],
+) -> Callable[..., Response]:
+    """Return the view that lets a caller in, reads what it sent and writes what it gets."""
+    usual = next(iter(answers))
+    writers = {status: TypeAdapter(kind) for status, kind in answers.items() if kind}
+
+    @wraps(function)
+    def view(**parts: str) -> Response:
+        caller = authenticate(scope)
+        if not all(storable(part) for part in parts.values()):
+            raise problem.Refusal(404, "There is no such thing.")
+        arguments: dict[str, Any] = dict(parts)
+        if query is not None:
+            arguments["query"] = read_query(query)
+        if body is not None:
+            arguments["body"] = read_body(body)
+        given = function(caller, **arguments)
+        made = given if isinstance(given, Answer) else Answer(usual, given)
+        return _respond(made, writers.get(made.status))
+
+    return view
 
 
 def _respond(made: Answer, writer: TypeAdapter[Any] | None) -> Response:
