@@ -10,13 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from app.domain import urls
 from app.domain.addresses import Network
 from app.domain.content.attachments import MAX_FILES, Look
 from app.extensions import current_settings, db
-from app.outbound.relay.transport import Answer, Call, Limits, send
+
+if TYPE_CHECKING:
+    from app.outbound.relay.transport import Answer
 
 SECONDS = 3.0
 """For one link with its redirects; all of a message are looked at together."""
@@ -60,6 +63,9 @@ def look_in_passing(media: Iterable[str]) -> dict[str, Look]:
 
 
 def _look(url: str, networks: tuple[Network, ...]) -> Look:
+    # Here, not above: requests is slow to import, and most web processes never look.
+    from app.outbound.relay.transport import Answer, Call, Limits, send
+
     ends = time.monotonic() + SECONDS
     answer = Answer(error="deadline")
     for _ in range(MAX_REDIRECTS + 1):
