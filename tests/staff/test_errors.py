@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from app.extensions import MAX_REQUEST_BYTES
 from app.models.client import Client
 from app.models.user import Role, User
-from app.staff import home
+from app.staff import access, home
 from tests.staff.conftest import Staff
 
 HOME = "/staff/clients/registrar"
@@ -92,7 +92,7 @@ def test_a_database_that_is_away(pat: Staff, monkeypatch: pytest.MonkeyPatch, pa
     def away(_person: str) -> None:
         raise OperationalError("SELECT", {}, Exception("connection refused"))
 
-    pat.http.application.login_manager._user_callback = away
+    monkeypatch.setattr(access.login, "_user_callback", away)
     answer = pat.http.get(path)
     read(answer, 503, "Just a moment", "Texts and calls are not lost")
     assert answer.headers["Retry-After"] == "5"
