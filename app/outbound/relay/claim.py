@@ -51,8 +51,7 @@ def _written_out(value: enum.StrEnum, column: InstrumentedAttribute[Any]) -> Col
 _IS_PENDING = Delivery.state == _written_out(DeliveryState.PENDING, Delivery.state)
 _IS_FRESH = Delivery.trigger != _written_out(AttemptTrigger.REPLAY, Delivery.trigger)
 _IS_BY_HAND = Delivery.trigger.in_([_written_out(trigger, Delivery.trigger) for trigger in BY_HAND])
-_HAS_ROOM = Endpoint.in_flight <= Endpoint.max_in_flight
-"""A person waits: one more than usual."""
+_HAS_ROOM = Endpoint.in_flight < Endpoint.max_in_flight
 
 
 @dataclass(frozen=True)

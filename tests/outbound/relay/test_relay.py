@@ -13,6 +13,8 @@ from flask import Flask
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
+from app.domain.relaying import endpoints
+from app.extensions import unit_of_work
 from app.models.base import new_id
 from app.models.credential import SavedCredential
 from app.models.delivery import (
@@ -355,6 +357,19 @@ def test_wrong_counters_are_corrected(
     run(app)
     assert receiver.received == [], "the cap is reached"
     sweep_up(app)
+    run(app)
+    assert len(receiver.received) == 1
+
+
+def test_what_a_person_asks_for_keeps_to_two_at_once(
+    app: Flask, registrar: Department, receiver: Receiver
+) -> None:
+    endpoint = registrar.endpoint(receiver.url(), in_flight=2)
+    with app.app_context(), unit_of_work() as session:
+        endpoints.ping(session, session.get_one(Endpoint, endpoint.id), "pat@example.edu")
+    run(app)
+    assert receiver.received == []
+    sweep_up(app)  # nothing is under way in truth
     run(app)
     assert len(receiver.received) == 1
 
