@@ -22,6 +22,8 @@ from sqlalchemy.exc import ArgumentError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+SHORTEST_SECRET = 16
+"""Characters below which a secret of production is refused; a developer's may be anything."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 _EMAIL = re.compile(r"[^\s<>,@]+@[^\s<>,@]+")
@@ -135,7 +137,7 @@ class _Reader:
             value = _kept_secret(kept_in / name.lower(), make)
         if not value:
             raise SettingsError(f"{name} is not set; it is required in production.")
-        if len(value) < 32:
+        if kept_in is None and len(value) < SHORTEST_SECRET:
             raise SettingsError(f"{name} is too short; use 32 random characters or more.")
         return value
 

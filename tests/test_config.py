@@ -27,6 +27,11 @@ def test_development_makes_its_own_and_keeps_them(tmp_path: Path) -> None:
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
 
 
+def test_a_developers_secret_may_be_short(tmp_path: Path) -> None:
+    environ = {"ENVIRONMENT": "development", "SECRET_KEY": "secret"}
+    assert config.load(environ, tmp_path).secret_key == "secret"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
