@@ -40,12 +40,16 @@ class SqliteTemplate:
         self._file = folder / "dispatch.db"
         migrate(f"sqlite:///{self._template}")
 
-    def fresh(self) -> str:
-        """Return the URL of a migrated database without rows."""
+    def fresh(self, folder: Path | None = None) -> str:
+        """Return the URL of a migrated database without rows.
+
+        :param folder: where it is to be; what is there outlives other tests' databases.
+        """
+        file = folder / "dispatch.db" if folder else self._file
         for leftover in ("", "-wal", "-shm"):  # who still has them open keeps the old ones
-            Path(f"{self._file}{leftover}").unlink(missing_ok=True)
-        shutil.copyfile(self._template, self._file)
-        return f"sqlite:///{self._file}"
+            Path(f"{file}{leftover}").unlink(missing_ok=True)
+        shutil.copyfile(self._template, file)
+        return f"sqlite:///{file}"
 
 
 class PostgresTemplate:
