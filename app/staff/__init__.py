@@ -15,8 +15,12 @@ from app.staff import (  # noqa: F401 - their routes join the blueprints
     history,
     home,
     inbox,
+    inbox_marks,
     invitations,
     messages,
+    number_care,
+    number_page,
+    number_routes,
     numbers,
     people,
     populations,
@@ -25,6 +29,8 @@ from app.staff import (  # noqa: F401 - their routes join the blueprints
     sign_in,
     suppressions,
     usage,
+    verifications,
+    wording_trials,
     wordings,
 )
 from app.staff.access import blueprint, client_blueprint, init_app

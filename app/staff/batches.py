@@ -32,6 +32,7 @@ from app.staff.access import client_blueprint, say
 from app.staff.communications import NOUNS
 from app.staff.communications import find as find_communication
 from app.staff.messages import message_rows
+from app.staff.wording_preview import HEARD_BY
 
 STATES: dict[BatchState, tuple[str, str]] = {
     BatchState.SCHEDULED: ("Scheduled", ""),
@@ -122,6 +123,7 @@ def _check_page(found: Communication, wrong: list[str]) -> str:
         noun=NOUNS[found.destination],
         shown=shown,
         reasons=REASONS,
+        heard_by=HEARD_BY,
         duration=words.duration(shown.seconds),
         population=session.get(Population, found.population_id or ""),
         runs=_runs(session, found),

@@ -118,8 +118,9 @@ def _concerns(session: Session, senders: list[Sender]) -> Iterator[Concern]:
 def _standing(session: Session) -> Iterator[Concern]:
     if not g.client.twilio_enabled:
         yield Concern(
-            "Twilio is not enabled for you yet: nothing is answered or sent. Ask support.", "bad"
-        )
+            "Twilio is not enabled for you yet: nothing is answered or sent. Ask support.", "bad",
+            url_for("client.settings"),
+        )  # fmt: skip
     if g.client.halted_at:
         yield Concern("Support has stopped all sending. Ask them why.", "bad")
     if g.client.trial:

@@ -17,7 +17,7 @@ from app.models.client import Client
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint
 from app.models.incoming import Incoming
-from app.models.message import Message
+from app.models.message import Direction, Message
 from app.models.route import Channel
 from app.models.sender import Sender
 from app.staff.access import blueprint, client_blueprint, role_in
@@ -143,10 +143,14 @@ def _ours(phone: str) -> list[Turn]:
         .order_by(Message.created_at.desc())
         .limit(CONVERSATION)
     )
-    return [
-        Turn(one.sent_at or one.accepted_at or one.created_at, message=one)
-        for one in db.session.scalars(query)
-    ]
+    return [Turn(_gone_out(one), message=one) for one in db.session.scalars(query)]
+
+
+def _gone_out(message: Message) -> datetime:
+    """Return when we spoke; an automatic reply is written with what it answers."""
+    if message.direction is Direction.REPLY:
+        return message.created_at
+    return message.sent_at or message.accepted_at or message.created_at
 
 
 @client_blueprint.get("/inbox/<incoming_id>")

@@ -44,7 +44,7 @@ def settings_save() -> Response | tuple[str, int]:
             if changed:
                 own.note(session, "change", "callbacks", {"events": changed})
     except Refused as refused:
-        return _page(typed, fields, callback_fields.sentences(refused)), 422
+        return _page(typed, fields, _sentences(refused)), 422
     say("Saved.")
     return redirect(url_for("client.settings"))
 
@@ -99,6 +99,28 @@ def settings_request() -> Response:
     wake("relay")
     say("Support has been asked. You get a mail when Twilio is enabled.")
     return redirect(url_for("client.settings"))
+
+
+LABELS = {
+    "owner_email": "Who is told of trouble",
+    "time_zone": "Time zone",
+    "retention_days": "Keep texts for",
+    "quiet_hours": "Quiet hours",
+    "segments_per_month": "Warn me, segments of texts",
+    "call_minutes_per_month": "Warn me, minutes of calls",
+}
+"""What the form calls the settings."""
+
+
+def _sentences(refused: Refused) -> list[str]:
+    """Return what is wrong, in the words of the form."""
+    found = []
+    for mistake, said in zip(refused.mistakes, callback_fields.sentences(refused), strict=True):
+        names = [part for part in mistake.path if part in LABELS]
+        label = LABELS[str(names[-1])] if names else ""
+        plain = said.replace(f"“{names[-1]}”", "this") if names else said
+        found.append(f"{label}: {plain}" if label else plain)
+    return found
 
 
 def _stored() -> dict[str, str]:

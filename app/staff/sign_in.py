@@ -15,6 +15,7 @@ from wtforms.validators import EqualTo, InputRequired, Length
 from app.domain import passwords
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
+from app.models.number import TwilioRequest
 from app.models.user import LoginFailure, User
 from app.staff.access import (
     begin_session,
@@ -111,7 +112,12 @@ def start() -> Response:
 @blueprint.get("/clients")
 def clients() -> str:
     """List the clients that the person may see."""
-    return render_template("staff/clients.html", clients=clients_of(current_user.user))
+    asked: dict[str, TwilioRequest] = {}
+    if current_user.is_support:
+        waiting = select(TwilioRequest).where(TwilioRequest.granted_at.is_(None))
+        asked = {one.client_id: one for one in db.session.scalars(waiting)}
+    found = sorted(clients_of(current_user.user), key=lambda one: one.id not in asked)
+    return render_template("staff/clients.html", clients=found, asked=asked)
 
 
 @blueprint.route("/account", methods=["GET", "POST"])

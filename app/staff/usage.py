@@ -16,7 +16,7 @@ from app.models.house import Usage
 from app.staff.access import client_blueprint
 
 MONTHS = 12
-WIDTH, HEIGHT, GAP = 600, 160, 10
+WIDTH, HEIGHT, GAP = 600, 220, 10
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.domain.clients import prices
 from app.domain.content import templates
+from app.domain.sending import calls
+from app.domain.sending.messages import Refusal
+from app.models.communication import MachineDetection
 from app.models.template import TemplateKind
 from app.twilio import segments
 from app.twiml import messaging
@@ -32,26 +35,58 @@ class Preview:
     cost: str
     twiml: str | None
     error: str | None = None
+    heard: dict[str, list[str]] = field(default_factory=dict)
+    """What a call does, step by step, by who answers it."""
+
+
+HEARD_BY = {
+    "anybody": "What is heard",
+    "person": "A person hears",
+    "machine": "An answering machine hears",
+}
+
+
+def examples_for(body: str) -> dict[str, str]:
+    """Return a value for each placeholder, so that people see where each one goes.
+
+    :raises templates.TemplateProblem: when it is no template.
+    """
+    names = templates.placeholders(body) - {"AnsweredBy"}
+    return {name: TWILIOS_OWN.get(name, f"[{name}]") for name in names}
 
 
 def preview(kind: TemplateKind, body: str, media: list[str]) -> Preview:
     """Put examples into ``body`` and measure it with the code that counts what is billed."""
+    if kind is TemplateKind.VOICE:
+        return _of_call(body)
     try:
-        names = templates.placeholders(body)
-        examples = {name: TWILIOS_OWN.get(name, f"[{name}]") for name in names}
-        text, error = templates.render(body, examples), None
+        text, error = templates.render(body, examples_for(body)), None
     except templates.TemplateProblem as problem:
         text, error = body, problem.message
     measured = segments.measure(text)
-    costly = [
-        Costly(character, _plain_twin(character))
-        for character in (measured.unsupported if kind is not TemplateKind.VOICE else [])
-    ]
+    costly = [Costly(character, _plain_twin(character)) for character in measured.unsupported]
     cost = segments.estimate_cost(measured.segments, len(media), prices.PRICES)
     twiml = None
     if kind is TemplateKind.REPLY and error is None and (text.strip() or media):
         twiml = messaging.reply(text, media)
     return Preview(text, measured, costly, f"{cost:.4f}", twiml, error)
+
+
+def _of_call(body: str) -> Preview:
+    heard: dict[str, list[str]] = {}
+    text, error = "", None
+    if body.strip():
+        try:
+            member = examples_for(body)
+            heard = calls.preview(body, member, MachineDetection.CONTINUE)
+            text = calls.render(body, member)
+        except templates.TemplateProblem as problem:
+            error = problem.message
+        except Refusal as refusal:
+            error = refusal.sentence
+    if heard and heard["person"] == heard["machine"]:
+        heard = {"anybody": heard["person"]}
+    return Preview("", segments.measure(""), [], "", text, error, heard)
 
 
 def _plain_twin(character: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, g, redirect, render_template, request, url_for
+from flask import abort, g, redirect, render_template, url_for
 from flask_login import current_user
 from flask_wtf import FlaskForm
 from sqlalchemy import select
@@ -15,23 +15,27 @@ from wtforms import StringField, TextAreaField
 from app.domain import audit, named
 from app.domain.content import catalog
 from app.domain.mistakes import Mistake, Refused
-from app.domain.sending import messages
-from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.client import Client
-from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateKind, TemplateVersion
-from app.outbound import media_links
+from app.staff import own, spoken_fields
 from app.staff.access import client_blueprint, say
 from app.staff.forms import show_mistakes
+from app.staff.voices import LANGUAGES, VOICES
 from app.staff.wording_files import keep_files
-from app.staff.wording_preview import preview
+from app.staff.wording_preview import HEARD_BY, preview
+from app.staff.wording_trials import senders_for
 from app.twilio import segments
 
 WORDS = {
     TemplateKind.REPLY: "canned reply",
     TemplateKind.SMS: "text",
     TemplateKind.VOICE: "call",
+}
+NEXT = {
+    TemplateKind.REPLY: "Choose it for a number to put it into use.",
+    TemplateKind.SMS: "Choose it for a communication to send it.",
+    TemplateKind.VOICE: "Choose it for a communication to call people with it.",
 }
 LISTS = {
     TemplateKind.REPLY: "client.replies",
@@ -96,7 +100,7 @@ def template_new(kind: str) -> str | Response | tuple[str, int]:
     g.section = LISTS[chosen]
     if form.is_submitted():
         if saved := _save(form, form.name.data.strip(), chosen, is_new=True):
-            say(f"“{saved.name}” is saved. Choose it for a number to put it into use.")
+            say(f"“{saved.name}” is saved. {NEXT[chosen]}")
             return redirect(url_for("client.template", template_id=saved.id))
         return _editor(form, chosen, None), 422
     return _editor(form, chosen, None)
@@ -105,7 +109,7 @@ def template_new(kind: str) -> str | Response | tuple[str, int]:
 @client_blueprint.route("/templates/<template_id>", methods=["GET", "POST"])
 def template(template_id: str) -> str | Response | tuple[str, int]:
     """Edit a canned reply or template; saving makes a new version."""
-    found = _find(template_id)
+    found = own.find(Template, template_id, "template")
     g.section = LISTS[found.kind]
     current = catalog.current_version(db.session(), found)
     form = WordingForm(name=found.name, body=current.body, media="\n".join(current.media))
@@ -119,7 +123,7 @@ def template(template_id: str) -> str | Response | tuple[str, int]:
 @client_blueprint.post("/templates/<template_id>/restore/<int:number>")
 def template_restore(template_id: str, number: int) -> Response:
     """Make an older version the current one again."""
-    found = _find(template_id)
+    found = own.find(Template, template_id, "template")
     try:
         with unit_of_work() as session:
             _, changed = catalog.restore_version(session, found, number, current_user.email)
@@ -136,7 +140,7 @@ def template_restore(template_id: str, number: int) -> Response:
 @client_blueprint.post("/templates/<template_id>/delete")
 def template_delete(template_id: str) -> Response:
     """Delete a template that nothing uses."""
-    found = _find(template_id)
+    found = own.find(Template, template_id, "template")
     try:
         with unit_of_work() as session:
             catalog.delete_thing(session, session.get_one(Template, found.id))
@@ -154,53 +158,15 @@ def template_preview(kind: str) -> str:
     if kind not in set(TemplateKind):
         abort(404)
     form = WordingForm()
-    made = preview(TemplateKind(kind), form.body.data or "", form.media_urls)
-    return render_template("staff/wording_preview.html", preview=made, media=form.media_urls)
-
-
-@client_blueprint.post("/templates/<template_id>/test")
-def template_test(template_id: str) -> Response:
-    """Text the saved wording to a phone, through one of the client's numbers."""
-    found = _find(template_id)
-    current = catalog.current_version(db.session(), found)
-    shown = preview(found.kind, current.body, current.media)
-    back = redirect(url_for("client.template", template_id=found.id))
-    if shown.error:
-        say(shown.error, "bad")
-        return back
-    looks = media_links.look_now(current.media)
-    sender = db.session.get(Sender, request.form.get("sender", ""))
-    if sender is None or sender.client_id != g.client.id:
-        say("Choose one of your numbers to send the test from.", "bad")
-        return back
-    try:
-        with unit_of_work() as session:
-            sent = messages.queue_text(
-                session, session.get_one(Client, g.client.id),
-                session.get_one(Sender, sender.id), request.form.get("phone", ""),
-                body=shown.text, media=current.media, looks=looks,
-            )  # fmt: skip
-            said, category = f"A test is on its way to {sent.to}.", "good"
-            if sent.state == "suppressed":
-                said, category = f"Not sent: {sent.error_message}", "bad"
-            _note(session, "test", found, {"to": sent.to})
-    except messages.Refusal as refusal:
-        said, category = refusal.sentence, "bad"
-    wake("send")
-    say(said, category)
-    return back
-
-
-def _find(template_id: str) -> Template:
-    found = db.session.get(Template, template_id)
-    if found is None or found.client_id != g.client.id:
-        abort(404, "There is no such template; it may have been deleted.")
-    return found
+    made = preview(TemplateKind(kind), spoken_fields.body(), form.media_urls)
+    return render_template(
+        "staff/wording_preview.html", preview=made, media=form.media_urls, heard_by=HEARD_BY
+    )
 
 
 def _save(form: WordingForm, name: str, kind: TemplateKind, is_new: bool) -> Template | None:
     """Save the form's wording; on mistakes show them at their fields and return None."""
-    body = (form.body.data or "").replace("\r\n", "\n").strip()
+    form.body.data = spoken_fields.body().replace("\r\n", "\n").strip()
     try:
         if kind is not TemplateKind.VOICE:
             form.media.data = "\n".join([*form.media_urls, *keep_files(form.media_urls)])
@@ -210,7 +176,7 @@ def _save(form: WordingForm, name: str, kind: TemplateKind, is_new: bool) -> Tem
                 taken = Mistake(("name",), f"There is a “{name}” already; choose another name.")
                 raise Refused([taken])
             saved, changed = catalog.save_template(
-                session, client, name, kind, body, form.media_urls, current_user.email
+                session, client, name, kind, form.body.data, form.media_urls, current_user.email
             )
             if changed:
                 _note(session, "save", saved, {"version": saved.current_version})
@@ -247,17 +213,11 @@ def _editor(form: WordingForm, kind: TemplateKind, found: Template | None) -> st
         uses=catalog.in_use(session, found) if found else [],
         preview=preview(kind, form.body.data or "", form.media_urls),
         media=form.media_urls,
-        senders=_senders(),
-    )
-
-
-def _senders() -> list[Sender]:
-    return list(
-        db.session.scalars(
-            select(Sender)
-            .where(Sender.client_id == g.client.id, Sender.kind != SenderKind.VERIFIED)
-            .order_by(Sender.address)
-        )
+        senders=senders_for(kind),
+        fields=spoken_fields.shown(form.body.data or ""),
+        voices=VOICES,
+        languages=LANGUAGES,
+        heard_by=HEARD_BY,
     )
 
 

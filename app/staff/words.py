@@ -12,6 +12,7 @@ from app.models.base import utcnow
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Message, MessageState
 from app.twilio.console import log_url
+from app.twiml.spoken import take_apart
 
 OUTCOMES: dict[Outcome, tuple[str, str]] = {
     Outcome.REPLIED: ("Answered", "good"),
@@ -110,5 +111,5 @@ def status(message: Message) -> tuple[str, str]:
 def init_app(app: Flask) -> None:
     """Give the templates these words."""
     app.jinja_env.filters.update(
-        when=when, phone=phone, outcome=outcome, status=status, log_url=log_url
+        when=when, phone=phone, outcome=outcome, status=status, log_url=log_url, spoken=take_apart
     )

@@ -64,7 +64,7 @@ def text_in(site: Processes, body: str) -> str:
 def write_reply(page: Page, site: Processes, name: str, words: str) -> None:
     page.goto(f"{site.base_url}/staff/clients/registrar/replies")
     page.get_by_role("link", name="New canned reply").click()
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("What it says").fill(words)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import event
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.client import Client
+from app.models.house import AuditEntry
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
@@ -182,3 +183,32 @@ def test_another_clients_texts_do_not_exist(
     for path in (f"/staff/clients/registrar/inbox/{one.id}", f"/staff/inbox/{one.id}"):
         assert pat.http.get(path).status_code == 404
     assert pat.http.get(f"/staff/clients/registrar/inbox?before={one.id}").status_code == 404
+
+
+def test_what_somebody_has_read_needs_no_reader_any_more(
+    pat: Staff, text_in: Callable[..., Incoming], rows: Rows
+) -> None:
+    text = text_in("please stop", flagged=True)
+    path = f"/staff/clients/registrar/inbox/{text.id}"
+    assert "somebody to read it" in shown(pat, "/")
+    pat.send(f"{path}/read", seen_at=path)
+    assert "somebody to read it" not in shown(pat, "/")
+    assert [entry.action for entry in rows.all(AuditEntry)] == ["read"]
+
+
+def test_a_reply_follows_what_it_answers(
+    pat: Staff, text_in: Callable[..., Incoming], rows: Rows, number: Sender
+) -> None:
+    began = utcnow() - timedelta(minutes=1)
+    text_in("Are you open?", received_at=began)
+    rows.add(
+        Message(
+            client_id=number.client_id, sender_id=number.id, credential_id=number.credential_id,
+            destination=Channel.SMS, direction=Direction.REPLY, to=PHONE, from_=number.address,
+            body="We are.", state=MessageState.ACCEPTED, created_at=began,
+            sent_at=began + timedelta(seconds=30),
+        )
+    )  # fmt: skip
+    text_in("Thank you", received_at=began + timedelta(seconds=10))
+    page = shown(pat, f"/inbox/phone/{PHONE}")
+    assert page.index("Are you open?") < page.index("We are.") < page.index("Thank you")

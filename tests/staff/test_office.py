@@ -259,8 +259,8 @@ def test_usage_is_drawn_against_the_threshold(pat: Staff, ours: Department, rows
 
 def test_a_chart_reaches_from_the_floor_to_the_highest() -> None:
     drawn = chart([("Oct", 0), ("Nov", 100)], 50)
-    assert [bar.height for bar in drawn.bars] == [0, pytest.approx(160 / 1.05, abs=0.1)]
-    assert drawn.threshold_y == pytest.approx(160 - 80 / 1.05, abs=0.1)
+    assert [bar.height for bar in drawn.bars] == [0, pytest.approx(220 / 1.05, abs=0.1)]
+    assert drawn.threshold_y == pytest.approx(220 - 110 / 1.05, abs=0.1)
     assert months_until("2026-03")[::11] == ["2025-04", "2026-03"]
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from app.models.base import utcnow
 from tests.staff.conftest import enter, press, said
@@ -40,7 +40,7 @@ def upload(page: Page, folder: Path, content: str) -> None:
 def gather_people(page: Page, stack: Stack, folder: Path, name: str) -> None:
     """Make a population from a file, whose mistakes are shown row by row first."""
     page.goto(f"{stack.base_url}{CLIENT}/populations")
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     press(page, "Make the population")
     said(page, f"“{name}” is ready")
     upload(page, folder, FAULTY)
@@ -50,7 +50,7 @@ def gather_people(page: Page, stack: Stack, folder: Path, name: str) -> None:
 
 def write(page: Page, stack: Stack, kind: str, name: str, words: str) -> None:
     page.goto(f"{stack.base_url}{CLIENT}/templates/new/{kind}")
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("What it says").fill(words)
     press(page, "Save")
     said(page, f"“{name}” is saved")
@@ -60,7 +60,7 @@ def join(page: Page, stack: Stack, name: str, sender: str, **choices: str) -> No
     """Write a communication of texts."""
     page.goto(f"{stack.base_url}{CLIENT}/communications")
     page.get_by_role("link", name="New text").click()
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     for label, choice in {"From": sender, **choices}.items():
         page.get_by_label(label, exact=True).select_option(label=choice)
     page.get_by_label("Short links, counted").check()
@@ -140,3 +140,43 @@ def test_a_text_to_a_list_of_people(
     page.get_by_role("link", name="Communications").first.click()
     walker.look("communications")
     assert walker.wrong == []
+
+
+def start(page: Page, button: str) -> None:
+    """Start what is open after a look at what it would do."""
+    page.get_by_role("link", name="Prepare to send").click()
+    press(page, button)
+    said(page, "It is on its way.")
+
+
+def reload_until(page: Page, words: str) -> None:
+    """Without JavaScript, people reload the page to see how far it is."""
+    eventually(lambda: page.reload() and words in page.locator("#progress").inner_text(), words, 60)
+
+
+def test_texts_and_calls_without_javascript(browser: Browser, stack: Stack, tmp_path: Path) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        enter(page, stack.base_url)
+        gather_people(page, stack, tmp_path, "sophomores")
+        page.get_by_label("Leave faulty rows out").check()
+        upload(page, tmp_path, FAULTY)
+        said(page, "The file is in: 1 new, 0 changed, 0 the same as before, 2 faulty rows left out")
+        write(page, stack, "sms", "plain welcome", "Hello {{ toName }}")
+        join(page, stack, "plain week", "31955", **{
+            "What is said": "plain welcome", "To whom": "sophomores",
+        })  # fmt: skip
+        start(page, "Text 1 person")
+        reload_until(page, "Complete")
+
+        page.goto(f"{stack.base_url}{CLIENT}/communications")
+        page.get_by_role("link", name="appointment-call").click()
+        start(page, "Call 5 people")
+        press(page, "Pause")
+        said(page, "Paused.")
+        press(page, "Resume")
+        said(page, "It goes on.")
+        for words in ("3 Completed", "1 Busy", "1 Not answered"):
+            reload_until(page, words)
+        page.get_by_role("link", name="Dee Walker").click()
+        expect(page.get_by_role("main")).to_contain_text("Answered by")

@@ -46,7 +46,7 @@ def keep_a_list(page: Page, folder: Path, name: str, look=lambda _: None) -> Non
     """Make a suppression list, add phones by hand and by file, lift one, delete the list."""
     go(page, "Suppression lists")
     look("suppression-lists")
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     press(page, "Make the list")
     said(page, f"“{name}” is ready")
     page.get_by_label("Phone", exact=True).fill("12")
@@ -98,7 +98,7 @@ def save_credentials(page: Page, name: str, look=lambda _: None) -> None:
     go(page, "Credentials")
     look("credentials")
     page.get_by_role("link", name="New Twilio account").click()
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Account SID").fill("AC" + "12" * 16)
     page.get_by_label("Auth token", exact=True).fill("only-twilio-knows-this-token-0123")
     press(page, "Save")

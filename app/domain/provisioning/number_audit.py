@@ -77,24 +77,26 @@ class _Account:
     wanted: list[_Wanted] = field(default_factory=list)
 
 
-def run(client_name: str | None = None) -> list[Difference]:
-    """Compare everything (or one client's numbers and services) with what Twilio has.
+def run(client_name: str | None = None, sender_id: str | None = None) -> list[Difference]:
+    """Compare everything (or one client's, or one number or service) with what Twilio has.
 
     What cannot be asked about is a difference too: nobody should take silence for agreement.
     """
     found: list[Difference] = []
-    for account in _accounts(client_name):
+    for account in _accounts(client_name, sender_id):
         found.extend(difference for difference, _ in _compare(account))
     return found
 
 
-def repair(by: str, client_name: str | None = None) -> list[Difference]:
+def repair(
+    by: str, client_name: str | None = None, sender_id: str | None = None
+) -> list[Difference]:
     """Put right what can be put right; return what could not.
 
     A number that left the account cannot be brought back from here.
     """
     left: list[Difference] = []
-    for account in _accounts(client_name):
+    for account in _accounts(client_name, sender_id):
         changes: dict[str, list[tuple[Difference, _Wanted]]] = {}
         for difference, wanted in _compare(account):
             changes.setdefault(wanted.address, []).append((difference, wanted))
@@ -118,7 +120,7 @@ def tell_support(found: list[Difference]) -> None:
         )
 
 
-def _accounts(client_name: str | None) -> list[_Account]:
+def _accounts(client_name: str | None, sender_id: str | None) -> list[_Account]:
     """Read everything that is needed, so that no transaction is open while Twilio is asked."""
     base = current_settings().public_base_url
     query = (
@@ -130,6 +132,8 @@ def _accounts(client_name: str | None) -> list[_Account]:
     )
     if client_name is not None:
         query = query.where(Client.name == client_name)
+    if sender_id is not None:
+        query = query.where(Sender.id == sender_id)
     rows = db.session.execute(query).all()
     routes = {
         (route.sender_id, route.channel): route for route in db.session.scalars(select(Route))

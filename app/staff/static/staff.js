@@ -1,15 +1,27 @@
 // Small conveniences; every page works without them.
 "use strict";
 
-// "Listen" reads a message aloud with the browser's own voice, where it has one.
+// "Listen" reads what is written in a field aloud with the browser's own voice, where it has one.
 if ("speechSynthesis" in window) {
   for (const button of document.querySelectorAll("[data-speak]")) {
-    button.hidden = false;
+    const field = (name) => document.getElementById(button.dataset[name]);
+    button.hidden = button.nextElementSibling.hidden = false;
     button.addEventListener("click", () => {
-      const words = new SpeechSynthesisUtterance(button.dataset.speak);
-      if (button.dataset.language) words.lang = button.dataset.language;
+      const words = new SpeechSynthesisUtterance(field("speak").value);
+      words.lang = field("language").value || field("voice").selectedOptions[0].dataset.language || "";
       speechSynthesis.cancel();
       speechSynthesis.speak(words);
+    });
+  }
+}
+
+// "Copy" puts what is shown once on the clipboard, where the browser lets us.
+if (navigator.clipboard) {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).value);
+      button.textContent = "Copied";
     });
   }
 }
