@@ -12,6 +12,7 @@ from app.staff import (  # noqa: F401 - their routes join the blueprints
     credentials,
     deliveries,
     endpoints,
+    help,
     history,
     home,
     inbox,
