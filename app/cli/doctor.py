@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from cryptography.fernet import InvalidToken
 from flask import current_app
 from flask.cli import with_appcontext
-from redis import RedisError
+from redis import Redis, RedisError, ResponseError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -123,16 +123,22 @@ def _redis() -> Iterator[Finding]:
             " REDIS_URL.",
         )
         return
-    kept = persistence.get("aof_enabled") or persistence.get("rdb_last_save_time")
-    yield (
-        _ok("Redis", "it keeps its data on disk.")
-        if kept
-        else _bad("Redis", "it keeps nothing on disk; set appendonly yes.")
-    )
+    if persistence.get("aof_enabled") or _snapshots(connection):
+        yield _ok("Redis", "it keeps its data on disk.")
+    else:
+        yield _bad("Redis", "it keeps nothing on disk; set appendonly yes.")
     policy = memory.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         yield _bad("Redis", f"it may throw jobs away ({policy}); set maxmemory-policy noeviction.")
     yield from _workers()
+
+
+def _snapshots(connection: Redis) -> bool:
+    """Tell whether Redis writes snapshots. Hosts that do not let us ask keep data themselves."""
+    try:
+        return bool(connection.config_get("save").get("save"))
+    except ResponseError:
+        return True
 
 
 def _workers() -> Iterator[Finding]:

@@ -10,10 +10,11 @@ from sqlalchemy import select
 
 from app.cli.asking import in_sentences, operator
 from app.domain.mistakes import Refused
-from app.domain.provisioning import number_audit, numbers, senders, verifications
+from app.domain.provisioning import number_audit, numbers, senders, services, verifications
 from app.extensions import current_settings, db
 from app.models.number import VerificationState
 from app.models.sender import Sender, SenderKind
+from app.twilio.numbers import Capability
 
 group = AppGroup("numbers", help="Numbers at Twilio: buy, verify, check, repair, release.")
 credential_option = click.option("--credential", help="Which credential, if there are several.")
@@ -24,8 +25,19 @@ POLL_SECONDS = 2.0
 @click.argument("client")
 @click.option("--area-code", help="Three digits; DEFAULT_AREA_CODE if not given.")
 @click.option("--locality", help="A town; DEFAULT_LOCALITY in the default area code.")
-@click.option("--toll-free", is_flag=True)
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 50))
+@click.option("--toll-free", is_flag=True, help="Numbers of 800, 833 and so on.")
+@click.option(
+    "--can",
+    "capabilities",
+    multiple=True,
+    type=click.Choice(("sms", "mms", "voice")),
+    default=("sms", "voice"),
+    show_default=True,
+    help="What it must be able to; repeatable.",
+)
+@click.option(
+    "--limit", default=10, show_default=True, type=click.IntRange(1, 50), help="At most so many."
+)
 @credential_option
 @in_sentences
 def search(
@@ -33,16 +45,17 @@ def search(
     area_code: str | None,
     locality: str | None,
     toll_free: bool,
+    capabilities: tuple[Capability, ...],
     limit: int,
     credential: str | None,
 ) -> None:
-    """Show numbers for sale that can text and call, for CLIENT."""
+    """Show numbers for sale, for CLIENT."""
     settings = current_settings()
     if area_code is None and not toll_free:
         area_code = settings.default_area_code
         locality = locality or settings.default_locality
     where = numbers.account(client, credential)
-    found = numbers.search(where, area_code, locality, toll_free, limit)
+    found = numbers.search(where, area_code, locality, toll_free, limit, capabilities)
     for one in found:
         place = ", ".join(part for part in (one.locality, one.region) if part)
         can = " ".join(sorted(one.capabilities))
@@ -148,11 +161,11 @@ def service(client: str, name: str, chosen: tuple[str, ...], credential: str | N
     where = numbers.account(client, credential)
     found = senders.find_service(db.session(), where.client_id, name)
     if found is None:
-        found = numbers.create_service(where, name, operator())
+        found = services.create_service(where, name, operator())
         click.echo(f"Created the messaging service {name}: {found.address}")
     for number in chosen:
         sender = _number(where, number)
-        numbers.add_to_service(where, found.id, sender.id, operator())
+        services.add_to_service(where, found.id, sender.id, operator())
         click.echo(f"{sender.address} is in {name}.")
 
 

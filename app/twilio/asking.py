@@ -64,7 +64,7 @@ class Asking:
         return self._made
 
 
-def given(**parameters: Any) -> Mapping[str, Any]:
+def given(**parameters: Any) -> dict[str, Any]:
     """Return the parameters that have a value."""
     return {name: value for name, value in parameters.items() if value is not None}
 

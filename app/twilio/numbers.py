@@ -1,10 +1,12 @@
 """What Dispatch asks of Twilio about numbers, caller IDs and messaging services."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from app.twilio.asking import Asking, given, settings_of
 from app.twilio.results import AvailableNumber, Number, Service, ServiceNumber, Verification
 
+Capability = Literal["sms", "mms", "voice"]
 NumberType = Literal["local", "toll_free", "mobile"]
 
 
@@ -23,14 +25,15 @@ class NumberRequests(Asking):
         kind: NumberType = "local",
         country: str = "US",
         limit: int = 20,
+        capabilities: Sequence[Capability] = ("sms", "voice"),
     ) -> list[AvailableNumber]:
-        """Return numbers for sale that can both text and call."""
+        """Return numbers for sale that have all of `capabilities`."""
         parameters = given(
             area_code=area_code, contains=contains, in_locality=locality, in_region=region
-        )
+        ) | {f"{one}_enabled": True for one in capabilities}
         found = self.ask_for_list(
             lambda sdk: getattr(sdk.available_phone_numbers(country), kind).stream(
-                sms_enabled=True, voice_enabled=True, limit=limit, page_size=limit, **parameters
+                limit=limit, page_size=limit, **parameters
             ),
             AvailableNumber.of,
         )

@@ -46,7 +46,7 @@ def lines(flask_command: FlaskCliRunner) -> list[str]:
 def test_everything_but_the_workers_is_well(
     flask_command: FlaskCliRunner, registrar: Client, live: None, mail: None
 ) -> None:
-    flask_command.invoke(args=["numbers", "import", "registrar"])
+    flask_command.invoke(args=["numbers", "import", "registrar", "+13195550100", "+18885550104"])
     shown = lines(flask_command)
     bad = [line for line in shown if line.startswith("BAD")]
     assert bad == [
@@ -86,6 +86,22 @@ def test_what_is_wrong_is_named_with_what_to_do(
         "sis of registrar is disabled",
     ):
         assert sentence in shown
+
+
+def test_a_redis_that_keeps_nothing_is_named(
+    app: Flask, flask_command: FlaskCliRunner, registrar: Client
+) -> None:
+    redis = app.extensions["redis"]
+    before = {name: redis.config_get(name)[name] for name in ("appendonly", "save")}
+    try:
+        for name, value in (("appendonly", "no"), ("save", "")):
+            redis.config_set(name, value)
+        assert "BAD  Redis: it keeps nothing on disk; set appendonly yes." in lines(flask_command)
+        redis.config_set("save", "3600 1")
+        assert "ok   Redis: it keeps its data on disk." in lines(flask_command)
+    finally:
+        for name, value in before.items():
+            redis.config_set(name, value)
 
 
 def test_the_clock_tells_support_once_a_day_what_differs(

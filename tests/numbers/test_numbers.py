@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -21,6 +22,7 @@ from app.models.house import AuditEntry
 from app.models.number import TwilioRequest, Verification, VerificationState
 from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender, SenderKind, SenderType
+from app.twilio.transport import Transport
 from tests.support.rows import Rows
 from tests.support.sandbox import Running, eventually
 
@@ -36,6 +38,22 @@ def flask(flask_command: FlaskCliRunner) -> Any:
         return result
 
     return run
+
+
+def seen_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> list[tuple[str, str, dict[str, list[str] | str]]]:
+    """Return what is asked of Twilio from now on: method, path and the parameters given."""
+    seen: list[tuple[str, str, dict[str, Any]]] = []
+    request = Transport.request
+
+    def noting(self: Transport, method: str, url: str, **more: Any) -> Any:
+        given = {**(more.get("params") or {}), **(more.get("data") or {})}
+        seen.append((method, urlsplit(url).path, given))
+        return request(self, method, url, **more)
+
+    monkeypatch.setattr(Transport, "request", noting)
+    return seen
 
 
 def expected(port: int) -> dict[str, str]:
@@ -81,6 +99,44 @@ def test_a_number_is_bought_and_set_up_in_one_request(
     assert at_twilio(box, phone) == expected(port)
     assert "not available" in flask("numbers", "buy", "registrar", phone, fails=True).output.lower()
     assert rows.one(AuditEntry).action == "buy"
+
+
+def test_another_clients_number_is_not_bought(
+    flask: Any, registrar: Client, rows: Rows, box: Running
+) -> None:
+    phone = flask("numbers", "search", "registrar").output.split()[0]
+    other = Client(name="library", owner_email="owner@example.edu", twilio_enabled=True)
+    rows.add(other)
+    rows.add(
+        Sender(
+            client_id=other.id, credential_id=rows.one(Credential).id, kind=SenderKind.TWILIO,
+            address=phone, type=SenderType.LONG_CODE, rate=1, stopped_reason="given back",
+        )
+    )  # fmt: skip
+    refused = flask("numbers", "buy", "registrar", phone, fails=True).output
+    assert "another client" in refused
+    assert "library" not in refused
+    assert box.client().incoming_phone_numbers.list(phone_number=phone) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ((), {"SmsEnabled", "VoiceEnabled"}),
+        (("--can", "mms", "--can", "voice"), {"MmsEnabled", "VoiceEnabled"}),
+    ],
+    ids=["to text and call", "to send pictures and call"],
+)
+def test_numbers_are_searched_by_what_they_can(
+    flask: Any, registrar: Client, monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...], asked: set[str],
+) -> None:  # fmt: skip
+    queries = seen_requests(monkeypatch)
+    flask("numbers", "search", "registrar", *options)
+    method, path, query = queries[0]
+    assert (method, path.rpartition("/AvailablePhoneNumbers/")[2]) == ("GET", "US/Local.json")
+    assert {name for name in query if name.endswith("Enabled")} == asked
+    assert query["AreaCode"] == "319"
 
 
 def test_a_client_without_twilio_gets_no_number(flask: Any, registrar: Client, rows: Rows) -> None:
@@ -179,6 +235,83 @@ def test_a_messaging_service_has_inbound_settings_of_its_own(
     assert f"is not in the service {service.address}" in shown
     flask("numbers", "repair")
     assert "as it should be" in flask("numbers", "audit").output
+
+
+def test_a_service_whose_making_was_not_answered_is_found(
+    flask: Any, registrar: Client, rows: Rows, box: Running
+) -> None:
+    box.put("faults", {"rest": [{"mode": "500-after", "times": 1, "when": "POST /v1/Services"}]})
+    flask("numbers", "service", "registrar", "outreach")
+    (made,) = [
+        one for one in box.client().messaging.v1.services.list() if one.friendly_name == "outreach"
+    ]
+    assert rows.one(Sender).address == made.sid
+
+
+def test_a_number_in_a_service_that_we_do_not_know_is_reported(
+    flask: Any, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask("numbers", "import", "registrar", "+13195550100")
+    services = box.client().messaging.v1.services
+    strange = services.create(friendly_name="made in the console")
+    services(strange.sid).phone_numbers.create(phone_number_sid=rows.one(Sender).twilio_sid)
+    sentence = f"+13195550100 (registrar) is in the messaging service {strange.sid} at Twilio"
+    assert sentence in flask("numbers", "audit", fails=True).output
+    assert sentence in flask("numbers", "repair", fails=True).output
+    strange.update(use_inbound_webhook_on_number=True)
+    assert "as it should be" in flask("numbers", "audit").output
+
+
+def test_what_twilio_will_not_put_right_is_said(
+    flask: Any, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask("numbers", "import", "registrar", "+13195550100")
+    flask("numbers", "service", "registrar", "ours")
+    number = rows.one(select(Sender).filter_by(kind=SenderKind.TWILIO))
+    services = box.client().messaging.v1.services
+    theirs = services.create(friendly_name="theirs").sid
+    services(theirs).phone_numbers.create(phone_number_sid=number.twilio_sid)
+    failed = flask("numbers", "service", "registrar", "ours", "--add", number.address, fails=True)
+    assert "Twilio:" in failed.output
+    assert rows.one(select(Sender).filter_by(kind=SenderKind.TWILIO)).service_id is None
+    ours = rows.one(select(Sender).filter_by(kind=SenderKind.MESSAGING_SERVICE)).id
+    rows.change(update(Sender).where(Sender.id == number.id).values(service_id=ours))
+    assert "could not be put right" in flask("numbers", "repair", fails=True).output
+
+
+def test_what_may_not_send_is_still_looked_over(
+    flask: Any, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask("numbers", "import", "registrar", "+13195550100")
+    rows.change(update(Sender).values(stopped_at=registrar.created_at, stopped_reason="30034"))
+    box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0].update(sms_url="")
+    assert "sms_url is not set" in flask("numbers", "audit", fails=True).output
+
+
+@pytest.mark.parametrize("command", ["audit", "repair"])
+def test_a_client_that_is_not_there_is_not_well(flask: Any, command: str) -> None:
+    assert "no client “nobody”" in flask("numbers", command, "nobody", fails=True).output
+
+
+@pytest.mark.parametrize(
+    ("mode", "stopped"),
+    [("429", False), ("500-before", True), ("500-after", True)],
+    ids=["surely kept", "nobody knows: kept", "nobody knows: gone"],
+)
+def test_a_release_that_fails_can_be_repeated(
+    flask: Any, registrar: Client, rows: Rows, box: Running, mode: str, stopped: bool
+) -> None:
+    phone = "+13195550100"
+    flask("numbers", "import", "registrar", phone)
+    box.put("faults", {"rest": [{"mode": mode, "times": 1, "when": "DELETE"}]})
+    flask("numbers", "release", "registrar", phone, "--confirm", phone, fails=True)
+    half = rows.one(Sender)
+    assert (half.stopped_at is not None) is stopped
+    assert half.twilio_sid is not None
+    flask("numbers", "release", "registrar", phone, "--confirm", phone)
+    assert box.client().incoming_phone_numbers.list(phone_number=phone) == []
+    gone = rows.one(Sender)
+    assert (gone.twilio_sid, gone.stopped_reason) == (None, "it has been given back to Twilio")
 
 
 def test_a_number_is_given_back_only_when_nothing_uses_it_and_it_was_typed_twice(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
-from app.domain import audit
+from app.domain import audit, mistakes
 from app.domain.clients.accounts import client_of
 from app.domain.provisioning import number_settings
 from app.domain.relaying import notices
@@ -20,8 +20,8 @@ from app.models.credential import Credential
 from app.models.route import Channel, Route
 from app.models.sender import Sender, SenderKind
 from app.twilio.client import TwilioClient
-from app.twilio.failures import Refused, TwilioFailure
-from app.twilio.results import Number
+from app.twilio.failures import TwilioFailure
+from app.twilio.results import Number, Service
 
 log = structlog.get_logger(__name__)
 
@@ -42,10 +42,18 @@ class Difference:
         """Say it for people."""
         if self.setting == MISSING:
             return f"{self.address} ({self.client}) is not in the Twilio account any more."
-        if self.setting == POOL:
+        if self.setting == POOL and self.wanted:
             return f"{self.address} ({self.client}) is not in the service {self.wanted} at Twilio."
+        if self.setting == POOL:
+            return (
+                f"{self.address} ({self.client}) is in the messaging service {self.found} at"
+                " Twilio, whose inbound URL is called in place of the number's. Take it out there,"
+                " or put it into a service of the client's."
+            )
         if self.setting == UNCHECKED:
             return f"{self.address} ({self.client}) could not be checked: {self.found}"
+        if self.setting == REFUSED:
+            return f"{self.address} ({self.client}) could not be put right: {self.found}"
         found = f"“{self.found}”" if self.found else "not set"
         return (
             f"{self.address} ({self.client}): {self.setting} is {found}; it must be"
@@ -56,6 +64,7 @@ class Difference:
 MISSING = "number"
 POOL = "pool"
 UNCHECKED = "unchecked"
+REFUSED = "refused"
 
 
 @dataclass(frozen=True)
@@ -127,10 +136,16 @@ def _accounts(client_name: str | None, sender_id: str | None) -> list[_Account]:
         select(Sender, Client, Credential)
         .join(Client, Client.id == Sender.client_id)
         .join(Credential, Credential.id == Sender.credential_id)
-        .where(Sender.kind != SenderKind.VERIFIED, Sender.stopped_at.is_(None))
+        .where(
+            Sender.kind != SenderKind.VERIFIED,
+            # What may not send still receives; what was given back has no id of Twilio's.
+            or_(Sender.stopped_at.is_(None), Sender.twilio_sid.is_not(None)),
+        )
         .order_by(Sender.id)
     )
     if client_name is not None:
+        if db.session.scalar(select(Client.id).filter_by(name=client_name)) is None:
+            raise mistakes.Refused.because(f"There is no client “{client_name}”.")
         query = query.where(Client.name == client_name)
     if sender_id is not None:
         query = query.where(Sender.id == sender_id)
@@ -162,50 +177,63 @@ def _accounts(client_name: str | None, sender_id: str | None) -> list[_Account]:
     return list(accounts.values())
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What the account has."""
+
+    numbers: dict[str, Number]
+    """By phone number."""
+    services: dict[str, Service]
+    """By SID."""
+    pools: dict[str, str]
+    """The SID of the service that a number is in, by the number's SID."""
+
+
 def _compare(account: _Account) -> Iterator[tuple[Difference, _Wanted]]:
     try:
-        numbers = {one.phone_number: one for one in account.twilio.list_numbers()}
+        found = _look(account.twilio)
     except TwilioFailure as error:
         for wanted in account.wanted:
             yield _difference(wanted, UNCHECKED, str(error)), wanted
         return
-    pools: dict[str, set[str]] = {}
     for wanted in account.wanted:
-        try:
-            if not wanted.is_number:
-                yield from _compare_service(account.twilio, wanted, pools)
-            else:
-                yield from _compare_number(account.twilio, wanted, numbers, pools)
-        except TwilioFailure as error:
-            yield _difference(wanted, UNCHECKED, str(error)), wanted
+        if not wanted.is_number:
+            yield from _compare_service(found, wanted)
+        elif wanted.address.startswith("+"):
+            # Short codes are leased and set up in Twilio's console, not by this API.
+            yield from _compare_number(found, wanted)
 
 
-def _compare_number(
-    twilio: TwilioClient, wanted: _Wanted, numbers: dict[str, Number], pools: dict[str, set[str]]
-) -> Iterator[tuple[Difference, _Wanted]]:
-    if not wanted.address.startswith("+"):
-        return  # short codes are leased and set up in Twilio's console, not by this API
-    number = numbers.get(wanted.address)
+def _look(twilio: TwilioClient) -> _Found:
+    services = {one.sid: one for one in twilio.list_services()}
+    return _Found(
+        {one.phone_number: one for one in twilio.list_numbers()},
+        services,
+        {one.sid: sid for sid in services for one in twilio.list_service_numbers(sid)},
+    )
+
+
+def _compare_number(found: _Found, wanted: _Wanted) -> Iterator[tuple[Difference, _Wanted]]:
+    number = found.numbers.get(wanted.address)
     if number is None:
         yield _difference(wanted, MISSING), wanted
         return
+    wanted = replace(wanted, sid=number.sid)
     yield from _compare_settings(number, wanted)
-    if wanted.service_sid is not None:
-        if wanted.service_sid not in pools:
-            pools[wanted.service_sid] = _pool(twilio, wanted.service_sid)
-        if number.sid not in pools[wanted.service_sid]:
-            yield _difference(wanted, POOL, value=wanted.service_sid), wanted
+    service_sid = found.pools.get(number.sid)
+    if wanted.service_sid is not None and service_sid != wanted.service_sid:
+        yield _difference(wanted, POOL, value=wanted.service_sid), wanted
+    elif (
+        service_sid is not None
+        and wanted.service_sid is None
+        and not found.services[service_sid].use_inbound_webhook_on_number
+    ):
+        yield _difference(wanted, POOL, service_sid), wanted
 
 
-def _compare_service(
-    twilio: TwilioClient, wanted: _Wanted, pools: dict[str, set[str]]
-) -> Iterator[tuple[Difference, _Wanted]]:
-    try:
-        service = twilio.fetch_service(wanted.address)
-    except Refused as error:
-        if error.status != 404:
-            raise
-        pools[wanted.address] = set()
+def _compare_service(found: _Found, wanted: _Wanted) -> Iterator[tuple[Difference, _Wanted]]:
+    service = found.services.get(wanted.address)
+    if service is None:
         yield _difference(wanted, MISSING), wanted
         return
     yield from _compare_settings(service, wanted)
@@ -218,15 +246,6 @@ def _compare_settings(found: object, wanted: _Wanted) -> Iterator[tuple[Differen
             yield _difference(wanted, name, _shown(now), _shown(value)), wanted
 
 
-def _pool(twilio: TwilioClient, service_sid: str) -> set[str]:
-    try:
-        return {one.sid for one in twilio.list_service_numbers(service_sid)}
-    except Refused as error:
-        if error.status != 404:
-            raise
-        return set()
-
-
 def _repair_one(
     twilio: TwilioClient, changes: list[tuple[Difference, _Wanted]], by: str
 ) -> list[Difference]:
@@ -235,36 +254,35 @@ def _repair_one(
     settings: dict[str, Any] = {
         name: value for name, value in wanted.settings.items() if name in names
     }
+    beyond_us = [
+        difference
+        for difference, _ in changes
+        if difference.setting in (MISSING, UNCHECKED)
+        or (difference.setting == POOL and not difference.wanted)
+    ]
     try:
-        if names & {MISSING, UNCHECKED}:
-            return [difference for difference, _ in changes]
         if settings and wanted.is_number:
-            twilio.update_number(_sid(twilio, wanted), **settings)
+            twilio.update_number(wanted.sid or "", **settings)
         elif settings:
             twilio.update_service(wanted.address, **settings)
         if POOL in names and wanted.service_sid:
-            twilio.add_number_to_service(wanted.service_sid, _sid(twilio, wanted))
+            twilio.add_number_to_service(wanted.service_sid, wanted.sid or "")
     except TwilioFailure as error:
         log.warning("a number could not be repaired", number=wanted.address, error=str(error))
-        return [_difference(wanted, UNCHECKED, str(error))]
-    with unit_of_work() as session:
-        audit.record(
-            session, by, "repair", wanted.address, wanted.client_id,
-            {"settings": sorted(names)},
-        )  # fmt: skip
-    return []
+        return [_difference(wanted, REFUSED, str(error))]
+    repaired = sorted(names - {one.setting for one in beyond_us})
+    if repaired:
+        _note_repair(wanted, repaired, by)
+    return beyond_us
 
 
-def _sid(twilio: TwilioClient, wanted: _Wanted) -> str:
-    """Return Twilio's id of the number; one that was written into a file comes without."""
-    if wanted.sid is not None:
-        return wanted.sid
-    found = twilio.list_numbers(wanted.address)
-    sid = next(one.sid for one in found if one.phone_number == wanted.address)
+def _note_repair(wanted: _Wanted, settings: list[str], by: str) -> None:
     with unit_of_work() as session:
         sender = session.scalars(select(Sender).filter_by(address=wanted.address)).one()
-        sender.twilio_sid = sid
-    return sid
+        sender.twilio_sid = wanted.sid or sender.twilio_sid
+        audit.record(
+            session, by, "repair", wanted.address, wanted.client_id, {"settings": settings}
+        )
 
 
 def _difference(wanted: _Wanted, setting: str, found: str = "", value: str = "") -> Difference:

@@ -1,4 +1,4 @@
-"""Numbers come and go: searched, bought, taken over, put into services, released.
+"""Numbers come and go: searched, bought, taken over, released.
 
 Twilio is asked outside of transactions. What was bought and could not be written down is found
 again by :func:`import_numbers`.
@@ -6,8 +6,9 @@ again by :func:`import_numbers`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from sqlalchemy import select
@@ -26,13 +27,18 @@ from app.models.credential import Credential
 from app.models.message import Message, MessageState
 from app.models.route import Channel
 from app.models.sender import DEFAULT_RATES, Sender, SenderKind, SenderType
-from app.twilio import results
+from app.twilio import failures, results
 from app.twilio.client import TwilioClient
 from app.twilio.failures import Uncertain
+from app.twilio.numbers import Capability, NumberType
 
 log = structlog.get_logger(__name__)
 
 NOT_ENABLED = "Twilio is not enabled for {name}; grant it first with: flask client enable {name}"
+
+SOMEBODY_ELSES = (
+    "{phone} is in the log of another client, whose number it is or was; choose another."
+)
 
 
 @dataclass(frozen=True)
@@ -71,23 +77,29 @@ def account(client_name: str, credential_name: str | None = None) -> Account:
 
 
 def search(
-    where: Account, area_code: str | None, locality: str | None, toll_free: bool, limit: int
+    where: Account,
+    area_code: str | None,
+    locality: str | None,
+    toll_free: bool,
+    limit: int,
+    capabilities: Sequence[Capability] = ("sms", "voice"),
 ) -> list[results.AvailableNumber]:
-    """Return numbers for sale that can text and call.
+    """Return numbers for sale that have all of ``capabilities``.
 
     Those in ``locality`` come first, as the institution's registered area; then others of the area
     code.
     """
-    if toll_free:
-        return where.twilio.search_numbers(area_code=area_code, kind="toll_free", limit=limit)
-    near = (
-        where.twilio.search_numbers(area_code=area_code, locality=locality, limit=limit)
-        if locality
-        else []
-    )
+    kind: NumberType = "toll_free" if toll_free else "local"
+
+    def ask(place: str | None) -> list[results.AvailableNumber]:
+        return where.twilio.search_numbers(
+            area_code=area_code, locality=place, kind=kind, limit=limit, capabilities=capabilities
+        )
+
+    near = ask(locality) if locality else []
     if len(near) < limit:
         known = {one.phone_number for one in near}
-        more = where.twilio.search_numbers(area_code=area_code, limit=limit)
+        more = ask(None)
         near += [one for one in more if one.phone_number not in known]
     near.sort(key=lambda one: one.locality != locality)
     return near[:limit]
@@ -96,12 +108,13 @@ def search(
 def buy(where: Account, phone: str, by: str) -> Sender:
     """Buy ``phone`` and set it up in the same request, so that it is never without webhooks.
 
-    :raises Refused: when Twilio is not enabled for the client.
+    :raises Refused: when Twilio is not enabled for the client, or another client has the number.
     :raises TwilioFailure: when Twilio refuses, or cannot be asked. After
         :class:`~app.twilio.failures.Uncertain` the number is looked up before this gives up.
     """
     phone = phones.normalize(phone)
-    _require_enabled(where)
+    require_enabled(where)
+    _require_nobody_elses(where, phone)
     settings = number_settings.for_number(current_settings().public_base_url, None, None)
     wanted = {name: value for name, value in settings.items() if value}
     try:
@@ -113,7 +126,10 @@ def buy(where: Account, phone: str, by: str) -> Sender:
         if not mine:
             raise
         bought = mine[0]
-    return _take_in(where, [bought], by, "buy")[0]
+    taken = _take_in(where, [bought], by, "buy")
+    if not taken:
+        raise Refused.because(SOMEBODY_ELSES.format(phone=phone))
+    return taken[0]
 
 
 def import_numbers(where: Account, chosen: Iterable[str], by: str) -> list[Sender]:
@@ -124,7 +140,7 @@ def import_numbers(where: Account, chosen: Iterable[str], by: str) -> list[Sende
     :raises Refused: when the account lacks one of ``chosen``.
     """
     wanted = {phones.normalize(one, short_codes=True) for one in chosen}
-    _require_enabled(where)
+    require_enabled(where)
     found = where.twilio.list_numbers()
     missing = wanted - {one.phone_number for one in found}
     if missing:
@@ -140,46 +156,6 @@ def recognize(phone: str) -> SenderType:
     if kind is phones.Kind.SHORT_CODE:
         return SenderType.SHORT_CODE
     return SenderType.TOLL_FREE if kind is phones.Kind.TOLL_FREE else SenderType.LONG_CODE
-
-
-def create_service(where: Account, name: str, by: str) -> Sender:
-    """Create a messaging service, with its own inbound settings."""
-    _require_enabled(where)
-    settings = number_settings.for_service(current_settings().public_base_url, None)
-    made = where.twilio.create_service(name[: number_settings.MAX_NAME], **settings)
-    with unit_of_work() as session:
-        kind = SenderType.LONG_CODE
-        service = Sender(
-            client_id=where.client_id, credential_id=where.credential_id,
-            kind=SenderKind.MESSAGING_SERVICE, address=made.sid, twilio_sid=made.sid, name=name,
-            type=kind, rate=DEFAULT_RATES[kind],
-        )  # fmt: skip
-        session.add(service)
-        audit.record(session, by, "create", f"messaging service {name}", where.client_id)
-    return service
-
-
-def add_to_service(where: Account, service_id: str, number_id: str, by: str) -> None:
-    """Put a number into a messaging service, at Twilio and here.
-
-    :raises Refused: when suppression list and routes of the two exclude each other.
-    """
-    service, number = db.session.get_one(Sender, service_id), db.session.get_one(Sender, number_id)
-    service_sid, number_sid = service.address, number.twilio_sid
-    if number_sid is None:
-        raise Refused.because(f"Dispatch does not know Twilio's id of {number.address}; import it.")
-    with unit_of_work() as session:  # first here, where a conflict can still be refused
-        number = session.get_one(Sender, number_id)
-        number.service_id = service_id
-        session.flush()
-        if reason := routes.conflict(session, number):
-            raise Refused.because(reason)
-        audit.record(
-            session, by, "update", f"{number.address} joins {service.name}", where.client_id
-        )
-    pool = {one.sid for one in where.twilio.list_service_numbers(service_sid)}
-    if number_sid not in pool:
-        where.twilio.add_number_to_service(service_sid, number_sid)
 
 
 def why_not_release(session: Session, sender: Sender) -> list[str]:
@@ -206,8 +182,33 @@ def why_not_release(session: Session, sender: Sender) -> list[str]:
 def release(where: Account, sender_id: str, by: str) -> None:
     """Give a number back to Twilio, for good. Its log stays; it can no longer send.
 
+    It stops sending first. When Twilio surely keeps it, it goes on as before; when nobody knows,
+    it stays stopped, and releasing it again settles that.
+
     :raises Refused: while something uses it.
+    :raises TwilioFailure: when Twilio refuses, or cannot be asked.
     """
+    sid, before = _stop_for_release(sender_id)
+    try:
+        where.twilio.release_number(sid)
+    except failures.Refused as refused:
+        if refused.status != 404:  # it is gone already
+            _set_stopped(sender_id, *before)
+            raise
+    except failures.NotSent:
+        _set_stopped(sender_id, *before)
+        raise
+    with unit_of_work() as session:
+        sender = session.get_one(Sender, sender_id)
+        sender.stopped_reason = "it has been given back to Twilio"
+        sender.twilio_sid = sender.service_id = None
+        for channel in Channel:
+            routes.clear_route(session, sender, channel)
+        audit.record(session, by, "release", sender.address, where.client_id)
+
+
+def _stop_for_release(sender_id: str) -> tuple[str, tuple[datetime | None, str | None]]:
+    """Stop a number; return Twilio's id of it, and whether it was stopped before and why."""
     with unit_of_work() as session:
         sender = session.get_one(Sender, sender_id)
         sid, address = sender.twilio_sid, sender.address
@@ -215,14 +216,15 @@ def release(where: Account, sender_id: str, by: str) -> None:
             raise Refused.because(f"{address} is in use. {' '.join(reasons)}")
         if sid is None:
             raise Refused.because(f"Dispatch does not know Twilio's id of {address}; import it.")
-        sender.stopped_at, sender.stopped_reason = utcnow(), "it has been given back to Twilio"
-        sender.service_id = None
-        for channel in Channel:
-            routes.clear_route(session, sender, channel)
-        audit.record(session, by, "release", address, where.client_id)
-    where.twilio.release_number(sid)
+        before = sender.stopped_at, sender.stopped_reason
+        sender.stopped_at, sender.stopped_reason = utcnow(), "it is being given back to Twilio"
+    return sid, before
+
+
+def _set_stopped(sender_id: str, at: datetime | None, reason: str | None) -> None:
     with unit_of_work() as session:
-        session.get_one(Sender, sender_id).twilio_sid = None
+        sender = session.get_one(Sender, sender_id)
+        sender.stopped_at, sender.stopped_reason = at, reason
 
 
 def _take_in(where: Account, found: list[results.Number], by: str, action: str) -> list[Sender]:
@@ -232,10 +234,7 @@ def _take_in(where: Account, found: list[results.Number], by: str, action: str) 
         for number in found:
             sender = session.scalar(select(Sender).filter_by(address=number.phone_number))
             if sender is not None and sender.client_id != where.client_id:
-                owner = session.get_one(Client, sender.client_id).name
                 log.warning("another client's number was skipped", number=sender.address)
-                if action == "buy":
-                    raise Refused.because(f"{sender.address} was a number of {owner}'s before.")
                 continue
             if sender is None:
                 kind = recognize(number.phone_number)
@@ -246,8 +245,8 @@ def _take_in(where: Account, found: list[results.Number], by: str, action: str) 
                 )  # fmt: skip
                 session.add(sender)
                 audit.record(session, by, action, number.phone_number, where.client_id)
-            elif sender.twilio_sid is None:
-                sender.credential_id = where.credential_id
+            elif sender.twilio_sid is None or sender.kind is SenderKind.VERIFIED:
+                sender.kind, sender.credential_id = SenderKind.TWILIO, where.credential_id
                 sender.stopped_at = sender.stopped_reason = None
                 audit.record(session, by, action, number.phone_number, where.client_id)
             sender.twilio_sid = number.sid
@@ -255,12 +254,24 @@ def _take_in(where: Account, found: list[results.Number], by: str, action: str) 
     return taken
 
 
-def _require_enabled(where: Account) -> None:
+def require_enabled(where: Account) -> None:
+    """Go on only if the client may use Twilio.
+
+    :raises Refused: otherwise, with what support does to enable it.
+    """
     client = db.session.get_one(Client, where.client_id)
     enabled = client.twilio_enabled
     db.session.rollback()
     if not enabled:
         raise Refused.because(NOT_ENABLED.format(name=where.client_name))
+
+
+def _require_nobody_elses(where: Account, phone: str) -> None:
+    sender = db.session.scalar(select(Sender).filter_by(address=phone))
+    taken = sender is not None and sender.client_id != where.client_id
+    db.session.rollback()
+    if taken:
+        raise Refused.because(SOMEBODY_ELSES.format(phone=phone))
 
 
 def _friendly(name: str) -> str:

@@ -57,11 +57,11 @@ def start(
             extension=extension,
             status_callback=f"{base}/inbound/voice/verification/{made.id}{RETRIES}",
         )
-    except failures.Refused as refused:
-        if refused.code != ALREADY_VERIFIED:
-            _end(made.id, None, VerificationState.FAILED)
+    except (failures.Refused, failures.NotSent) as failure:
+        if getattr(failure, "code", None) != ALREADY_VERIFIED:
+            _end(made.id, VerificationState.FAILED)
             raise
-        _end(made.id, None, VerificationState.SUCCESS)
+        _end(made.id, VerificationState.SUCCESS)
     else:
         with unit_of_work() as session:
             # The callback may have come first: only an open one still needs its code.
@@ -121,9 +121,9 @@ def expire() -> int:
     return len(ended)
 
 
-def _end(verification_id: str, sid: str | None, state: VerificationState) -> None:
+def _end(verification_id: str, state: VerificationState) -> None:
     with unit_of_work() as session:
-        settle(session, verification_id, state is VerificationState.SUCCESS, sid)
+        settle(session, verification_id, state is VerificationState.SUCCESS, None)
 
 
 def _take_in(session: Session, verified: Verification, sid: str | None) -> None:
