@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -41,24 +40,14 @@ class UsageObject(Shape):
     thresholds: Thresholds
 
 
-_MONTH = re.compile(r"^20[0-9]{2}-(0[1-9]|1[0-2])$")
-
-
-def _month(written: str | None) -> str | None:
-    if written is not None and not _MONTH.fullmatch(written):
-        raise ValueError(f"“{written[:20]}” is no month; write it like 2026-11.")
-    return written
-
-
 class UsageQuery(Shape):
     """Which month."""
 
     month: Annotated[
-        str | None,
-        AfterValidator(_month),
+        Annotated[str, AfterValidator(usage.check_month)] | None,
         Field(
             description="A UTC month such as `2026-11`; the current one if not given.",
-            json_schema_extra={"pattern": _MONTH.pattern},
+            json_schema_extra={"pattern": f"^{usage.MONTH.pattern}$"},
         ),
     ] = None
 

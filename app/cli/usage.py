@@ -29,8 +29,11 @@ _COLUMNS = (
 @click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path), help="- is stdout.")
 def report(month: str | None, file: Path | None) -> None:
     """Show each client's month and what to recover from it, the dearest first; or write a CSV."""
+    try:
+        month = usage.check_month(month or usage.month_of(utcnow()))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--month") from error
     usage.count()
-    month = month or usage.month_of(utcnow())
     rows = sorted((_row(one, month) for one in _clients()), key=lambda row: -row["total"])
     if file is None:
         _show(rows, month)

@@ -58,17 +58,18 @@ def _kinds(month: Usage, client: Client) -> tuple[_Kind, _Kind]:
 
 
 def _tell(session: Session, month: Usage, client: Client, kind: _Kind) -> None:
-    for level in LEVELS:
-        crossed = kind.allowed and kind.used * 100 >= level * kind.allowed
-        if not crossed or getattr(month, kind.column) >= level:
+    crossed = [one for one in LEVELS if kind.allowed and kind.used * 100 >= one * kind.allowed]
+    told = min(getattr(month, kind.column), max(crossed, default=0))  # less: it was raised since
+    setattr(month, kind.column, max(crossed, default=0))
+    for level in crossed:
+        if level <= told:
             continue
-        setattr(month, kind.column, level)
         notices.notify(
             session,
             {client.owner_email, current_settings().support_email},
             f"Dispatch: {client.name} has used {level} % of its {kind.name} this month",
             _text(month, client, kind, level),
-            dedupe_key=f"usage:{client.id}:{month.month}:{kind.name}:{level}",
+            dedupe_key=f"usage:{client.id}:{month.month}:{kind.name}:{kind.allowed}:{level}",
         )
 
 

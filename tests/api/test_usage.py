@@ -167,6 +167,30 @@ def test_owner_and_support_are_told_once_at_80_and_once_at_100_percent(
     assert len(mails()) == 8
 
 
+def test_whoever_raises_the_threshold_is_told_of_the_new_one(
+    app: Flask, rows: Rows, registrar: Department
+) -> None:
+    def mails(allowed: int) -> int:
+        rows.change(update(Client).values(alert_segments=allowed))
+        with app.app_context():
+            house.tick()
+            house.tick()
+        return rows.count(Delivery)
+
+    rows.add(taken(registrar, segments=10))
+    assert mails(10) == 4  # 80 and 100 %, to owner and support
+    assert mails(20) == 4
+    rows.add(taken(registrar, segments=6))
+    assert mails(20) == 6  # 80 % of the new one
+    assert mails(20) == 6
+
+
+def test_a_report_of_no_month_is_refused(flask_command: FlaskCliRunner) -> None:
+    result = flask_command.invoke(args=["usage", "report", "--month", "2026-13"])
+    assert result.exit_code != 0
+    assert "“2026-13” is no month; write it like 2026-11." in result.output
+
+
 def test_the_report_shows_what_to_recover_the_dearest_first(
     flask_command: FlaskCliRunner, rows: Rows, registrar: Department, library: Department
 ) -> None:

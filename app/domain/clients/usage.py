@@ -8,6 +8,7 @@ goes to the month. Counting again therefore changes nothing, and the sums outliv
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ MARGIN = timedelta(minutes=2)
 CHUNK = 500
 KEPT = timedelta(days=95)
 """How long entries stay after their message has gone."""
+MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 _NOT_CHARGED = ("failed", "canceled")
 """Twilio's words for what never left it."""
@@ -100,6 +102,13 @@ def count(limit: int | None = None) -> int:
 def month_of(at: datetime) -> str:
     """Return the UTC month as ``2026-11``."""
     return f"{at.astimezone(UTC):%Y-%m}"
+
+
+def check_month(written: str) -> str:
+    """Return the name of a month as it is; raise ValueError for anything else."""
+    if not MONTH.fullmatch(written):
+        raise ValueError(f"“{written[:20]}” is no month; write it like 2026-11.")
+    return written
 
 
 def numbers_monthly_cost(session: Session, client_id: str) -> float:
@@ -208,11 +217,8 @@ def _sent(message: Message) -> Figures:
         return Figures()
     if message.destination is Channel.VOICE:
         minutes = _minutes(message.call_duration)
-        return Figures(
-            messages_out=1,
-            call_minutes=minutes,
-            price=_price(message.price, prices.CALL_MINUTE * minutes),
-        )
+        price = _price(message.price, prices.CALL_MINUTE * minutes)
+        return Figures(messages_out=1, call_minutes=minutes, price=price)
     estimate = estimate_cost(message.segments, len(message.media), prices.PRICES)
     return Figures(
         messages_out=1,
@@ -226,9 +232,8 @@ def _received(incoming: Incoming) -> Figures:
     """What came in; its price is an estimate, since Twilio does not tell it."""
     if incoming.destination is Channel.VOICE:
         minutes = _minutes(incoming.call_duration)
-        return Figures(
-            call_minutes=minutes, price=_price(None, prices.INCOMING_CALL_MINUTE * minutes)
-        )
+        price = _price(None, prices.INCOMING_CALL_MINUTE * minutes)
+        return Figures(call_minutes=minutes, price=price)
     cost = estimate_cost(incoming.segments, len(incoming.media), prices.INCOMING_PRICES)
     return Figures(
         messages_in=1,
