@@ -8,7 +8,6 @@ from pydantic import Field
 from sqlalchemy import select
 
 from app.api.auth import Caller
-from app.api.messages import phone_filter
 from app.api.operation import operation
 from app.api.paging import Page, PageQuery, read_page
 from app.api.reading import Shape
@@ -57,9 +56,9 @@ def listing(caller: Caller, query: InboundQuery) -> Page[InboundObject]:
     """List the texts and calls that came in, oldest first."""
     chosen = select(Incoming)
     if query.from_ is not None:
-        chosen = chosen.where(Incoming.from_ == phone_filter("from", query.from_))
+        chosen = chosen.where(Incoming.from_ == query.from_)
     if query.to is not None:
-        chosen = chosen.where(Incoming.to == phone_filter("to", query.to))
+        chosen = chosen.where(Incoming.to == query.to)
     if query.destination is not None:
         chosen = chosen.where(Incoming.destination == query.destination)
     page = read_page(Incoming, caller, query, chosen, "inbound")

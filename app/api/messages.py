@@ -13,11 +13,9 @@ from sqlalchemy import case, func, select
 from app.api.auth import Caller
 from app.api.operation import operation
 from app.api.paging import Page, PageQuery, read_page
-from app.api.problem import invalid
 from app.api.reading import Shape
-from app.api.shapes import Phone
+from app.api.shapes import Phone, SenderAddress
 from app.api.urls import owned
-from app.domain.phones import InvalidPhone, normalize
 from app.extensions import db
 from app.models.credential import Scope
 from app.models.link import Click, Link
@@ -92,7 +90,9 @@ class MessagesQuery(PageQuery):
 
     status: Status | None = None
     to: Phone | None = None
-    from_: str | None = Field(None, alias="from", max_length=64, description="The sender.")
+    from_: SenderAddress | None = Field(
+        None, alias="from", description="The number, or the messaging service's SID."
+    )
     communication: str | None = Field(None, max_length=64, description="A communication's id.")
     batch: str | None = Field(None, max_length=64, description="A batch's id.")
 
@@ -104,7 +104,7 @@ def listing(caller: Caller, query: MessagesQuery) -> Page[MessageObject]:
     if query.status is not None:
         chosen = chosen.where(Message.public_status == query.status)
     if query.to is not None:
-        chosen = chosen.where(Message.to == phone_filter("to", query.to))
+        chosen = chosen.where(Message.to == query.to)
     if query.from_ is not None:
         chosen = chosen.where(Message.from_ == query.from_)
     if query.communication is not None:
@@ -119,20 +119,6 @@ def listing(caller: Caller, query: MessagesQuery) -> Page[MessageObject]:
 def show(caller: Caller, message_id: str) -> MessageObject:
     """Show one message, with every report about it."""
     return describe([owned(Message, caller, message_id, "message")])[0]
-
-
-def phone_filter(name: str, text: str) -> str:
-    """Read the phone by which a list is filtered.
-
-    :raises Refusal: 422 when it is none.
-    """
-    written = text.strip()
-    if written and not written.startswith("+") and text != written and len(written) > 6:
-        written = f"+{written}"  # a plus sign that was not encoded arrives as a space
-    try:
-        return normalize(written, short_codes=True)
-    except InvalidPhone as error:
-        raise invalid(name, "invalid_phone", error.reason) from None
 
 
 def describe(messages: Sequence[Message]) -> list[MessageObject]:

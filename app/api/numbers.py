@@ -67,6 +67,22 @@ def show(caller: Caller, number: str) -> NumberObject:
     return describe(find(caller, number))
 
 
+def _further(
+    caller: Caller, body: RoutesBody, unread: set[str | int], number: str
+) -> list[mistakes.Mistake]:
+    """Say what is wrong with one route where the other cannot be read."""
+    del unread
+    specs, wrong = _parse(body)
+    sender = find(caller, number)
+    for channel, spec in specs.items():
+        try:
+            if spec is not None:
+                routes.check(db.session(), sender, channel, spec)
+        except mistakes.Refused as refused:
+            wrong += [one.under(channel.value) for one in refused.mistakes]
+    return wrong
+
+
 @operation(
     "PUT",
     "/numbers/<number>/routes",
@@ -76,6 +92,7 @@ def show(caller: Caller, number: str) -> NumberObject:
         "sms": {"handler": "auto_reply", "template": "away"},
         "voice": {"handler": "play_message", "say": "We are closed.", "language": "en-US"},
     },
+    further=_further,
 )
 def put_routes(caller: Caller, number: str, body: RoutesBody) -> NumberObject:
     """Choose what is done with texts and calls to a number.

@@ -8,9 +8,9 @@ declares them, ``body`` and ``query``. What it returns is the answer's content, 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, get_type_hints
 
 import structlog
@@ -61,6 +61,7 @@ class Operation:
 
 
 operations: list[Operation] = []
+Further = Callable[..., Iterable[mistakes.Mistake]]
 
 
 def operation(
@@ -72,6 +73,7 @@ def operation(
     headers: Mapping[str, str] | None = None,
     example: Mapping[str, Any] | None = None,
     body_optional: bool = False,
+    further: Further | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """Make a function a call of the API.
 
@@ -80,20 +82,20 @@ def operation(
     :param problems: statuses of errors beside those that every such call may answer.
     :param example: a request body for the documentation.
     :param body_optional: whether the call is complete without a body.
+    :param further: called with the caller, the rest of a body some of whose fields cannot be read,
+        those fields, and the parts of the path; returns what is wrong with the rest.
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Response]:
         hints = get_type_hints(function)
-        body, query = hints.get("body"), hints.get("query")
         summary, _, description = inspect.cleandoc(function.__doc__ or "").partition("\n")
-        operations.append(
-            Operation(
-                method, path, scope, function.__module__.rpartition(".")[2], function.__name__,
-                summary, description.strip(), body, query, answers, problems, headers or {},
-                example, body_optional,
-            )
+        declared = Operation(
+            method, path, scope, function.__module__.rpartition(".")[2], function.__name__,
+            summary, description.strip(), hints.get("body"), hints.get("query"), answers, problems,
+            headers or {}, example, body_optional,
         )  # fmt: skip
-        view = _view(function, scope, body, query, answers)
+        operations.append(declared)
+        view = _view(function, declared, further)
         blueprint.add_url_rule(
             path, f"{function.__module__.rpartition('.')[2]}_{function.__name__}", view,
             methods=[method], strict_slashes=False,
@@ -104,26 +106,23 @@ def operation(
 
 
 def _view(
-    function: Callable[..., Any],
-    scope: Scope,
-    body: type[BaseModel] | None,
-    query: type[BaseModel] | None,
-    answers: Mapping[int, Any],
+    function: Callable[..., Any], declared: Operation, further: Further | None
 ) -> Callable[..., Response]:
     """Return the view that lets a caller in, reads what it sent and writes what it gets."""
-    usual = next(iter(answers))
-    writers = {status: TypeAdapter(kind) for status, kind in answers.items() if kind}
+    usual = next(iter(declared.answers))
+    writers = {status: TypeAdapter(kind) for status, kind in declared.answers.items() if kind}
 
     @wraps(function)
     def view(**parts: str) -> Response:
-        caller = authenticate(scope)
+        caller = authenticate(declared.scope)
         if not all(storable(part) for part in parts.values()):
             raise problem.Refusal(404, "There is no such thing.")
         arguments: dict[str, Any] = dict(parts)
-        if query is not None:
-            arguments["query"] = read_query(query)
-        if body is not None:
-            arguments["body"] = read_body(body)
+        if declared.query is not None:
+            arguments["query"] = read_query(declared.query)
+        if declared.body is not None:
+            rest = partial(further, caller, **parts) if further else None
+            arguments["body"] = read_body(declared.body, rest)
         given = function(caller, **arguments)
         made = given if isinstance(given, Answer) else Answer(usual, given)
         return _respond(made, writers.get(made.status))

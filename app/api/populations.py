@@ -68,6 +68,7 @@ def subscribe(caller: Caller, population_id: str, body: MemberObject) -> Answer:
     attributes = _reachable(body)
     with unit_of_work() as session:
         population = owned(Population, caller, population_id, "population")
+        session.refresh(population, with_for_update=True)  # one at a time: nobody comes in twice
         member = session.scalar(_same_person(population.id, attributes))
         if member is None:
             session.add(Member(population_id=population.id, attributes=attributes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from flask import request
@@ -32,9 +32,14 @@ class Shape(BaseModel):
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_body(model: type[M]) -> M:
+FurtherCheck = Callable[[Any, set[str | int]], Iterable[mistakes.Mistake]]
+"""Says what else is wrong with a body of which some fields, which it is told, cannot be read."""
+
+
+def read_body(model: type[M], further: FurtherCheck | None = None) -> M:
     """Read the body as JSON whatever its Content-Type: existing clients send none.
 
+    :param further: looks at the rest where some fields cannot be read, so that all is told at once.
     :raises Refusal: 400 when it is not JSON, 413 when it is too large, 422 when it does not fit.
     """
     request.max_content_length = MAX_BODY_BYTES
@@ -47,28 +52,28 @@ def read_body(model: type[M]) -> M:
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"The body is not JSON: {error}.") from None
     _refuse_unstorable(value)
-    return check(model, value)
+    read, wrong = mistakes.parse_partly(model, value)
+    if read is not None and not wrong:
+        return read
+    if read is not None and further is not None:
+        unread = {one.path[0] for one in wrong if one.path}
+        more = further(read, unread)
+        wrong += [one for one in more if one.path and one.path[0] not in unread]
+    raise mistakes.Refused(wrong)
 
 
 def read_query(model: type[M]) -> M:
     """Read the query string.
 
-    :raises Refusal: 422 with every mistake; a parameter we do not know is one.
+    :raises mistakes.Refused: with every mistake, answered as 422; a parameter we do not know is
+        one.
     """
     values: dict[str, Any] = {}
     for name in request.args:
         given = request.args.getlist(name)
         values[name] = given[0] if len(given) == 1 else given
     _refuse_unstorable(values)
-    return check(model, values)
-
-
-def check(model: type[M], value: object) -> M:
-    """Make a ``model`` of ``value``.
-
-    :raises mistakes.Refused: with every mistake; it is answered as 422.
-    """
-    return mistakes.parse(model, value)
+    return mistakes.parse(model, values)
 
 
 def _refuse_constant(name: str) -> float:

@@ -23,6 +23,7 @@ from app.domain.relaying.callbacks import CallbacksSpec
 from app.domain.sending import calls, messages
 from app.domain.sending.messages import Refusal
 from app.domain.wake import wake
+from app.extensions import db
 from app.models.base import PHONE_LENGTH
 from app.models.client import Client
 from app.models.communication import MachineDetection
@@ -70,6 +71,25 @@ class MessageBody(Shape):
     )
 
 
+_TOGETHER = (
+    {"from", "messagingService"},
+    {"body", "media", "twiml", "machineDetection", "member"},
+)
+"""Fields that are looked at together: where one cannot be read, nothing is said of the others."""
+
+
+def _further(caller: Caller, body: MessageBody, unread: set[str | int]) -> list[Mistake]:
+    """Say what is wrong with a message of which some fields cannot be read."""
+    looks = media_links.look_in_passing(body.media)
+    session = db.session()
+    try:
+        _check(session, caller, session.get_one(Client, caller.client_id), body, looks)
+    except Refused as refused:
+        silent = set().union(*(group for group in _TOGETHER if group & unread))
+        return [one for one in refused.mistakes if not silent.intersection(one.path[:1])]
+    return []
+
+
 @operation(
     "POST",
     "/messages",
@@ -77,6 +97,7 @@ class MessageBody(Shape):
     {201: MessageObject},
     problems=(409,),
     headers={HEADER: "Repeats with the same key, for a day, make no second message."},
+    further=_further,
     example={
         "to": "+13195550150",
         "from": "+13195550100",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, RootModel
+from pydantic_core import PydanticCustomError
 
+from app.domain import phones
+from app.domain.mistakes import INVALID_PHONE
 from app.models.base import PHONE_LENGTH
 
 MAX_ATTRIBUTES = 200
@@ -59,4 +62,24 @@ class MemberObject(RootModel[Attributes]):
         return "" if value is None else str(value).strip()
 
 
-Phone = Annotated[str, Field(min_length=1, max_length=PHONE_LENGTH)]
+def _read_phone(text: str) -> str:
+    """Read a phone, or a short code, in any writing."""
+    written = text.strip()
+    if written and not written.startswith("+") and text != written and len(written) > 6:
+        written = f"+{written}"  # a plus sign that was not encoded arrives as a space
+    try:
+        return phones.normalize(written, short_codes=True)
+    except phones.InvalidPhone as error:
+        raise PydanticCustomError(INVALID_PHONE, "{reason}", {"reason": error.reason}) from None
+
+
+def _read_sender(text: str) -> str:
+    return text if text.startswith("MG") else _read_phone(text)
+
+
+Phone = Annotated[str, Field(min_length=1, max_length=PHONE_LENGTH), AfterValidator(_read_phone)]
+"""A phone or short code in any writing; read as E.164."""
+SenderAddress = Annotated[
+    str, Field(min_length=1, max_length=PHONE_LENGTH), AfterValidator(_read_sender)
+]
+"""A number of the client's in any writing, or a messaging service's SID."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import urlencode
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import select
 
 from app.api.auth import Caller
-from app.api.messages import phone_filter
 from app.api.operation import Answer, operation
 from app.api.paging import Page, read_cursor, write_cursor
 from app.api.problem import Refusal
@@ -114,7 +113,7 @@ def add(caller: Caller, list_id: str, body: EntryBody) -> EntryObject:
     Only staff or the API take such an entry away; START does not. A phone that is there already
     stays as it is.
     """
-    phone = phone_filter("phone", body.phone)
+    phone = body.phone
     with unit_of_work() as session:
         found = owned(SuppressionList, caller, list_id, "suppression list")
         added = suppression.suppress(
@@ -143,8 +142,8 @@ def lift(caller: Caller, list_id: str, phone: str) -> Answer:
     Where the person answered STOP, Twilio goes on refusing texts to them until they answer START.
     """
     try:
-        number = phone_filter("phone", phone)
-    except Refusal:
+        number = TypeAdapter(Phone).validate_python(phone)
+    except ValidationError:
         raise _not_on_the_list() from None
     with unit_of_work() as session:
         found = owned(SuppressionList, caller, list_id, "suppression list")

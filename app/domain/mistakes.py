@@ -23,6 +23,8 @@ SECRET_FIELDS = frozenset(
 )
 """Fields whose values are never shown, not even in a mistake."""
 
+INVALID_PHONE = "invalid_phone"
+"""The code of a mistake in a phone."""
 UNKNOWN_NAME = "unknown_name"
 """The code of a mistake that names something which does not exist."""
 
@@ -93,10 +95,30 @@ def parse(model: type[Spec], data: object) -> Spec:
 
     :raises Refused: with every mistake as a sentence.
     """
+    read, wrong = parse_partly(model, data)
+    if wrong or read is None:
+        raise Refused(wrong)
+    return read
+
+
+def parse_partly(model: type[Spec], data: object) -> tuple[Spec | None, list[Mistake]]:
+    """Read ``data`` as ``model`` without the fields that cannot be read.
+
+    So what can be read is looked at further, and its mistakes are told with the others.
+
+    :returns: what could be read, None where that is nothing; and every mistake as a sentence.
+    """
     try:
-        return model.model_validate(data)
+        return model.model_validate(data), []
     except ValidationError as error:
-        raise Refused(_translate(model, error)) from None
+        wrong = list(_translate(model, error))
+    bad = {mistake.path[0] for mistake in wrong if mistake.path}
+    if not isinstance(data, dict) or not bad:
+        return None, wrong
+    try:
+        return model.model_validate({k: v for k, v in data.items() if k not in bad}), wrong
+    except ValidationError:
+        return None, wrong
 
 
 def unknown_key(name: str, known: Iterable[str]) -> str:
@@ -117,6 +139,8 @@ def _sentence(model: type[BaseModel], path: Path, details: ErrorDetails) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
+    if kind == INVALID_PHONE:
+        return details["msg"]
     names = [part for part in path if isinstance(part, str)]
     name = f"“{names[-1]}”" if names else "This"
     if path and isinstance(path[-1], int):

@@ -184,13 +184,11 @@ def _check_nanp(phone: str, shown: str) -> str:
             f"“{shown}” has {count} digits where a US or Canadian number has 10; "
             "a number of another country begins with + and its country code."
         )
-    found = _NANP.fullmatch(phone)
-    if not found or found["area"].endswith("11") or found["area"][1] == "9":
-        raise InvalidPhone(f"“{shown}” is not valid: there is no area code {phone[2:5]}.")
-    if found["exchange"].endswith("11"):
-        raise InvalidPhone(
-            f"“{shown}” is not valid: no number has {phone[5:8]} after its area code."
-        )
+    area, exchange = phone[2:5], phone[5:8]
+    if area[0] in "01" or area.endswith("11") or area[1] == "9":
+        raise InvalidPhone(f"“{shown}” is not valid: there is no area code {area}.")
+    if exchange[0] in "01" or exchange.endswith("11"):
+        raise InvalidPhone(f"“{shown}” is not valid: no number has {exchange} after its area code.")
     return phone
 
 

@@ -114,6 +114,23 @@ def test_a_bad_question_is_422(api: Caller, query: str, field: str) -> None:
     assert [one["field"] for one in answer.json["errors"]] == [field]
 
 
+def test_all_that_is_wrong_with_a_question_is_told_at_once(api: Caller) -> None:
+    answer = api.get("messages?limit=many&to=nobody&from=12&status=lost&statsu=sent")
+    assert answer.status_code == 422
+    assert {one["field"]: one["code"] for one in answer.json["errors"]} == {
+        "limit": "int_parsing", "to": "invalid_phone", "from": "invalid_phone",
+        "status": "literal_error", "statsu": "extra_forbidden",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("writing", ["%2B13195550111", "+13195550111", "(319) 555-0111"])
+def test_messages_are_found_by_sender_in_any_writing(
+    api: Caller, rows: Rows, registrar: Department, writing: str
+) -> None:
+    rows.add(message(registrar))
+    assert len(api.get(f"messages?from={writing}").json["items"]) == 1
+
+
 def test_a_cursor_of_another_list_is_refused(
     api: Caller, rows: Rows, registrar: Department
 ) -> None:
@@ -182,7 +199,7 @@ def test_a_message_has_every_field_of_the_contract(
     assert list(shown) == [
         "id", "destination", "direction", "status", "sid", "to", "from", "body", "segments",
         "errorCode", "errorMessage", "explanation", "price", "createdAt", "sentAt", "updatedAt",
-        "communication", "batch", "answeredBy", "callDuration", "recordingUrl", "digits",
+        "communication", "batch", "answeredBy", "callDuration", "recordingUrl", "digits", "speech",
         "twilioLog", "clicks", "history",
     ]  # fmt: skip
     assert shown["destination"] == "sms"

@@ -97,6 +97,14 @@ def test_what_cannot_be_sent_is_422_and_nothing_is_kept(
         ),
         ({"to": PHONE, "messagingService": "outreach", "twiml": "<Response/>"},
          {"messagingService"}),
+        # Those that cannot even be read, and all others with them; nothing that only follows.
+        ({"to": "12", "from": "+13195550122", "body": "", "colour": "red"},
+         {"colour", "to", "from", "body"}),
+        ({"to": 12, "from": "+13195550122", "body": ""}, {"to", "from", "body"}),
+        ({"to": "12", "messagingService": ["outreach"], "body": ""},
+         {"to", "messagingService", "body"}),
+        ({"to": "12", "from": NUMBER, "twiml": 1, "machineDetection": "off"}, {"to", "twiml"}),
+        ({**TEXT, "to": "12", "callbacks": {"sent": {}}}, {"to", "callbacks.sent"}),
     ],
 )  # fmt: skip
 def test_every_mistake_is_told_at_once(api: Caller, body: dict[str, Any], fields: set[str]) -> None:
@@ -236,6 +244,9 @@ def test_every_mistake_of_routes_is_named_and_nothing_changes(api: Caller) -> No
     assert answer.status_code == 422
     assert {one["field"] for one in answer.json["errors"]} == {"sms.template", "voice.to"}
     assert api.get(f"numbers/{NUMBER}").json == before
+    unread = {**wrong, "sms": {"handler": "sing"}, "fax": {}}
+    answer = api.put(f"numbers/{NUMBER}/routes", unread)
+    assert {one["field"] for one in answer.json["errors"]} == {"sms.handler", "fax", "voice.to"}
 
 
 @pytest.mark.parametrize("on_trial", ["client", "Twilio account"])

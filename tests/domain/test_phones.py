@@ -68,7 +68,7 @@ def test_a_number_is_read_in_its_region() -> None:
         ("+11195550100", "no area code 119"),
         ("+19115550100", "no area code 911"),
         ("+12995550100", "no area code 299"),
-        ("+13190550100", "no area code 319"),
+        ("+13190550100", "055 after its area code"),
         ("+13199110100", "911 after its area code"),
         ("+44123", "too short"),
         ("+4420794609581234", "wrong length"),
@@ -84,8 +84,6 @@ def test_a_number_is_read_in_its_region() -> None:
     ],
 )
 def test_what_is_no_number_is_refused_in_words(raw: str, said: str) -> None:
-    if said == "no area code 319":
-        said = "not valid"
     with pytest.raises(InvalidPhone) as refused:
         normalize(raw)
     assert said in refused.value.reason
