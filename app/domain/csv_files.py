@@ -1,18 +1,27 @@
-"""Tables that people upload as CSV files: read with whatever their spreadsheet made of them."""
+"""Tables that people upload as CSV files: read with whatever their spreadsheet made of them.
+
+A file is read row by row, as often as its rows are asked for, so that its size costs no memory.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import BinaryIO
 
-from app.domain.mistakes import Refused
+from app.domain.mistakes import Mistake, Refused
 
-MAX_BYTES = 10 * 1024 * 1024
+MAX_BYTES = 15 * 1024 * 1024
 MAX_ROWS = 100_000
 MAX_COLUMNS = 100
+NAMED = 1_000
+"""Faulty rows that are named; all are counted."""
 _DELIMITERS = ",;\t"
+_PIECE = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -24,14 +33,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A header and the rows under it; rows without any content are left out."""
-
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
 class RowMistake:
     """What is wrong with one row, in a sentence."""
 
@@ -39,31 +40,60 @@ class RowMistake:
     message: str
 
 
-def read(content: bytes) -> Table:
+@dataclass
+class FaultyRows:
+    """The rows that cannot be taken: the first named with all that is wrong, and all counted."""
+
+    named: list[RowMistake] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, line: int, *sentences: str) -> None:
+        """Count one row, and name it if not too many are named already."""
+        self.count += 1
+        if self.count <= NAMED:
+            self.named += [RowMistake(line, sentence) for sentence in sentences]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A header and the rows under it; rows without any content are left out."""
+
+    columns: tuple[str, ...]
+    _file: BinaryIO
+    _encoding: str
+    _delimiter: str
+
+    def rows(self) -> Iterator[Row | RowMistake]:
+        """Read the rows, from the first on; one with more values than columns is a mistake.
+
+        :raises Refused: at a row that cannot be read at all, or when there are too many.
+        """
+        lines = _lines(self._file, self._encoding, self._delimiter)
+        next(lines)
+        for number, (line, cells) in enumerate(lines, 1):
+            if number > MAX_ROWS:
+                raise _refused(f"The file has more than {MAX_ROWS:,} rows; upload it in parts.")
+            yield _row(self.columns, line, cells)
+
+
+def read(content: bytes | BinaryIO) -> Table:
     """Read a CSV file in UTF-8, UTF-16 or Windows' own encoding, with any usual separator.
 
-    :raises Refused: when it is empty, too large, no text, has no usable header, or a row that has
-        more values than the header has columns.
+    :param content: a file is read again for each pass over the rows, so it must stay open.
+    :raises Refused: when it is empty, too large, no text, or has no usable header.
     """
-    if len(content) > MAX_BYTES:
-        raise _refused(
-            f"The file is larger than {MAX_BYTES // 1024 // 1024} MB; upload it in parts."
-        )
-    text = _decode(content)
-    if not text.strip():
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
+    encoding = _encoding_of(file)
+    delimiter = _delimiter_of(file, encoding)
+    header = next(_lines(file, encoding, delimiter), None)
+    if header is None:
         raise _refused("The file is empty.")
-    header, _, _ = text.lstrip().partition("\n")
-    delimiter = max(_DELIMITERS, key=header.count)
-    lines = _lines(text, delimiter)
-    _, header_cells = next(lines)
-    columns = tuple(header_cells)
+    columns = tuple(header[1])
     while columns and not columns[-1]:
         columns = columns[:-1]  # separators that a spreadsheet left behind
-    _check_header(columns)
-    rows = [Row(line, _values(columns, line, cells)) for line, cells in lines]
-    if len(rows) > MAX_ROWS:
-        raise _refused(f"The file has more than {MAX_ROWS:,} rows; upload it in parts.")
-    return Table(columns, tuple(rows))
+    if wrong := list(_header_mistakes(columns)):
+        raise Refused([Mistake(("file",), sentence) for sentence in wrong])
+    return Table(columns, file, encoding, delimiter)
 
 
 def write(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -87,54 +117,98 @@ def _inert(value: object) -> str:
     return f"'{text}" if starts_formula else text
 
 
-def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(file: BinaryIO, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the line on which each row with any content begins, and its cells."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    begins = 1
+    with _text(file, encoding) as text:
+        reader = csv.reader(text, delimiter=delimiter)
+        begins = 1
+        try:
+            for cells in reader:
+                stripped = [cell.strip() for cell in cells]
+                if any(stripped):
+                    yield begins, stripped
+                begins = reader.line_num + 1
+        except csv.Error as error:
+            raise _refused(f"Line {begins} cannot be read: {error}.") from None
+
+
+@contextmanager
+def _text(file: BinaryIO, encoding: str, errors: str = "replace") -> Iterator[io.TextIOWrapper]:
+    """Lend the file as text, from its beginning; the file itself stays open."""
+    file.seek(0)
+    text = io.TextIOWrapper(file, encoding, errors, newline="")
     try:
-        for cells in reader:
-            stripped = [cell.strip() for cell in cells]
-            if any(stripped):
-                yield begins, stripped
-            begins = reader.line_num + 1
-    except csv.Error as error:
-        raise _refused(f"Line {begins} cannot be read: {error}.") from None
+        yield text
+    finally:
+        text.detach()
 
 
-def _values(columns: tuple[str, ...], line: int, cells: list[str]) -> dict[str, str]:
+def _row(columns: tuple[str, ...], line: int, cells: list[str]) -> Row | RowMistake:
     if any(cells[len(columns) :]):
-        raise _refused(
-            f"Line {line} has {len(cells)} values, but the header has {len(columns)} columns."
-            " Is there a separator inside a value? Put such values in quotes."
+        return RowMistake(
+            line,
+            f"There are {len(cells)} values, but the header has {len(columns)} columns."
+            " Is there a separator inside a value? Put such values in quotes.",
         )
     padded = cells + [""] * (len(columns) - len(cells))
-    return dict(zip(columns, padded, strict=False))
+    return Row(line, dict(zip(columns, padded, strict=False)))
 
 
-def _check_header(columns: tuple[str, ...]) -> None:
+def _header_mistakes(columns: tuple[str, ...]) -> Iterator[str]:
     if not columns:
-        raise _refused("The first line must name the columns.")
+        yield "The first line must name the columns."
     if len(columns) > MAX_COLUMNS:
-        raise _refused(f"The file has {len(columns)} columns; at most {MAX_COLUMNS} are read.")
+        yield f"The file has {len(columns)} columns; at most {MAX_COLUMNS} are read."
+        return
     for place, name in enumerate(columns, 1):
         if not name:
-            raise _refused(f"Column {place} has no name in the first line.")
+            yield f"Column {place} has no name in the first line."
         if len(name) > 100:
-            raise _refused(f"The name of column {place} is longer than 100 characters.")
-    twice = {name for name in columns if columns.count(name) > 1}
-    if twice:
-        raise _refused(f"The first line names “{min(twice)}” twice.")
+            yield f"The name of column {place} is longer than 100 characters."
+        if name and columns.index(name) != place - 1:
+            yield f"The first line names “{name[:100]}” twice."
 
 
-def _decode(content: bytes) -> str:
-    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+def _encoding_of(file: BinaryIO) -> str:
+    """Tell the encoding by reading the file.
+
+    :raises Refused: when it is too large, or no text.
+    """
+    if file.seek(0, io.SEEK_END) > MAX_BYTES:
+        megabytes = MAX_BYTES // 1024 // 1024
+        raise _refused(f"The file is larger than {megabytes} MB; upload it in parts.")
+    file.seek(0)
+    if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        encoding = "utf-16"
+    else:
+        encoding = "utf-8-sig" if _decodes(file, "utf-8-sig") else "cp1252"
+    with _text(file, encoding) as text:
+        if any("\x00" in piece for piece in _pieces(text)):
+            raise _refused(
+                "This is no CSV file. In your spreadsheet, choose “Save as” and then CSV."
+            )
+    return encoding
+
+
+def _decodes(file: BinaryIO, encoding: str) -> bool:
     try:
-        text = content.decode(encoding)
+        with _text(file, encoding, "strict") as text:
+            for _ in _pieces(text):
+                pass
     except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    if "\x00" in text:
-        raise _refused("This is no CSV file. In your spreadsheet, choose “Save as” and then CSV.")
-    return text
+        return False
+    return True
+
+
+def _pieces(text: io.TextIOWrapper) -> Iterator[str]:
+    while piece := text.read(_PIECE):
+        yield piece
+
+
+def _delimiter_of(file: BinaryIO, encoding: str) -> str:
+    with _text(file, encoding) as text:
+        header = next((line for line in text if line.strip()), "")
+    return max(_DELIMITERS, key=header.count)
 
 
 def _refused(sentence: str) -> Refused:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -11,12 +11,12 @@ from flask import Response, request
 from sqlalchemy.orm import Session
 
 from app.domain import csv_files
-from app.domain.csv_files import RowMistake, Table
+from app.domain.csv_files import FaultyRows, RowMistake, Table
 from app.domain.mistakes import Refused
 from app.extensions import unit_of_work
 from app.staff import own
 
-Item = TypeVar("Item")
+Good = TypeVar("Good", bound=Sized)
 Done = TypeVar("Done")
 SHOWN_MISTAKES = 100
 
@@ -26,7 +26,7 @@ class Wrong:
     """What is to be mended before something is saved: as a whole, and row by row of a file."""
 
     sentences: list[str] = field(default_factory=list)
-    rows: list[RowMistake] = field(default_factory=list)
+    rows: FaultyRows = field(default_factory=FaultyRows)
     good: int = 0
     """How many rows of the file are fine."""
     typed: str = ""
@@ -34,21 +34,21 @@ class Wrong:
     @property
     def shown(self) -> list[RowMistake]:
         """The first mistakes; nobody mends thousands of rows one by one."""
-        return self.rows[:SHOWN_MISTAKES]
+        return self.rows.named[:SHOWN_MISTAKES]
 
 
 class Unfit(Exception):
     """The file was not taken in; nothing is saved."""
 
     def __init__(self, wrong: Wrong) -> None:
-        super().__init__(", ".join(wrong.sentences) or f"{len(wrong.rows)} faulty rows")
+        super().__init__(", ".join(wrong.sentences) or f"{wrong.rows.count} faulty rows")
         self.wrong = wrong
 
 
 def take_in(
-    read: Callable[[Table], tuple[Sequence[Item], list[RowMistake]]],
-    save: Callable[[Session, Sequence[Item]], Done],
-) -> tuple[Done, Sequence[Item], int]:
+    read: Callable[[Table], tuple[Good, FaultyRows]],
+    save: Callable[[Session, Good], Done],
+) -> tuple[Done, Good, int]:
     """Save what the uploaded file holds, all of it or nothing.
 
     Faulty rows are left out only where the form's ``skip`` is ticked.
@@ -59,11 +59,11 @@ def take_in(
     :raises Unfit: with every mistake.
     """
     try:
-        good, mistakes = read(csv_files.read(own.uploaded_file()))
-        if mistakes and not (good and "skip" in request.form):
-            raise Unfit(Wrong([], mistakes, len(good)))
+        good, faulty = read(csv_files.read(own.uploaded_file()))
+        if faulty.count and not (len(good) and "skip" in request.form):
+            raise Unfit(Wrong([], faulty, len(good)))
         with unit_of_work() as session:
-            return save(session, good), good, len(mistakes)
+            return save(session, good), good, faulty.count
     except Refused as refused:
         raise Unfit(Wrong(own.sentences(refused))) from None
 

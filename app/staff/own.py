@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar, cast
 
 from flask import abort, g, request
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
-from app.domain import audit, csv_files
+from app.domain import audit
 from app.domain.mistakes import Refused
 from app.extensions import Base, db
 
@@ -33,13 +33,12 @@ def sentences(refused: Refused) -> list[str]:
     return [mistake.message for mistake in refused.mistakes]
 
 
-def uploaded_file() -> bytes:
-    """Return the content of the uploaded ``file``; no more of it than is ever read.
+def uploaded_file() -> BinaryIO:
+    """Return the uploaded ``file``, to be read; a large one is not in memory.
 
     :raises Refused: when no file was chosen.
     """
     uploaded = request.files.get("file")
     if uploaded is None or not uploaded.filename:
         raise Refused.because("Choose a file first.", "file")
-    content: bytes = uploaded.read(csv_files.MAX_BYTES + 1)
-    return content
+    return cast(BinaryIO, uploaded.stream)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import csv_files, named
 from app.domain.audience import suppression
-from app.domain.csv_files import Row, RowMistake, Table
+from app.domain.csv_files import FaultyRows, Row, RowMistake, Table
 from app.domain.mistakes import Refused
 from app.domain.phones import InvalidPhone, normalize
 from app.models.base import utcnow
@@ -64,7 +65,7 @@ def add_by_hand(
     return wanted, added
 
 
-def read_phones(table: Table) -> tuple[list[str], list[RowMistake]]:
+def read_phones(table: Table) -> tuple[list[str], FaultyRows]:
     """Return the phones of a file, each once, and what is wrong with its rows.
 
     The phones are in the column ``phone``; a file of one column needs no header. Rows whose
@@ -73,29 +74,31 @@ def read_phones(table: Table) -> tuple[list[str], list[RowMistake]]:
     :raises Refused: when no column holds phones.
     """
     column, rows = _phone_rows(table)
-    mistakes: list[RowMistake] = []
+    faulty = FaultyRows()
     phones: dict[str, None] = {}
     for row in rows:
+        if isinstance(row, RowMistake):
+            faulty.add(row.line, row.message)
+            continue
         if row.values.get("lifted"):
             continue
         try:
             phones.setdefault(normalize(row.values[column]))
         except InvalidPhone as error:
-            mistakes.append(RowMistake(row.line, error.reason))
-    return list(phones), mistakes
+            faulty.add(row.line, error.reason)
+    return list(phones), faulty
 
 
-def _phone_rows(table: Table) -> tuple[str, list[Row]]:
+def _phone_rows(table: Table) -> tuple[str, Iterator[Row | RowMistake]]:
     """Return the column that holds the phones, and the rows; a first line may be a phone too."""
-    rows = list(table.rows)
     for column in table.columns:
         if "".join(filter(str.isalpha, column)).lower() in _PHONE_COLUMNS:
-            return column, rows
+            return column, table.rows()
     if len(table.columns) == 1:
         column = table.columns[0]
         if any(character.isdigit() for character in column):
-            rows.insert(0, Row(1, {column: column}))
-        return column, rows
+            return column, chain([Row(1, {column: column})], table.rows())
+        return column, table.rows()
     raise Refused.because(
         "No column is called phone. Name the column with the phones so, in the first line.", "file"
     )
