@@ -77,7 +77,9 @@ def run(seconds: float | None = None) -> tuple[Counter[str], bool]:
 
     :param seconds: stop after about this time; None goes on to the end.
     """
-    usage.count()  # before what is counted goes
+    limit = None if seconds is None else 20 * usage.CHUNK
+    if not usage.count(limit):  # before what is counted goes
+        return Counter(), False
     now = utcnow()
     deadline = None if seconds is None else time.monotonic() + seconds
     removed: Counter[str] = Counter()

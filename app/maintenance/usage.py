@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from app.domain.clients import usage
@@ -12,17 +13,47 @@ from app.domain.relaying import notices
 from app.extensions import current_settings, unit_of_work
 from app.models.base import utcnow
 from app.models.client import Client
-from app.models.house import Usage
+from app.models.house import Usage, UsageEntry
+from app.models.incoming import Incoming
+from app.models.message import Message
 
 LEVELS = (80, 100)
 """Percent of a client's threshold at which owner and support are told, once each."""
+KEPT = timedelta(days=95)
+"""How long entries stay after their message has gone."""
 
 
 def tick() -> None:
     """Count, then tell those who have crossed a level; for the clock."""
     usage.count(limit=20 * usage.CHUNK)
     alert()
-    usage.prune()
+    prune()
+
+
+def prune() -> int:
+    """Delete some entries whose message is gone and cannot change any more; the months stay.
+
+    Only months that are past their client's retention are looked at: in others the messages are
+    still there, and looking for them again and again would cost as much as the log is long.
+    """
+    gone: list[str] = []
+    with unit_of_work() as session:
+        for client_id, days in session.execute(select(Client.id, Client.retention_days)).all():
+            oldest = usage.month_of(utcnow() - max(KEPT, timedelta(days=days + 1)))
+            gone += session.scalars(
+                select(UsageEntry.id)
+                .where(
+                    UsageEntry.client_id == client_id,
+                    UsageEntry.month < oldest,
+                    ~exists().where(Message.id == UsageEntry.id),
+                    ~exists().where(Incoming.id == UsageEntry.id),
+                )
+                .limit(usage.CHUNK - len(gone))
+            ).all()
+            if len(gone) >= usage.CHUNK:
+                break
+        session.execute(delete(UsageEntry).where(UsageEntry.id.in_(gone)))
+    return len(gone)
 
 
 def alert() -> None:

@@ -45,7 +45,7 @@ class UsageEntry(Base):
     """
 
     __tablename__ = "usage_entry"
-    __table_args__ = (Index(None, "month"),)
+    __table_args__ = (Index(None, "client_id", "month"),)
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True)
     """The id of the message, or of what came in."""

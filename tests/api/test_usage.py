@@ -114,7 +114,7 @@ def test_a_month_outlives_its_messages(
     assert shown(api, "?month=2026-11") == before
     november.shift(timedelta(days=200))
     with app.app_context():
-        assert counting.prune() == 2
+        assert house.prune() == 2
     assert rows.count(UsageEntry) == 0
     assert shown(api, "?month=2026-11") == before
 

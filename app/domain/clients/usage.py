@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -33,8 +33,6 @@ BOOKMARK = "usage"
 MARGIN = timedelta(minutes=2)
 """How far each count looks back before the last one: transactions and clocks may be that late."""
 CHUNK = 500
-KEPT = timedelta(days=95)
-"""How long entries stay after their message has gone."""
 MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 _NOT_CHARGED = ("failed", "canceled")
@@ -75,12 +73,12 @@ class _Counted:
     updated_at: datetime = field(compare=False)
 
 
-def count(limit: int | None = None) -> int:
-    """Bring the months up to date with the log; return how many entries changed.
+def count(limit: int | None = None) -> bool:
+    """Bring the months up to date with the log; return whether they are.
 
     :param limit: stop after about so many rows of the log; the rest waits for the next time.
     """
-    changed = 0
+    current = True
     for source in (_messages, _incoming):
         name = f"{BOOKMARK}:{source.__name__.strip('_')}"
         after: tuple[datetime, str] | None = None
@@ -89,14 +87,16 @@ def count(limit: int | None = None) -> int:
             with unit_of_work() as session:
                 start = _lock(session, name)
                 rows = source(session, after or (start - MARGIN, ""))
-                changed += _add(session, rows)
+                _add(session, rows)
                 if rows:
                     session.get_one(Bookmark, name).at = max(start, rows[-1].updated_at)
             if len(rows) < CHUNK:
                 break
             seen += len(rows)
             after = (rows[-1].updated_at, rows[-1].id)
-    return changed
+        else:
+            current = False
+    return current
 
 
 def month_of(at: datetime) -> str:
@@ -150,23 +150,6 @@ def current(client_id: str, month: str) -> Month:
     return of_month(db.session(), client_id, month)
 
 
-def prune() -> int:
-    """Delete some entries whose message is gone and cannot change any more; the months stay."""
-    oldest = month_of(utcnow() - KEPT)
-    with unit_of_work() as session:
-        gone = session.scalars(
-            select(UsageEntry.id)
-            .where(
-                UsageEntry.month < oldest,
-                ~exists().where(Message.id == UsageEntry.id),
-                ~exists().where(Incoming.id == UsageEntry.id),
-            )
-            .limit(CHUNK)
-        ).all()
-        session.execute(delete(UsageEntry).where(UsageEntry.id.in_(gone)))
-    return len(gone)
-
-
 def _lock(session: Session, name: str) -> datetime:
     """Return where the last count ended; two counts at once go one after the other."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
@@ -208,7 +191,11 @@ def _incoming(session: Session, after: tuple[datetime, str]) -> list[_Counted]:
 
 def _later(model: type[Message] | type[Incoming], after: tuple[datetime, str]) -> Any:
     at, last = after
-    return or_(model.updated_at > at, and_(model.updated_at == at, model.id > last))
+    # The first condition says nothing new, but lets the index begin there instead of at the start.
+    return and_(
+        model.updated_at >= at,
+        or_(model.updated_at > at, model.id > last),
+    )
 
 
 def _sent(message: Message) -> Figures:
@@ -251,8 +238,8 @@ def _minutes(seconds: int | None) -> int:
     return math.ceil((seconds or 0) / 60)
 
 
-def _add(session: Session, rows: list[_Counted]) -> int:
-    """Add to the months what is new about these rows; return how many had news."""
+def _add(session: Session, rows: list[_Counted]) -> None:
+    """Add to the months what is new about these rows."""
     entries = {
         entry.id: entry
         for entry in session.scalars(
@@ -260,13 +247,11 @@ def _add(session: Session, rows: list[_Counted]) -> int:
         )
     }
     changes: dict[tuple[str, str], list[Figures]] = defaultdict(list)
-    changed = 0
     for row in rows:
         entry = entries.get(row.id)
         before = _figures(entry) if entry else Figures()
         if row.figures == before and (entry is None or entry.month == row.month):
             continue
-        changed += 1
         if entry is not None and entry.month != row.month:  # taken in another month than made
             changes[row.client_id, entry.month].append(Figures().minus(before))
             before = Figures()
@@ -279,7 +264,6 @@ def _add(session: Session, rows: list[_Counted]) -> int:
             setattr(entry, name, getattr(row.figures, name))
     for (client_id, month), differences in sorted(changes.items()):
         _add_to_month(session, client_id, month, differences)
-    return changed
 
 
 def _add_to_month(session: Session, client_id: str, month: str, differences: list[Figures]) -> None:
