@@ -7,14 +7,30 @@ are a few, so that lanes keep their pace on a busy database as well.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, bindparam, func, literal, literal_column, select, text
+from sqlalchemy import (
+    ARRAY,
+    Integer,
+    Select,
+    String,
+    bindparam,
+    column,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.orm import Session
 
 from app.models.message import Message, MessageState
+from app.models.route import Channel
 
 _PAGES = 8
 _SPARE = 2
@@ -35,15 +51,31 @@ NOTHING_FORBIDS = text(
     " AND message.sender_id NOT IN (SELECT id FROM sender WHERE stopped_at IS NOT NULL)"
     " AND message.credential_id NOT IN (SELECT id FROM credential WHERE stopped_at IS NOT NULL)"
 )
-_COLUMNS = ", ".join(f'message."{column.name}"' for column in Message.__table__.c)
-# In plain SQL: to compile so many selects anew for each number of lanes would cost more than to
-# run them.
-_PART = (
-    "SELECT * FROM (SELECT {columns} FROM message WHERE message.lane_key = :lane{number}"
-    " AND coalesce(message.batch_id, '') = :queue{number} AND message.state = 'waiting'"
-    " AND message.due_at <= :now {forbids}"
-    " ORDER BY message.due_at, message.position LIMIT :size{number}) AS part{number}"
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What a choice needs to know of a message that waits, and what its POST will need."""
+
+    id: str
+    destination: Channel
+    lane_key: str
+    batch_id: str | None
+    position: int | None
+    due_at: datetime
+    to: str
+    from_: str
+    body: str | None
+    media: Sequence[str]
+    options: Mapping[str, Any]
+    sender_id: str
+    credential_id: str
+    suppression_list_id: str | None
+    segments: int
+    tries: int
+
+
+_COLUMNS = [getattr(Message, field.name) for field in fields(Candidate)]
 Ahead = Mapping[tuple[str | None, str], list[tuple[str, MessageState]]]
 
 
@@ -61,7 +93,7 @@ class Wanted:
         return ["", *self.batches[: self.count + 1]]
 
 
-def choose(session: Session, wanted: Sequence[Wanted], now: datetime) -> dict[str, list[Message]]:
+def choose(session: Session, wanted: Sequence[Wanted], now: datetime) -> dict[str, list[Candidate]]:
     """Return, by lane, what goes next, in order, each to another phone.
 
     The order to one person is kept: nothing overtakes a text to the same phone that is on its way
@@ -75,10 +107,10 @@ def choose(session: Session, wanted: Sequence[Wanted], now: datetime) -> dict[st
 def _of_lane(
     session: Session,
     lane: Wanted,
-    pages: Mapping[tuple[str, str], Sequence[Message]],
+    pages: Mapping[tuple[str, str], Sequence[Candidate]],
     ahead: Ahead,
     now: datetime,
-) -> list[Message]:
+) -> list[Candidate]:
     queues = []
     for name in lane.queues:
         page = pages.get((lane.lane, name), ())
@@ -86,7 +118,7 @@ def _of_lane(
         if len(usable) < lane.count and len(page) >= lane.count + _SPARE:
             usable = _page_by_page(session, lane, name, now)
         queues.append(usable)
-    found: list[Message] = []
+    found: list[Candidate] = []
     taken: set[str] = set()
     for message in queues[0]:
         _take(message, found, taken, lane.count)
@@ -97,7 +129,7 @@ def _of_lane(
     return found
 
 
-def _take(message: Message, found: list[Message], taken: set[str], count: int) -> bool:
+def _take(message: Candidate, found: list[Candidate], taken: set[str], count: int) -> bool:
     if len(found) >= count or message.to in taken:
         return False
     taken.add(message.to)
@@ -107,42 +139,50 @@ def _take(message: Message, found: list[Message], taken: set[str], count: int) -
 
 def _first_pages(
     session: Session, wanted: Sequence[Wanted], now: datetime
-) -> dict[tuple[str, str], list[Message]]:
-    """Read the beginnings of all queues by one statement."""
-    parts: list[str] = []
-    values: dict[str, str | int] = {}
-    queues = [(lane, name) for lane in wanted for name in lane.queues]
-    for number, (lane, name) in enumerate(queues):
-        forbids = "" if name else f"AND {NOTHING_FORBIDS.text}"
-        parts.append(_PART.format(number=number, columns=_COLUMNS, forbids=forbids))
-        values |= {
-            f"lane{number}": lane.lane,
-            f"queue{number}": name,
-            f"size{number}": lane.count + _SPARE,
-        }
-    pages: dict[tuple[str, str], list[Message]] = defaultdict(list)
-    if not parts:
-        return pages
-    moment = bindparam("now", now, type_=Message.__table__.c.due_at.type)
-    together = text(" UNION ALL ".join(parts)).bindparams(moment, **values)
-    statement = select(Message).from_statement(together.columns(*Message.__table__.c))
-    for message in session.scalars(statement.execution_options(populate_existing=True)):
-        pages[message.lane_key or "", message.batch_id or ""].append(message)
+) -> dict[tuple[str, str], list[Candidate]]:
+    """Read the beginnings of all queues."""
+    queues = [(lane.lane, name, lane.count + _SPARE) for lane in wanted for name in lane.queues]
+    pages: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    for message in _read_together(session, queues, now):
+        pages[message.lane_key, message.batch_id or ""].append(message)
     for page in pages.values():
         page.sort(key=_place)
     return pages
 
 
-def _page_by_page(session: Session, lane: Wanted, name: str, now: datetime) -> list[Message]:
+def _read_together(
+    session: Session, queues: Sequence[tuple[str, str, int]], now: datetime
+) -> Iterator[Candidate]:
+    """Yield the first messages of (lane, queue, so many).
+
+    By one statement on PostgreSQL; SQLite is not asked over a network.
+    """
+    if not queues:
+        return
+    if session.get_bind().dialect.name == "sqlite":
+        for lane, name, size in queues:
+            yield from _read(session, _due(lane, name, now, size))
+        return
+    names = ("lanes", "names", "sizes")
+    values = dict(zip(names, map(list, zip(*queues, strict=True)), strict=True))
+    yield from _read(session, _ALL_DUE, {**values, "now": now})
+
+
+def _read(
+    session: Session, query: Select[Any], values: Mapping[str, Any] | None = None
+) -> Iterator[Candidate]:
+    for row in session.execute(query, values):
+        yield Candidate(*row)
+
+
+def _page_by_page(session: Session, lane: Wanted, name: str, now: datetime) -> list[Candidate]:
     """Go on through a queue whose first messages have to wait, passing over their phones."""
-    found: list[Message] = []
+    found: list[Candidate] = []
     passed: set[str] = set()
     size = 2 * lane.count + 10
     for _ in range(_PAGES):
         due = _due(lane.lane, name, now, size).where(Message.to.not_in(passed))
-        page = session.scalars(
-            select(Message).from_statement(due).execution_options(populate_existing=True)
-        ).all()
+        page = list(_read(session, due))
         ahead = _ahead(session, page)
         found += [message for message in page if not _has_to_wait(message, ahead)]
         passed |= {message.to for message in page}
@@ -151,23 +191,48 @@ def _page_by_page(session: Session, lane: Wanted, name: str, now: datetime) -> l
     return found
 
 
-def _due(lane_key: str, name: str, now: datetime, size: int) -> Select[tuple[Message]]:
+def _due(lane_key: str, name: str, now: datetime, size: int) -> Select[Any]:
     """Return the query for the next of a queue, by the index of what waits, whose order this is."""
     due = (
-        select(Message.__table__)
-        .where(
-            Message.lane_key == lane_key,
-            literal(name) == QUEUE,
-            WAITING,
-            Message.due_at <= now,
-        )
+        select(*_COLUMNS)
+        .where(Message.lane_key == lane_key, literal(name) == QUEUE, WAITING, Message.due_at <= now)
         .order_by(Message.due_at, Message.position)
         .limit(size)
     )
     return due if name else due.where(NOTHING_FORBIDS)
 
 
-def _ahead(session: Session, messages: Sequence[Message]) -> Ahead:
+def _all_due() -> Select[Any]:
+    """Return the same query for many queues: the arrays ``lanes``, ``names``, ``sizes``."""
+    wanted = (
+        func.unnest(
+            bindparam("lanes", type_=ARRAY(String)),
+            bindparam("names", type_=ARRAY(String)),
+            bindparam("sizes", type_=ARRAY(Integer)),
+        )
+        .table_valued(column("lane", String), column("name", String), column("size", Integer))
+        .render_derived("wanted")
+    )
+    due = (
+        select(*_COLUMNS)
+        .where(
+            Message.lane_key == wanted.c.lane,
+            wanted.c.name == QUEUE,
+            WAITING,
+            Message.due_at <= bindparam("now", type_=Message.due_at.type),
+            or_(wanted.c.name != "", NOTHING_FORBIDS),
+        )
+        .order_by(Message.due_at, Message.position)
+        .limit(wanted.c.size)
+        .lateral("due")
+    )
+    return select(*due.c).select_from(wanted.join(due, true()))
+
+
+_ALL_DUE = _all_due()
+
+
+def _ahead(session: Session, messages: Sequence[Candidate]) -> Ahead:
     """Return, by lane and phone, what is on its way or will be tried again."""
     found: dict[tuple[str | None, str], list[tuple[str, MessageState]]] = defaultdict(list)
     if messages:
@@ -183,7 +248,7 @@ def _ahead(session: Session, messages: Sequence[Message]) -> Ahead:
     return found
 
 
-def _has_to_wait(message: Message, ahead: Ahead) -> bool:
+def _has_to_wait(message: Candidate, ahead: Ahead) -> bool:
     """Tell whether an earlier text to the same phone is on its way, or will be tried again."""
     return any(
         state is MessageState.CLAIMED or id_ < message.id
@@ -192,5 +257,5 @@ def _has_to_wait(message: Message, ahead: Ahead) -> bool:
     )
 
 
-def _place(message: Message) -> tuple[datetime | None, int, str]:
+def _place(message: Candidate) -> tuple[datetime, int, str]:
     return message.due_at, message.position or 0, message.id

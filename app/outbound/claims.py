@@ -33,7 +33,7 @@ from app.models.message import Lane, Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender
 from app.outbound import candidates
-from app.outbound.candidates import NOTHING_FORBIDS, QUEUE, WAITING, Wanted
+from app.outbound.candidates import NOTHING_FORBIDS, QUEUE, WAITING, Candidate, Wanted
 
 CLAIM_SECONDS = 30
 """A claim that is older than this belongs to a process that died; the sweep takes it up."""
@@ -155,7 +155,7 @@ def claim(
             wanted.append(Wanted(view.key, _in_turn(view), room))
     found = candidates.choose(session, wanted, now)
     allowed = _without_suppressed(session, [one for lane in found.values() for one in lane])
-    chosen: list[tuple[LaneView, Message, int, int]] = []
+    chosen: list[tuple[LaneView, Candidate, int, int]] = []
     for view in views:
         for message in found[view.key]:
             if message.id not in allowed:
@@ -203,7 +203,7 @@ def _in_turn(view: LaneView) -> list[str]:
     return later + [batch for batch in view.batches if batch not in later]
 
 
-def _without_suppressed(session: Session, messages: Sequence[Message]) -> set[str]:
+def _without_suppressed(session: Session, messages: Sequence[Candidate]) -> set[str]:
     """End the messages whose phones have opted out; return the ids of the others."""
     listed = suppression.listed_among(
         session,
@@ -266,7 +266,7 @@ def move(session: Session, views: Iterable[LaneView], token: str) -> None:
         )
 
 
-def _outgoing(message: Message, lane: str, slot: int, cost: int, token: str) -> Outgoing:
+def _outgoing(message: Candidate, lane: str, slot: int, cost: int, token: str) -> Outgoing:
     return Outgoing(
         id=message.id,
         destination=message.destination,
@@ -278,7 +278,7 @@ def _outgoing(message: Message, lane: str, slot: int, cost: int, token: str) -> 
         from_=message.from_,
         body=message.body or "",
         media=tuple(message.media),
-        options=message.options,
+        options=dict(message.options),
         credential_id=message.credential_id,
         claim_token=token,
         tries=message.tries + 1,

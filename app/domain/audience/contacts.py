@@ -40,7 +40,7 @@ def remember(session: Session, message: Message, at: datetime) -> None:
 
 
 def remember_all(session: Session, messages: Sequence[Message], at: datetime) -> None:
-    """Remember several texts, all taken at the same time, by one statement."""
+    """Remember several texts, all taken at the same time, by one statement for all of them."""
     rows = {
         (message.client_id, message.to, message.sender_id): {
             "client_id": message.client_id,
@@ -62,7 +62,7 @@ def remember_all(session: Session, messages: Sequence[Message], at: datetime) ->
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     # In one order always, so that two processes do not wait for each other.
-    statement = insert(LastContact).values([rows[key] for key in sorted(rows)])
+    statement = insert(LastContact)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=keys,
@@ -72,7 +72,9 @@ def remember_all(session: Session, messages: Sequence[Message], at: datetime) ->
                 if name not in keys
             },
             where=LastContact.sent_at <= statement.excluded.sent_at,
-        )
+        ),
+        [rows[key] for key in sorted(rows)],
+        execution_options={"render_nulls": True},  # so that all rows are one statement's
     )
 
 

@@ -85,13 +85,16 @@ def extras(report: Report) -> dict[str, Any]:
 
 def keep(session: Session, message_id: str, report: Report, at: datetime) -> None:
     """Add the report to the message's history."""
-    session.add(
-        MessageReport(
-            message_id=message_id,
-            at=at,
-            status=report.status[:32],
-            source=report.source,
-            error_code=report.error_code,
-            details=report.details,
-        )
-    )
+    session.add(MessageReport(**kept(message_id, report, at)))
+
+
+def kept(message_id: str, report: Report, at: datetime) -> dict[str, Any]:
+    """Return what is kept of a report, by the columns of MessageReport."""
+    return {
+        "message_id": message_id,
+        "at": at,
+        "status": report.status[:32],
+        "source": report.source,
+        "error_code": report.error_code,
+        "details": report.details,
+    }

@@ -8,28 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import case, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
 
 from app.domain.audience import contacts
 from app.domain.relaying import announcements, listeners
 from app.domain.sending import reports, statuses
 from app.domain.sending.reports import Report
 from app.models.base import utcnow
-from app.models.message import Message
+from app.models.message import Message, MessageReport
 
 
 def take_all(
     session: Session, found: Sequence[tuple[str, Report]], at: datetime | None = None
 ) -> None:
     """Keep the reports found and let them move their messages on; each carries a SID."""
+    if not found:
+        return
     at = at or utcnow()
+    messages = _locked(session, [message_id for message_id, _ in found])
+    session.execute(
+        insert(MessageReport), [reports.kept(id_, report, at) for id_, report in found]
+    )
     with session.no_autoflush:
-        for message_id, report in found:
-            reports.keep(session, message_id, report, at)
-        taken = _take_together(session, dict(found), at)
+        taken = _take_together(messages, dict(found), at)
+        session.flush()
         listeners.read_ahead(session, taken)
         contacts.remember_all(session, [one for one in taken if statuses.is_contact(one)], at)
         for message in taken:
@@ -41,34 +45,34 @@ def take_all(
             statuses.move_status(session, message_id, report, at)
 
 
-def _take_together(session: Session, given: Mapping[str, Report], at: datetime) -> list[Message]:
-    """Note the SIDs of several messages by one statement; return those that moved."""
+def _locked(session: Session, ids: Sequence[str]) -> Sequence[Message]:
+    """Return the messages, locked in one order always.
 
-    def each(column: InstrumentedAttribute[Any], found: Mapping[str, Any]) -> Any:
-        known = {message_id: value for message_id, value in found.items() if value is not None}
-        return case(known, value=Message.id, else_=column) if known else column
+    Before their reports are inserted: a report's foreign key would share the row with another
+    transaction's, and then neither could change it.
+    """
+    return session.scalars(
+        select(Message)
+        .where(Message.id.in_(ids))
+        .order_by(Message.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
 
-    status = {
-        key: one.status if one.status in statuses.INITIAL else None for key, one in given.items()
-    }
-    return list(
-        session.scalars(
-            update(Message)
-            .where(
-                Message.id.in_(given), Message.sid.is_(None), Message.state.in_(statuses.TAKEABLE)
-            )
-            .values(
-                {
-                    **statuses.taken_values(at),
-                    Message.sid: each(Message.sid, {k: one.sid for k, one in given.items()}),
-                    Message.status: each(Message.status, status),
-                    Message.from_: each(Message.from_, {k: one.sender for k, one in given.items()}),
-                    Message.segments: each(
-                        Message.segments, {k: one.segments for k, one in given.items()}
-                    ),
-                }
-            )
-            .returning(Message)
-            .execution_options(populate_existing=True, synchronize_session=False)
-        )
-    )
+
+def _take_together(
+    messages: Sequence[Message], given: Mapping[str, Report], at: datetime
+) -> list[Message]:
+    """Note the SIDs of locked messages; return those that moved."""
+    taken = [one for one in messages if one.sid is None and one.state in statuses.TAKEABLE]
+    values = {column.key: value for column, value in statuses.taken_values(at).items()}
+    for message in taken:
+        report = given[message.id]
+        for name, value in values.items():
+            setattr(message, name, value)
+        message.sid = report.sid
+        message.from_ = report.sender or message.from_
+        message.segments = report.segments or message.segments
+        if report.status in statuses.INITIAL:
+            message.status = report.status
+    return taken
