@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +42,8 @@ def worker(queue: str) -> None:
     it and registering it.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    if queue == "send":
+        be_punctual()
     while not wake.stopping.is_set():
         connection = Redis.from_url(current_settings().redis_url)
         try:
@@ -53,6 +57,17 @@ def worker(queue: str) -> None:
             log.warning("Redis is away; trying again", queue=queue, error=str(error))
             wake.stopping.wait(1)
     wake.finish()
+
+
+def be_punctual() -> None:
+    """Let the threads that keep the pace of lanes wait less for the others of this process.
+
+    A thread whose moment has come waits until a busy one gives way, 5 ms each unless told
+    otherwise; and all of them while garbage is looked for among the 300,000 objects of the modules.
+    """
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
 
 
 class DrainWorker(SimpleWorker):

@@ -20,7 +20,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 from app.twilio.connections import Adapter
 from app.twilio.failures import NotSent, Refused, Uncertain
 
-POOL_SIZE: Final = 64
+POOL_SIZE: Final = 256
 """Connections kept open to each host; more threads than that open further ones."""
 ORIGINAL_HOST: Final = "X-Original-Host"
 _BEFORE_SENDING: Final = (
