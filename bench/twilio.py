@@ -1,50 +1,92 @@
 """A Twilio that costs as little as it can: it measures the pace of others and must not set it.
 
-It answers every create after a while and notes when the first byte of its body arrived; what was in
-it is read at the end only. On a line of input it writes what it took, one JSON array a line.
+It answers every create after a while and notes when the request arrived: by the kernel's time of
+its last packet, because this process may have to wait for a processor. What was in it is read at
+the end only. On a line of input it writes what it took, one JSON array a line.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import heapq
 import json
-import os
+import selectors
+import socket
+import struct
 import sys
 import time
-from typing import ClassVar
 from urllib.parse import parse_qs
 
 _CREATED = "Sun, 22 Nov 2026 12:00:00 +0000"
+_SO_TIMESTAMPNS = 35
+"""Linux; Python has no name for it."""
+_TIMESPEC = struct.Struct("qq")
 
 
-class Connection(asyncio.Protocol):
-    """One kept-alive connection; requests on it come one after the other."""
+class Twilio:
+    """Serves kept-alive connections; the requests of each come one after the other."""
 
-    taken: ClassVar[list[tuple[float, bytes]]] = []
-    latency: ClassVar[float] = 0.08
+    def __init__(self, latency: float) -> None:
+        self.taken: list[tuple[float, bytes]] = []
+        self._latency = latency
+        self._selector = selectors.DefaultSelector()
+        self._received: dict[socket.socket, bytes] = {}
+        self._answers: list[tuple[float, int, socket.socket]] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(sys.stdin, selectors.EVENT_READ)
+        self.port = self._listener.getsockname()[1]
 
-    def __init__(self) -> None:
-        self._received = b""
+    def serve(self) -> None:
+        """Serve until there is a line of input."""
+        while True:
+            wait = self._answers[0][0] - time.monotonic() if self._answers else None
+            for key, _ in self._selector.select(max(wait, 0) if wait is not None else None):
+                if key.fileobj is sys.stdin:
+                    return
+                if key.fileobj is self._listener:
+                    self._accept()
+                else:
+                    assert isinstance(key.fileobj, socket.socket)
+                    self._read(key.fileobj)
+            while self._answers and self._answers[0][0] <= time.monotonic():
+                _, number, connection = heapq.heappop(self._answers)
+                if connection in self._received:
+                    connection.sendall(_answer(number))
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep where to write answers."""
-        self._transport = transport
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._received[connection] = b""
+        self._selector.register(connection, selectors.EVENT_READ)
 
-    def data_received(self, data: bytes) -> None:
-        """Note when a request arrived, and answer it after a while."""
-        at = time.time()
-        self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
-        if not found or len(body) < _length(head):
+    def _read(self, connection: socket.socket) -> None:
+        try:
+            data, extra, _, _ = connection.recvmsg(65536, 256)
+        except ConnectionError:
+            data, extra = b"", []
+        if not data:
+            self._selector.unregister(connection)
+            del self._received[connection]
+            connection.close()
             return
-        self._received = b""
-        self.taken.append((at, body))
-        asyncio.get_running_loop().call_later(self.latency, self._answer, len(self.taken))
+        whole = self._received[connection] + data
+        head, found, body = whole.partition(b"\r\n\r\n")
+        if not found or len(body) < _length(head):
+            self._received[connection] = whole
+            return
+        self._received[connection] = b""
+        self.taken.append((_arrival(extra), body))
+        answer_at = time.monotonic() + self._latency
+        heapq.heappush(self._answers, (answer_at, len(self.taken), connection))
 
-    def _answer(self, number: int) -> None:
-        if not self._transport.is_closing():  # type: ignore[attr-defined]
-            self._transport.write(_answer(number))  # type: ignore[attr-defined]
+
+def _arrival(extra: list[tuple[int, int, bytes]]) -> float:
+    for level, kind, data in extra:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
+            return seconds + nanoseconds / 1e9
+    return time.time()
 
 
 def _length(head: bytes) -> int:
@@ -72,21 +114,12 @@ def _answer(number: int) -> bytes:
     )
 
 
-async def _serve() -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(Connection, "127.0.0.1", 0, backlog=512)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.readline)
-    server.close()
-
-
 def main() -> None:
-    """Serve until there is a line of input; ``latency`` in seconds is the first argument."""
-    Connection.latency = float(sys.argv[1])
-    with contextlib.suppress(PermissionError):
-        os.nice(-10)  # a clock that has to wait for a processor shows the wrong time
-    asyncio.run(_serve())
-    for at, body in Connection.taken:
+    """Serve; the first argument is after how many seconds it answers."""
+    twilio = Twilio(float(sys.argv[1]))
+    print(twilio.port, flush=True)
+    twilio.serve()
+    for at, body in twilio.taken:
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         print(json.dumps([at, form["From"], form["To"], form.get("Body", "")]))
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from flask import Flask, current_app
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, or_, select, true, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import wake
@@ -38,36 +39,48 @@ TICK_SECONDS = 0.1
 LOOK_AHEAD_US = HORIZON_US - 50_000
 """A lane is served when its next slot is this near, so that one commit serves several; and early
 enough that a late tick or a slow commit is made up for before the slot."""
+FAR_US = 500_000
+"""A lane whose next slot is as far away as this can change its process and lose nothing."""
+WRITTEN_SECONDS = 1.0
+"""Within this all that is claimed has been written: then somebody else may have the lanes."""
 CLEAN_END_SECONDS = 14.0
 """A POST takes 13 s at most: whoever is asked to stop waits for those that are out."""
 
 
 def drain() -> None:
-    """Send what is due until nothing is, or the time is up, or the process is asked to stop."""
-    posting = _posting(current_app._get_current_object())  # type: ignore[attr-defined]
-    work = Drain(posting)
-    end = time.monotonic() + DRAIN_SECONDS
+    """Send what is due until nothing is, or the time is up, or the process is asked to stop.
+
+    When the time is up the lanes are kept for the next drain, which begins at once: a lane that
+    changes its process loses its place for a moment. If none begins, the leases run out.
+    """
+    work = _work(current_app._get_current_object())  # type: ignore[attr-defined]
+    end, more = time.monotonic() + DRAIN_SECONDS, True
     try:
-        while not wake.stopping.is_set() and time.monotonic() < end and work.turn():
-            wake.stopping.wait(TICK_SECONDS)
+        while more and not wake.stopping.is_set() and time.monotonic() < end:
+            more = work.turn()
+            wake.stopping.wait(TICK_SECONDS if more else 0)
     except SQLAlchemyError as error:
         log.warning("the database is away; sending waits", error=type(error).__name__)
-    else:
-        if time.monotonic() >= end:
-            wake.wake("send")  # before the lanes are free, so that nobody has to wait for the clock
-    finally:
-        work.release()
+        more = False
     if wake.stopping.is_set():
-        posting.finish(CLEAN_END_SECONDS)
+        work.posting.finish(WRITTEN_SECONDS)
+    elif more:
+        work.let_go()
+        wake.wake("send")
+        return
+    work.release()
+    if wake.stopping.is_set():
+        work.posting.finish(CLEAN_END_SECONDS)
 
 
 class Drain:
-    """The lanes that one drain holds, and what it knows of them."""
+    """The lanes that one process holds, and what it knows of them, from drain to drain."""
 
     def __init__(self, posting: Posting) -> None:
         self.posting = posting
         self.token = new_id()
         self.views: dict[str, LaneView] = {}
+        self._wanted: set[str] = set()
         self._busy: set[str] = set()
         self._next_look = 0.0
         self._renew_at = 0.0
@@ -75,8 +88,9 @@ class Drain:
     def turn(self) -> bool:
         """Look for lanes and claim what is due; return whether there may be anything left to do.
 
-        A text that was settled a moment ago can have made the next step due, so nothing is left
-        only when a look finds nothing after all had been settled.
+        Lanes that other processes hold count as well: one of those may die. A text that was settled
+        a moment ago can have made the next step due, so nothing is left only when a look finds
+        nothing after all had been settled.
         """
         now, settled = time.monotonic(), not self.posting.busy()
         looks = now >= self._next_look
@@ -85,29 +99,39 @@ class Drain:
             if self._look(now) == LANES_A_LOOK:
                 self._next_look = now  # there may be more
         self._serve()
-        return bool(self._busy) or not (looks and settled)
+        return bool(self._wanted) or not (looks and settled)
+
+    def let_go(self) -> None:
+        """Give back the lanes that can do without, so that a process with fewer can take them."""
+        soon_us = self.posting.clock.now_us() + FAR_US
+        far = [view.key for view in self.views.values() if view.next_slot_us > soon_us]
+        if far:
+            self._return(far, Lane.key.in_(far))
 
     def release(self) -> None:
-        """Give the lanes back, so that other processes can take them at once."""
-        if not self.views:
-            return
+        """Give all lanes back, so that other processes can take them at once."""
+        if self.views:
+            self._return(list(self.views), true())  # those that became idle are no longer viewed
+
+    def _return(self, keys: Sequence[str], which: ColumnElement[bool]) -> None:
         try:
             with unit_of_work() as session:
-                claims.move(session, self._pushed(), self.token)
+                claims.move(session, self._pushed(keys), self.token)
                 session.execute(
                     update(Lane)
-                    .where(Lane.lease_token == self.token)
+                    .where(which, Lane.lease_token == self.token)
                     .values(lease_token=None, lease_until=None)
                 )
         except SQLAlchemyError as error:
             log.warning("leases could not be returned; they run out", error=type(error).__name__)
-        self.views.clear()
+        for key in keys:
+            del self.views[key]
 
-    def _pushed(self) -> list[LaneView]:
+    def _pushed(self, keys: Sequence[str]) -> list[LaneView]:
         """Return the lanes whose messages go out later than planned, with their true next slots."""
         pushed = []
-        for view in self.views.values():
-            earliest = self.posting.earliest_us(view.key)
+        for key in keys:
+            view, earliest = self.views[key], self.posting.earliest_us(key)
             if earliest > view.next_slot_us:
                 view.next_slot_us = earliest
                 pushed.append(view)
@@ -126,7 +150,7 @@ class Drain:
             free = self._free(wanted - self.views.keys(), moment)
         finally:
             session.rollback()
-        self._busy = wanted & self.views.keys()
+        self._wanted, self._busy = wanted, wanted & self.views.keys()
         if free or (self._busy and now >= self._renew_at):
             self._lease(free, moment)
             self._renew_at = now + LEASE_SECONDS / 3
@@ -136,6 +160,7 @@ class Drain:
         return len(free)
 
     def _free(self, wanted: set[str], now: datetime) -> list[str]:
+        """Return free lanes: first those that have waited for the most segments of their rate."""
         room = min(LANES_A_LOOK, MAX_LANES - len(self.views))
         if not wanted or room <= 0:
             return []
@@ -143,7 +168,7 @@ class Drain:
             db.session.scalars(
                 select(Lane.key)
                 .where(Lane.key.in_(wanted), self._may_take(now))
-                .order_by(Lane.next_slot_us)
+                .order_by((Lane.next_slot_us - (_microseconds(now) + HORIZON_US)) * Lane.rate)
                 .limit(room)
             )
         )
@@ -194,6 +219,15 @@ class Drain:
             self.posting.add(outgoing)
 
 
+def _work(app: Flask) -> Drain:
+    """Return the lanes of this process, which it keeps from drain to drain."""
+    posting = _posting(app)
+    kept: Drain | None = app.extensions.get("drain")
+    if kept is None or kept.posting is not posting:
+        kept = app.extensions["drain"] = Drain(posting)
+    return kept
+
+
 def _posting(app: Flask) -> Posting:
     """Return this process's threads: they outlive a drain, whose end must not wait for Twilio."""
     kept: tuple[int, Posting] | None = app.extensions.get("posting")
@@ -201,6 +235,10 @@ def _posting(app: Flask) -> Posting:
         kept = (os.getpid(), Posting(app))
         app.extensions["posting"] = kept
     return kept[1]
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 def _time(microseconds: int) -> datetime:

@@ -15,22 +15,37 @@ from app.twilio import turns
 
 class _Waiting(HTTPConnection):
     _used = False
+    _held: list[bytes] | None = None
 
     def connect(self) -> None:
         """Connect, and note that nothing was written yet."""
         super().connect()
         self._used = False
 
-    def send(self, data: Any) -> None:
-        """Write ``data``; before the first of a request, connect, then wait for its turn."""
+    def request(self, *args: Any, **options: Any) -> None:
+        """Make a request; one that has to wait for its turn is written whole when that comes."""
         turn = turns.take()
-        if turn is not None:
-            if self.sock is None:
-                self.connect()
-            turn()
-            self._replace_closed()
-        self._used = True
+        if turn is None:
+            super().request(*args, **options)
+            return
+        if self.sock is None:
+            self.connect()
+        held = self._held = []
+        try:
+            super().request(*args, **options)
+        finally:
+            self._held = None
+        turn()
+        self._replace_closed()
+        self.send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        """Write ``data``, or keep it for the turn."""
+        if self._held is not None:
+            self._held.append(data)
+            return
         super().send(data)
+        self._used = True
 
     def _replace_closed(self) -> None:
         """Connect anew where the other side has hung up while the turn was waited for.
