@@ -126,6 +126,7 @@ class Drain:
             log.warning("leases could not be returned; they run out", error=type(error).__name__)
         for key in keys:
             del self.views[key]
+        self._busy &= self.views.keys()
 
     def _pushed(self, keys: Sequence[str]) -> list[LaneView]:
         """Return the lanes whose messages go out later than planned, with their true next slots."""

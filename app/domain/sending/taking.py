@@ -28,9 +28,7 @@ def take_all(
         return
     at = at or utcnow()
     messages = _locked(session, [message_id for message_id, _ in found])
-    session.execute(
-        insert(MessageReport), [reports.kept(id_, report, at) for id_, report in found]
-    )
+    session.execute(insert(MessageReport), [reports.kept(id_, report, at) for id_, report in found])
     with session.no_autoflush:
         taken = _take_together(messages, dict(found), at)
         session.flush()
