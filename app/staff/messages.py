@@ -15,6 +15,7 @@ from app.domain.sending import resending
 from app.domain.sending.messages import Refusal
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
+from app.models.base import utcnow
 from app.models.communication import Communication
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint
@@ -122,13 +123,14 @@ def communication_message(message_id: str) -> str:
         why=explanation(found),
         docs=errors.docs_url(found.error_code) if found.error_code else None,
         again=resending.sent_again_as(session, found),
-        may_send_again=resending.may_send_again(found),
+        again_from=resending.again_from(session, found),
+        now=utcnow(),
     )
 
 
 @client_blueprint.post("/messages/<message_id>/again")
 def communication_message_again(message_id: str) -> Response:
-    """Send once more what never reached Twilio."""
+    """Send once more what did not arrive."""
     found = own.find(Message, message_id, "message")
     try:
         with unit_of_work() as session:

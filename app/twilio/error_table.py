@@ -28,7 +28,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ((20500, 20503), "fail", (), _ALERT,
      "Twilio had a fault of its own; look at Twilio's log before sending the message again."),
     ((63038,), "retry", (86_400, 86_400), _NEXT_DAY,
-     "The Twilio account has reached its messages for the day; the message goes out tomorrow."),
+     "The Twilio account has reached its messages for the day; send the message again tomorrow."),
     # Texts: the recipient.
     ((21211,), "suppress", (), _NONE,
      "The phone number is not valid; correct it."),
@@ -120,7 +120,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ((35111, 35114, 35115, 35116, 35117, 35118, 35125), "fail", (), _ALERT,
      "Twilio does not accept the time at which the message was to be sent."),
     ((63016,), "fail", (), _NONE, "The recipient has not written recently enough to be answered."),
-    ((63018,), "retry", _SOON, _NONE, "The channel was too busy; the message is tried again."),
+    ((63018,), "retry", _SOON, _NONE, "The channel was too busy; the message may be sent again."),
     ((63024,), "suppress", (), _NONE, "The recipient cannot be reached on this channel."),
     ((63033,), "suppress", (), _OPTED_OUT, "The recipient has blocked this sender."),
     # Calls.

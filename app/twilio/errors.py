@@ -21,10 +21,12 @@ class Action(StrEnum):
     """What is done about a message that ended with an error code."""
 
     RETRY = "retry"
-    """Send it again after the rule's delay; when its delays are used up, it has failed.
+    """It may go again after the rule's delay.
 
-    Only where Twilio refused the request, and so surely has nothing. What Twilio took and then
-    reports as failed is final: a machine that sent it again could text a person twice.
+    Where Twilio refused the request, and so surely has nothing, it does so by itself; when its
+    delays are used up, it has failed. What Twilio took and then reports as failed is final, and a
+    person may send it again after the first delay: a machine that did could text somebody twice,
+    since the department's own systems have been told and may have done the same.
     """
     FAIL = "fail"
     """This message cannot be sent; others may be."""

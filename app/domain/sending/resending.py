@@ -1,8 +1,15 @@
-"""Sending once more what Twilio never got: by a person's word only, and once only."""
+"""Sending once more what did not arrive: by a person's word only, and once only.
+
+What Twilio refuses is tried again by itself where the table of error codes says so. What it took
+and then reports as failed is not: the department's systems have been told, and may have sent it
+again themselves. A person may, once the time that the table gives has passed.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from datetime import datetime
+
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.domain import audit
@@ -21,19 +28,33 @@ from app.models.communication import Callback
 from app.models.credential import Credential
 from app.models.message import Direction, Message, MessageReport, MessageState
 from app.models.sender import Sender
+from app.twilio import errors
 
 AGAIN = "sentAgainAs"
 """In the details of a report: the id of the message that took this one's place."""
 
 
-def may_send_again(message: Message) -> bool:
-    """Tell whether a message failed without ever reaching Twilio, as far as Twilio's log knows."""
-    return (
-        message.direction is Direction.API
-        and message.state is MessageState.FAILED
-        and message.sid is None
-        and bool(message.body or message.media)
+_NOT_ARRIVED = ("failed", "undelivered")
+
+
+def again_from(session: Session, message: Message) -> datetime | None:
+    """Return from when a person may have this message sent again; None if that is no use.
+
+    What never reached Twilio, as far as its log knows, at once; what did not arrive, after the
+    first delay of its error code.
+    """
+    if message.direction is not Direction.API or not (message.body or message.media):
+        return None
+    if message.state is MessageState.FAILED and message.sid is None:
+        return message.updated_at
+    if message.state is not MessageState.ACCEPTED or message.status not in _NOT_ARRIVED:
+        return None
+    heard = session.scalar(
+        select(func.min(MessageReport.at)).where(
+            MessageReport.message_id == message.id, MessageReport.status == message.status
+        )
     )
+    return errors.rule(message.error_code).retry_at(1, heard or message.updated_at)
 
 
 def sent_again_as(session: Session, message: Message) -> str | None:
@@ -47,12 +68,15 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
 
     The new one is on its own: a batch keeps its numbers.
 
-    :raises Refusal: when Twilio may have the first one, when this was done before, or when the
-        client, the sender or the phone may not be used (any more).
+    :raises Refusal: when the first one may have arrived, when it is too early, when this was done
+        before, or when the client, the sender or the phone may not be used (any more).
     """
     first = session.scalars(select(Message).filter_by(id=message_id).with_for_update()).one()
-    if not may_send_again(first):
-        raise Refusal("wrong_state", "Only what never reached Twilio can be sent again.", "state")
+    since = again_from(session, first)
+    if since is None:
+        raise Refusal("wrong_state", "Only what did not arrive can be sent again.", "state")
+    if since > utcnow():
+        raise Refusal("too_early", f"Send it again after {since:%H:%M} UTC, not before.", "state")
     if sent_again_as(session, first) is not None:
         raise Refusal("wrong_state", "This was sent again already.", "state")
     client = session.get_one(Client, first.client_id)

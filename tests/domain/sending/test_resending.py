@@ -1,8 +1,11 @@
-"""Sending again what Twilio never got: the new message is like the old one in every way."""
+"""Sending again what did not arrive: the new message is like the old one in every way."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+import time_machine
 from flask import Flask
 from sqlalchemy import select
 
@@ -12,12 +15,13 @@ from app.extensions import unit_of_work
 from app.models.base import new_id
 from app.models.communication import Callback, CallbackEvent
 from app.models.endpoint import Endpoint, EndpointKind
-from app.models.message import Message, MessageState
+from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Channel
 from tests.support.house import House, furnish, text
 from tests.support.rows import Rows
 from tests.support.twilio import ACCOUNT_SID
 
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SOURCE = "<Response><Say>{% if AnsweredBy == 'machine' %}Call back{% endif %}</Say></Response>"
 
 
@@ -76,4 +80,43 @@ def test_it_is_sent_again_once_only(app: Flask, rows: Rows, house: House) -> Non
     rows.add(lost)
     again(app, lost)
     with pytest.raises(Refusal, match="already"):
+        again(app, lost)
+
+
+def not_arrived(rows: Rows, house: House, code: int, status: str = "undelivered") -> Message:
+    """Add a text that Twilio took and reported as not arrived at noon."""
+    lost = text(
+        house, state=MessageState.ACCEPTED, status=status, sid="SM" + "1" * 32, error_code=code
+    )
+    rows.add(lost)
+    rows.add(MessageReport(message_id=lost.id, status=status, source="callback", at=NOON))
+    return lost
+
+
+@pytest.mark.parametrize(
+    ("code", "after"),
+    [(30001, timedelta(minutes=10)), (30003, timedelta(minutes=30)), (30008, timedelta(minutes=5))],
+)
+def test_what_did_not_arrive_may_be_sent_again_when_its_code_says(
+    code: int, after: timedelta, app: Flask, rows: Rows, house: House
+) -> None:
+    lost = not_arrived(rows, house, code)
+    early = time_machine.travel(NOON + after - timedelta(seconds=1), tick=False)
+    with early, pytest.raises(Refusal, match="not before"):
+        again(app, lost)
+    with time_machine.travel(NOON + after, tick=False):
+        again(app, lost)
+    assert second(rows, lost).state is MessageState.WAITING
+    assert second(rows, lost).sid is None
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(30007, "undelivered"), (30005, "undelivered"), (30003, "sent")],
+    ids=["spam", "no such phone", "on its way"],
+)  # fmt: skip
+def test_what_would_be_no_use_is_not_sent_again(
+    code: int, status: str, app: Flask, rows: Rows, house: House
+) -> None:
+    lost = not_arrived(rows, house, code, status)
+    with pytest.raises(Refusal, match="Only what did not arrive"):
         again(app, lost)
