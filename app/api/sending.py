@@ -20,7 +20,7 @@ from app.domain.mistakes import Mistake, Refused
 from app.domain.provisioning import senders
 from app.domain.relaying import callbacks
 from app.domain.relaying.callbacks import CallbacksSpec
-from app.domain.sending import calls, messages
+from app.domain.sending import calls, messages, texts
 from app.domain.sending.messages import Refusal
 from app.domain.wake import wake
 from app.extensions import db
@@ -128,7 +128,7 @@ def _queue(session: Session, caller: Caller, body: MessageBody, looks: Looks) ->
     sender = _check(session, caller, client, body, looks)
     member = body.member.root if body.member else None
     if body.twiml is None:
-        message = messages.queue_text(
+        message = texts.queue_text(
             session,
             client,
             sender,

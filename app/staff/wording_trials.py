@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.domain.content import catalog
-from app.domain.sending import calls, messages
+from app.domain.sending import calls, texts
 from app.domain.sending.messages import Refusal
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
@@ -57,7 +57,7 @@ def _text(current: TemplateVersion, sender_id: str, phone: str) -> Message:
     shown = preview(TemplateKind.SMS, current.body, current.media)
     looks = media_links.look_now(current.media)
     with unit_of_work() as session:
-        sent = messages.queue_text(
+        sent = texts.queue_text(
             session, session.get_one(Client, g.client.id), session.get_one(Sender, sender_id),
             phone, body=shown.text, media=current.media, looks=looks,
         )  # fmt: skip

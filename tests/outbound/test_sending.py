@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
-from app.domain.sending.messages import queue_text
+from app.domain.sending.texts import queue_text
 from app.extensions import unit_of_work
 from app.models.base import new_id
 from app.models.client import Client

@@ -9,16 +9,12 @@ from typing import Any
 from sqlalchemy.orm import Session, object_session
 
 from app.domain import phones
-from app.domain.audience import suppression
 from app.domain.content import attachments
-from app.domain.relaying import announcements
-from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
 from app.domain.sending import lanes
 from app.models.base import new_id, utcnow
 from app.models.client import Client
-from app.models.communication import Communication
 from app.models.credential import Credential
-from app.models.message import Message, MessageReport, MessageState
+from app.models.message import Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender, SenderKind
 from app.twilio import segments
@@ -27,6 +23,7 @@ MAX_MEDIA_URL = 2048
 _TEST_NUMBERS = "+1500555"
 """Twilio's magic numbers: they work with test credentials only, whose senders they are too."""
 
+SUPPRESSED = "This phone has opted out of texts from this sender."
 _REASONS = {"invalid_phone", "not_allowed", "suppressed", "template_error"}
 
 
@@ -195,88 +192,34 @@ def check_media(
         raise Refusal(mistake.code, mistake.message, mistake.field)
 
 
-def queue_text(
+def address(
     session: Session,
     client: Client,
     sender: Sender,
     to: str,
-    *,
-    body: str,
-    media: Sequence[str] = (),
-    member: Mapping[str, Any] | None = None,
-    communication: Communication | None = None,
-    options: Mapping[str, Any] | None = None,
-    callbacks: CallbacksSpec | None = None,
+    destination: Channel,
     due_at: datetime | None = None,
-    looks: Mapping[str, attachments.Look] | None = None,
 ) -> Message:
-    """Put one text into its sender's lane; after the commit the caller wakes ``send``.
+    """Make a message that waits in its lane and has nothing to say yet; it is not stored.
 
-    A phone on the suppression list of the number, or of its messaging service, gives a message
-    that is ``suppressed`` from the start.
-
-    :param options: ``validityPeriod`` (seconds), ``sendAsMms``, ``smartEncoded``.
-    :param callbacks: who is told of this message, in place of the client's defaults.
     :param due_at: not to be sent before this; now when not given.
-    :param looks: what is known of media that are served elsewhere.
-    :raises Refusal: when the client, sender, phone or text may not be sent; nothing is stored.
-    :raises app.domain.mistakes.Refused: when the callbacks name what does not exist.
+    :raises Refusal: when the client, sender or phone may not be used.
     """
-    options = dict(options or {})
     credential = session.get_one(Credential, sender.credential_id)
     check_client(client)
-    check_sender(sender, credential, Channel.SMS)
-    number = check_recipient(client, sender, to, Channel.SMS)
-    check_media(session, client.id, media, looks)
-    message = Message(
+    check_sender(sender, credential, destination)
+    return Message(
         id=new_id(),
         client_id=client.id,
-        destination=Channel.SMS,
+        destination=destination,
         sender_id=sender.id,
         credential_id=credential.id,
-        to=number,
+        to=check_recipient(client, sender, to, destination),
         from_=sender.address,
-        body=body,
-        media=list(media),
-        member=dict(member) if member is not None else None,
-        segments=check_content(body, media, options),
-        communication_id=communication.id if communication else None,
-        suppression_list_id=list_for(session, sender, communication),
-        options=options,
         state=MessageState.WAITING,
-        lane_key=lanes.ensure_lane(session, sender, Channel.SMS, credential),
+        lane_key=lanes.ensure_lane(session, sender, destination, credential),
         due_at=due_at or utcnow(),
     )
-    listed = message.suppression_list_id
-    suppressed = listed is not None and suppression.is_suppressed(session, listed, number, sender)
-    if suppressed:
-        message.state = MessageState.SUPPRESSED
-        message.reason = "suppressed"
-        message.error_message = SUPPRESSED
-    session.add(message)
-    session.flush()
-    if callbacks is not None:
-        save_callbacks(session, client.id, callbacks, message=message)
-    if suppressed:
-        session.add(MessageReport(message_id=message.id, status="suppressed", source="dispatch"))
-        announcements.problem(session, message, "suppressed")
-    return message
-
-
-SUPPRESSED = "This phone has opted out of texts from this sender."
-
-
-def list_for(session: Session, sender: Sender, communication: Communication | None) -> str | None:
-    """Return the suppression list that counts: the communication's, else the sender's.
-
-    A communication that names none is not filtered, as the requirements say. A number without a
-    list of its own uses its messaging service's.
-    """
-    if communication is not None:
-        return communication.suppression_list_id
-    if sender.suppression_list_id is None and sender.service_id is not None:
-        return session.get_one(Sender, sender.service_id).suppression_list_id
-    return sender.suppression_list_id
 
 
 def _is_unicode(text: str) -> bool:

@@ -12,7 +12,8 @@ from app.domain import urls
 from app.domain.content import attachments, catalog
 from app.domain.content.attachments import Findings, Look
 from app.domain.mistakes import Refused
-from app.domain.sending.messages import Refusal, queue_text
+from app.domain.sending.messages import Refusal
+from app.domain.sending.texts import queue_text
 from app.extensions import db, unit_of_work
 from app.maintenance import retention
 from app.models.base import utcnow

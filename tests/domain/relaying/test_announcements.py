@@ -12,8 +12,8 @@ from sqlalchemy import select, update
 
 from app.domain.relaying import announcements
 from app.domain.sending import statuses
-from app.domain.sending.messages import queue_text
 from app.domain.sending.reports import Report
+from app.domain.sending.texts import queue_text
 from app.extensions import unit_of_work
 from app.models.base import new_id
 from app.models.batch import Batch

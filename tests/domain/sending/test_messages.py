@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.domain.sending.messages import Refusal, queue_text
+from app.domain.sending.messages import Refusal
+from app.domain.sending.texts import queue_text
 from app.extensions import unit_of_work
 from app.models.base import new_id
 from app.models.client import Client

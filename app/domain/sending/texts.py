@@ -1,0 +1,90 @@
+"""Single texts: one to one person, put into its lane at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain.audience import suppression
+from app.domain.content import attachments
+from app.domain.relaying import announcements
+from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
+from app.domain.sending.messages import SUPPRESSED, address, check_content, check_media
+from app.models.client import Client
+from app.models.communication import Communication
+from app.models.message import Message, MessageReport, MessageState
+from app.models.route import Channel
+from app.models.sender import Sender
+
+
+def queue_text(
+    session: Session,
+    client: Client,
+    sender: Sender,
+    to: str,
+    *,
+    body: str,
+    media: Sequence[str] = (),
+    member: Mapping[str, Any] | None = None,
+    communication: Communication | None = None,
+    options: Mapping[str, Any] | None = None,
+    callbacks: CallbacksSpec | None = None,
+    due_at: datetime | None = None,
+    looks: Mapping[str, attachments.Look] | None = None,
+) -> Message:
+    """Put one text into its sender's lane; after the commit the caller wakes ``send``.
+
+    A phone on the suppression list of the number, or of its messaging service, gives a message
+    that is ``suppressed`` from the start.
+
+    :param options: ``validityPeriod`` (seconds), ``sendAsMms``, ``smartEncoded``.
+    :param callbacks: who is told of this message, in place of the client's defaults.
+    :param due_at: not to be sent before this; now when not given.
+    :param looks: what is known of media that are served elsewhere.
+    :raises Refusal: when the client, sender, phone or text may not be sent; nothing is stored.
+    :raises app.domain.mistakes.Refused: when the callbacks name what does not exist.
+    """
+    options = dict(options or {})
+    message = address(session, client, sender, to, Channel.SMS, due_at)
+    check_media(session, client.id, media, looks)
+    message.body = body
+    message.media = list(media)
+    message.options = options
+    message.segments = check_content(body, media, options)
+    message.member = dict(member) if member is not None else None
+    message.communication_id = communication.id if communication else None
+    message.suppression_list_id = list_for(session, sender, communication)
+    session.add(message)
+    session.flush()
+    if callbacks is not None:
+        save_callbacks(session, client.id, callbacks, message=message)
+    _suppress(session, message, sender)
+    return message
+
+
+def list_for(session: Session, sender: Sender, communication: Communication | None) -> str | None:
+    """Return the suppression list that counts: the communication's, else the sender's.
+
+    A communication that names none is not filtered, as the requirements say. A number without a
+    list of its own uses its messaging service's.
+    """
+    if communication is not None:
+        return communication.suppression_list_id
+    if sender.suppression_list_id is None and sender.service_id is not None:
+        return session.get_one(Sender, sender.service_id).suppression_list_id
+    return sender.suppression_list_id
+
+
+def _suppress(session: Session, message: Message, sender: Sender) -> None:
+    """End a message to a phone that is on its list already."""
+    listed = message.suppression_list_id
+    if listed is None or not suppression.is_suppressed(session, listed, message.to, sender):
+        return
+    message.state = MessageState.SUPPRESSED
+    message.reason = "suppressed"
+    message.error_message = SUPPRESSED
+    session.add(MessageReport(message_id=message.id, status="suppressed", source="dispatch"))
+    announcements.problem(session, message, "suppressed")
