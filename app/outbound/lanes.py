@@ -62,15 +62,16 @@ def drain() -> None:
     except SQLAlchemyError as error:
         log.warning("the database is away; sending waits", error=type(error).__name__)
         more = False
+    except BaseException:
+        work.release()
+        raise
     if wake.stopping.is_set():
-        work.posting.finish(WRITTEN_SECONDS)
+        work.end()
     elif more:
         work.let_go()
         wake.wake("send")
-        return
-    work.release()
-    if wake.stopping.is_set():
-        work.posting.finish(CLEAN_END_SECONDS)
+    else:
+        work.release()
 
 
 class Drain:
@@ -100,6 +101,12 @@ class Drain:
                 self._next_look = now  # there may be more
         self._serve()
         return bool(self._wanted) or not (looks and settled)
+
+    def end(self) -> None:
+        """Let what is claimed go out, give the lanes back, and wait for what Twilio says."""
+        self.posting.finish(WRITTEN_SECONDS)
+        self.release()
+        self.posting.finish(CLEAN_END_SECONDS)
 
     def let_go(self) -> None:
         """Give back the lanes that can do without, so that a process with fewer can take them."""
@@ -226,6 +233,7 @@ def _work(app: Flask) -> Drain:
     kept: Drain | None = app.extensions.get("drain")
     if kept is None or kept.posting is not posting:
         kept = app.extensions["drain"] = Drain(posting)
+        wake.on_stop(kept.end)
     return kept
 
 
