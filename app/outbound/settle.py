@@ -115,8 +115,10 @@ def look_up(message_id: str) -> None:
             _look_again(session, message, utcnow() + TWILIO_AWAY, message.checks)
         return
     with unit_of_work() as session:
-        # Meanwhile a report may have come, which says more than the log.
-        if session.scalar(_open(message_id).with_for_update()) is not None:
+        # Meanwhile a report may have come, which says more than the log; or another look has been
+        # quicker, whose time for the next one counts.
+        still = _open(message_id).where(Message.checks == message.checks)
+        if session.scalar(still.with_for_update()) is not None:
             _settle(session, message, found)
 
 
@@ -249,7 +251,7 @@ def _look_again(
     values = {"check_at": at, "checks": looks}
     session.execute(
         update(Message)
-        .where(Message.id == message.id, or_(_LOST, _UNHEARD_OF))
+        .where(Message.id == message.id, or_(_LOST, _UNHEARD_OF), Message.checks == message.checks)
         .values({**values, "error_message": note} if note else values)
         .execution_options(synchronize_session=False)
     )

@@ -65,6 +65,23 @@ def test_the_only_candidate_is_adopted(
     assert fake.tried == []
 
 
+def test_a_look_that_was_overtaken_changes_nothing(
+    app: Flask, rows: Rows, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers look at the same time: the slower one must not put off the next look."""
+    rows.add(lost(house))
+    later = NOW + timedelta(minutes=8)
+
+    def meanwhile(_twilio: TwilioClient, _message: Message) -> Iterator[settle.Found]:
+        rows.change(update(Message).values(checks=2, check_at=later))
+        return iter(())
+
+    monkeypatch.setitem(settle.SEARCHES, Channel.SMS, meanwhile)
+    look(app)
+    message = rows.one(Message)
+    assert (message.state, message.checks, message.check_at) == (MessageState.UNKNOWN, 2, later)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
