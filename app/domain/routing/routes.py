@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from app.domain import named, phones
 from app.domain.mistakes import Reasons
@@ -30,7 +30,6 @@ from app.models.client import Client
 from app.models.media import Recording
 from app.models.route import Channel, Handler, KeywordRule, Route
 from app.models.sender import Sender, SenderKind
-from app.models.suppression import SuppressionList
 from app.models.template import TemplateKind
 
 __all__ = [
@@ -99,17 +98,12 @@ def conflict(session: Session, sender: Sender) -> str | None:
     """Return why the sender's suppression list and its route for texts exclude each other.
 
     A text to a number inside a messaging service is the service's to handle, so the two are
-    looked at together. To be asked before a list is chosen (with the list already set) and before
-    a number joins a service.
+    looked at together. To be asked within the transaction that chooses a list or lets a number
+    join a service, once that is done: whoever saves the other one meanwhile is waited for.
     """
-    family = [sender]
-    if sender.service_id:
-        family.extend(session.scalars(select(Sender).filter_by(id=sender.service_id)))
-    if not sender.is_number:
-        family.extend(session.scalars(select(Sender).filter_by(service_id=sender.id)))
-    own = next((one for one in family if _answers_itself(session, one)), None)
-    filtered = next((one for one in family if one.suppression_list_id), None)
-    return _EXCLUSIVE if own is not None and filtered is not None else None
+    _take_turns(session, sender)
+    both = _answers_itself(session, sender) and _has_list(session, sender)
+    return _EXCLUSIVE if both else None
 
 
 _EXCLUSIVE = (
@@ -142,8 +136,10 @@ def _columns(
             )
             return {"endpoint_id": endpoint.id if endpoint else None}
         case HandleYourself():
-            if channel is Channel.SMS and _has_list(session, sender):
-                reasons.add(_EXCLUSIVE, "handler")
+            if channel is Channel.SMS:
+                _take_turns(session, sender)
+                if _has_list(session, sender):
+                    reasons.add(_EXCLUSIVE, "handler")
             return {"url": spec.url}
         case PlayMessage():
             return _play_message(session, sender, spec, reasons)
@@ -189,8 +185,9 @@ def _forward_to_email(
     )
     if population is None:
         return {}
-    everybody = select(Member.attributes).filter_by(population_id=population.id)
-    if not any("@" in str(found.get("toAddress", "")) for found in session.scalars(everybody)):
+    address = Member.attributes["toAddress"].as_string()
+    somebody = select(Member.id).where(Member.population_id == population.id, address.contains("@"))
+    if session.scalar(somebody.limit(1)) is None:
         reasons.add(
             f"Nobody in the population “{population.name}” has an e-mail address (toAddress).",
             "population",
@@ -218,19 +215,32 @@ def _forward_refusal(session: Session, sender: Sender, to: str) -> str | None:
     return phones.refusal(to, client.international, "voice")
 
 
-def _has_list(session: Session, sender: Sender) -> bool:
-    family = {sender.id, sender.service_id} - {None}
-    members = Sender.id.in_(family) | (Sender.service_id == sender.id)
-    return bool(
-        session.scalar(
-            select(SuppressionList.id)
-            .join(Sender, Sender.suppression_list_id == SuppressionList.id)
-            .where(members)
-            .limit(1)
-        )
+def _take_turns(session: Session, sender: Sender) -> None:
+    """Let those who choose a list, or “handle yourself”, for a client do so one after the other.
+
+    What is read from here on shows what the one before has saved.
+    """
+    session.execute(
+        select(Client.id).filter_by(id=sender.client_id).with_for_update(key_share=True)
     )
 
 
+def _has_list(session: Session, sender: Sender) -> bool:
+    with_list = select(Sender.id).where(_family(sender), Sender.suppression_list_id.is_not(None))
+    return session.scalar(with_list.limit(1)) is not None
+
+
 def _answers_itself(session: Session, sender: Sender) -> bool:
-    route = find_route(session, sender, Channel.SMS)
-    return route is not None and route.handler is Handler.HANDLE_YOURSELF
+    own = select(Route.id).where(
+        Route.sender_id.in_(select(Sender.id).where(_family(sender))),
+        Route.channel == Channel.SMS,
+        Route.handler == Handler.HANDLE_YOURSELF,
+    )
+    return session.scalar(own.limit(1)) is not None
+
+
+def _family(sender: Sender) -> ColumnElement[bool]:
+    """Match a number and its messaging service, or a messaging service and its numbers."""
+    service = aliased(Sender)
+    its_service = select(service.service_id).where(service.id == sender.id).scalar_subquery()
+    return or_(Sender.id == sender.id, Sender.id == its_service, Sender.service_id == sender.id)
