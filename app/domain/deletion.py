@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 
-from sqlalchemy import ColumnElement, String, cast, delete, func, select
+from sqlalchemy import ColumnElement, String, cast, delete, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import urls
@@ -33,6 +33,19 @@ Thing = (
 def in_use(session: Session, thing: Thing) -> list[str]:
     """Say by what ``thing`` is used, one entry each: ``the number +13195550100``."""
     return list(_USERS[type(thing)](session, thing.id))
+
+
+def recordings_in_use(session: Session, client_id: str) -> dict[str, list[str]]:
+    """Say by what each of a client's recordings is used, by its id, with one statement for all."""
+    found: dict[str, list[str]] = {}
+    rows = session.execute(
+        select(Route.recording_id, Sender)
+        .join(Sender, Sender.id == Route.sender_id)
+        .where(Route.client_id == client_id, Route.recording_id.is_not(None))
+    )
+    for recording_id, sender in rows:
+        found.setdefault(str(recording_id), []).append(_sender_words(sender))
+    return found
 
 
 def delete_thing(session: Session, thing: Thing) -> None:
@@ -98,7 +111,7 @@ def _template_users(session: Session, key: str) -> Iterator[str]:
         session, (Communication.template_id == key) | Communication.id.in_(steps)
     )
     versions = session.scalars(select(TemplateVersion.id).filter_by(template_id=key)).all()
-    yield from _log(session, Message.template_version_id.in_(versions))
+    yield from _log(session, Message.template_version_id.in_(versions), "messages")
     yield from _batches(session, versions)
 
 
@@ -118,22 +131,32 @@ def _communication(session: Session, batch: Batch) -> str:
 def _list_users(session: Session, key: str) -> Iterator[str]:
     yield from _senders(session, Sender.suppression_list_id, key)
     yield from _communications(session, Communication.suppression_list_id == key)
-    yield from _log(session, Message.suppression_list_id == key)
+    yield from _log(session, Message.suppression_list_id == key, "messages")
 
 
 def _endpoint_users(session: Session, key: str) -> Iterator[str]:
     yield from _routes(session, Route.endpoint_id == key)
-    for callback in session.scalars(select(Callback).filter_by(endpoint_id=key)):
-        if callback.communication_id:
-            name = session.get_one(Communication, callback.communication_id).name
-            yield f"the callback {callback.event} of the communication “{name}”"
-        elif callback.message_id:
-            yield f"the callback {callback.event} of a message"
-        else:
-            yield f"the client's callback {callback.event}"
-    waiting = session.scalar(select(func.count()).select_from(Delivery).filter_by(endpoint_id=key))
-    if waiting:
-        yield f"{waiting} deliveries in the log"
+    yield from _callbacks(session, key)
+    yield from _log(session, Delivery.endpoint_id == key, "deliveries")
+
+
+def _callbacks(session: Session, key: str) -> Iterator[str]:
+    chosen = session.execute(
+        select(Callback.event, Communication.name)
+        .join(Communication, Communication.id == Callback.communication_id)
+        .where(Callback.endpoint_id == key)
+        .order_by(Communication.name, Callback.event)
+    )
+    for event, name in chosen:
+        yield f"the callback {event} of the communication “{name}”"
+    of_client = select(Callback.event).filter_by(
+        endpoint_id=key, communication_id=None, message_id=None
+    )
+    for event in session.scalars(of_client.order_by(Callback.event)):
+        yield f"the client's callback {event}"
+    of_messages = exists().where(Callback.endpoint_id == key, Callback.message_id.is_not(None))
+    if session.scalar(select(of_messages)):
+        yield "callbacks of messages"
 
 
 def _population_users(session: Session, key: str) -> Iterator[str]:
@@ -147,10 +170,8 @@ def _recording_users(session: Session, key: str) -> Iterator[str]:
 
 def _credential_users(session: Session, key: str) -> Iterator[str]:
     yield from _senders(session, Sender.credential_id, key)
-    yield from _log(session, Message.credential_id == key)
-    files = session.scalar(select(func.count()).select_from(Media).filter_by(credential_id=key))
-    if files:
-        yield f"{files} media in the log"
+    yield from _log(session, Message.credential_id == key, "messages")
+    yield from _log(session, Media.credential_id == key, "media")
 
 
 def _saved_credential_users(session: Session, key: str) -> Iterator[str]:
@@ -184,9 +205,10 @@ def _communications(session: Session, condition: ColumnElement[bool]) -> Iterato
         yield f"the communication “{name}”"
 
 
-def _log(session: Session, condition: ColumnElement[bool]) -> Iterator[str]:
-    if found := session.scalar(select(func.count()).select_from(Message).where(condition)):
-        yield f"{found} messages in the log"
+def _log(session: Session, condition: ColumnElement[bool], what: str) -> Iterator[str]:
+    """Say that something of the log fits, without counting a log of any length."""
+    if session.scalar(select(exists().where(condition))):
+        yield f"{what} in the log"
 
 
 _USERS: dict[type, Callable[[Session, str], Iterator[str]]] = {

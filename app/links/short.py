@@ -19,6 +19,7 @@ from app.domain import limits
 from app.domain.content.links import CODE_LENGTH
 from app.extensions import db, unit_of_work
 from app.models.link import Click, Link
+from app.models.message import Message
 
 log = structlog.get_logger(__name__)
 blueprint = Blueprint("short_links", __name__)
@@ -82,6 +83,12 @@ def _count(code: str) -> None:
     agent = request.headers.get("User-Agent", "").replace("\x00", "")[:200]
     try:
         with unit_of_work() as session:
-            session.add(Click(code=code, is_preview=is_preview(), agent=agent))
+            batch_id = (
+                select(Message.batch_id)
+                .join(Link, Link.message_id == Message.id)
+                .where(Link.code == code)
+                .scalar_subquery()
+            )
+            session.add(Click(code=code, batch_id=batch_id, is_preview=is_preview(), agent=agent))
     except SQLAlchemyError as error:
         log.warning("a click was not counted", code=code, error=type(error).__name__)

@@ -160,10 +160,12 @@ class DeliveryAttempt(Base):
     """One try, never changed afterwards: what was sent, what came back, and what that means."""
 
     __tablename__ = "delivery_attempt"
-    __table_args__ = (Index(None, "delivery_id", "id"),)
+    __table_args__ = (Index(None, "delivery_id", "id"), Index(None, "endpoint_id", "id"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     delivery_id: Mapped[str] = mapped_column(ForeignKey("delivery.id"))
+    endpoint_id: Mapped[str] = mapped_column(ForeignKey("endpoint.id"))
+    """The delivery's, so that an endpoint's latest tries are found at once."""
     number: Mapped[int]
     trigger: Mapped[AttemptTrigger] = mapped_column(choice(AttemptTrigger))
     requested_by: Mapped[str | None] = mapped_column(String(254))

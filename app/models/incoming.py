@@ -6,7 +6,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -59,6 +59,13 @@ class Incoming(Identified, Ordered, Base):
         Index(None, "client_id", "received_at"),
         Index(None, "client_id", "commit_order"),
         Index(None, "sender_id", "received_at"),
+        Index(
+            "ix_incoming_flagged",
+            "client_id",
+            "received_at",
+            postgresql_where=text("flagged"),
+            sqlite_where=text("flagged = 1"),
+        ),
     )
 
     client_id: Mapped[str] = mapped_column(ForeignKey("client.id"))

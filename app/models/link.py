@@ -25,10 +25,12 @@ class Click(Base):
     """One opening of a short link, by a person or by a preview or robot."""
 
     __tablename__ = "click"
-    __table_args__ = (Index(None, "code", "is_preview"),)
+    __table_args__ = (Index(None, "code", "is_preview"), Index(None, "batch_id", "is_preview"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     code: Mapped[str] = mapped_column(ForeignKey("link.code"))
+    batch_id: Mapped[str | None] = mapped_column(ForeignKey("batch.id"))
+    """The batch of the link's message, so that a whole batch is counted at once."""
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     is_preview: Mapped[bool]
     agent: Mapped[str] = mapped_column(String(200), default="")

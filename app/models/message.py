@@ -128,13 +128,17 @@ class Message(Identified, Created, Ordered, Base):
         Index(None, "client_id", "created_at"),
         Index(None, "client_id", "commit_order"),
         Index(None, "batch_id", "state", "status"),
+        Index(
+            "ix_message_suppression_list_id", "suppression_list_id",
+            **_only("suppression_list_id IS NOT NULL"),
+        ),
     )  # fmt: skip
 
     destination: Mapped[Channel] = mapped_column(choice(Channel))
     direction: Mapped[Direction] = mapped_column(choice(Direction), default=Direction.API)
     client_id: Mapped[str] = mapped_column(ForeignKey("client.id"))
     sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"))
-    credential_id: Mapped[str] = mapped_column(ForeignKey("credential.id"))
+    credential_id: Mapped[str] = mapped_column(ForeignKey("credential.id"), index=True)
     to: Mapped[str] = mapped_column(String(PHONE_LENGTH))
     from_: Mapped[str] = mapped_column("from", String(PHONE_LENGTH))
     """The sender's address; with a messaging service, the number that it chose, once known."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from flask import g, make_response, redirect, render_template, request, url_for
 from flask_login import current_user
@@ -13,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from app.domain.mistakes import Refused
 from app.domain.sending import communications, quiet
 from app.domain.sending.communications import Progress
 from app.domain.sending.forecast import Forecast
@@ -24,8 +24,7 @@ from app.models.audience import Population
 from app.models.base import utcnow
 from app.models.batch import BATCH_TRANSITIONS, Batch, BatchState
 from app.models.communication import Communication
-from app.models.link import Click, Link
-from app.models.message import Message
+from app.models.link import Click
 from app.outbound import media_links
 from app.staff import own, words
 from app.staff.access import client_blueprint, say
@@ -158,10 +157,11 @@ def _chosen_time() -> datetime | None:
     if request.form.get("when") != "later":
         return None
     try:
-        typed = datetime.fromisoformat(request.form.get("at", ""))
-    except ValueError:
-        raise Refusal("bad_time", "Choose the day and the time to start at.", "at") from None
-    at = typed.replace(tzinfo=ZoneInfo(g.client.time_zone))
+        at = own.typed_time(
+            request.form.get("at", ""), "at", "Choose the day and time to start at."
+        )
+    except Refused as refused:
+        raise Refusal("bad_time", str(refused), "at") from None
     if at <= utcnow():
         raise Refusal("bad_time", "That time has passed; choose a later one.", "at")
     return at
@@ -277,9 +277,7 @@ def _clicks(session: Session, batch: Batch) -> tuple[int, int]:
         return 0, 0
     rows = session.execute(
         select(Click.is_preview, func.count())
-        .join(Link, Link.code == Click.code)
-        .join(Message, Message.id == Link.message_id)
-        .where(Message.batch_id == batch.id)
+        .where(Click.batch_id == batch.id)
         .group_by(Click.is_preview)
     )
     found = {row[0]: row[1] for row in rows}

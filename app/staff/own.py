@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, BinaryIO, TypeVar, cast
+from zoneinfo import ZoneInfo
 
 from flask import abort, g, request
 from flask_login import current_user
@@ -13,6 +15,8 @@ from app.domain.mistakes import Refused
 from app.extensions import Base, db
 
 Row = TypeVar("Row", bound=Base)
+YEARS = range(2000, 2101)
+"""What people mean when they type a time; at the ends of the calendar zones cannot be reckoned."""
 
 
 def find(model: type[Row], key: str, word: str) -> Row:
@@ -31,6 +35,20 @@ def note(session: Session, action: str, target: str, details: dict[str, Any] | N
 def sentences(refused: Refused) -> list[str]:
     """Return what is wrong, one sentence each."""
     return [mistake.message for mistake in refused.mistakes]
+
+
+def typed_time(typed: str, field: str, sentence: str) -> datetime:
+    """Read a day or a time that was typed in the client's zone.
+
+    :raises Refused: with ``sentence`` when it is none, or centuries away.
+    """
+    try:
+        found = datetime.fromisoformat(typed)
+    except ValueError:
+        raise Refused.because(sentence, field) from None
+    if found.year not in YEARS:
+        raise Refused.because(sentence, field)
+    return found.replace(tzinfo=ZoneInfo(g.client.time_zone))
 
 
 def uploaded_file() -> BinaryIO:

@@ -66,5 +66,5 @@ def _page(mistakes: list[str]) -> str:
         .where(Recording.client_id == g.client.id)
         .order_by(Recording.name)
     ).all()
-    uses = {row[0].id: deletion.in_use(db.session(), row[0]) for row in rows}
+    uses = deletion.recordings_in_use(db.session(), g.client.id)
     return render_template("staff/recordings.html", rows=rows, uses=uses, mistakes=mistakes)

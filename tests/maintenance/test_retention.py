@@ -101,6 +101,7 @@ class Log:
         self.rows.add(
             DeliveryAttempt(
                 delivery_id=made.id,
+                endpoint_id=made.endpoint_id,
                 number=1,
                 trigger=AttemptTrigger.AUTO,
                 started_at=at,

@@ -280,7 +280,12 @@ def test_each_message_says_what_became_of_it(
     rows.add(
         Link(code="aB3dE5fG7h", client_id=ours.client.id, message_id=opened.id, url="https://x.edu")
     )
-    rows.add(Click(code="aB3dE5fG7h", is_preview=False), Click(code="aB3dE5fG7h", is_preview=True))
+    rows.add(
+        *[
+            Click(code="aB3dE5fG7h", batch_id=batch.id, is_preview=is_preview)
+            for is_preview in (False, True)
+        ]
+    )
     page = pat.http.get(f"{HOME}/batches/{batch.id}").get_data(as_text=True)
     for said in ("Not delivered", "(30003)", "“12” is not a phone number.", "Delivered",
                  "Links opened 1 time by people, 1 by previews"):  # fmt: skip

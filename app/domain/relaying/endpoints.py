@@ -193,6 +193,15 @@ def retire_old_secrets(session: Session, endpoint: Endpoint, actor: str) -> int:
     return len(retired)
 
 
+def overlap_until(session: Session, endpoint: Endpoint) -> datetime | None:
+    """Return until when an old secret signs as well; None when there is only one."""
+    return session.scalar(
+        select(func.max(EndpointSecret.expires_at)).where(
+            EndpointSecret.endpoint_id == endpoint.id, EndpointSecret.expires_at > utcnow()
+        )
+    )
+
+
 def called(endpoint: Endpoint) -> str:
     """Return what people call an endpoint: its name, or its URL or address."""
     return endpoint.name if endpoint.kind is EndpointKind.WEBHOOK else endpoint.url

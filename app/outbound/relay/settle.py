@@ -69,7 +69,10 @@ def succeed(
     attempt = _attempt_values(lease, outcome, started_at)
     session.execute(
         insert(DeliveryAttempt).values(
-            **attempt, trigger=lease.trigger, requested_by=lease.requested_by
+            **attempt,
+            endpoint_id=endpoint.id,
+            trigger=lease.trigger,
+            requested_by=lease.requested_by,
         )
     )
     if ours is None:
@@ -86,6 +89,7 @@ def settle(session: Session, ticket: Ticket, outcome: Outcome, started_at: datet
     delivery, endpoint = lock(session, ticket.delivery_id)
     attempt = DeliveryAttempt(
         **_attempt_values(ticket, outcome, started_at),
+        endpoint_id=endpoint.id,
         trigger=delivery.trigger,
         requested_by=delivery.requested_by,
     )
