@@ -100,7 +100,7 @@ def write(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """Write a CSV file that spreadsheets open; what they would take for a formula stays text."""
     file = io.StringIO(newline="")
     writer = csv.writer(file)
-    writer.writerow(columns)
+    writer.writerow(map(_inert, columns))
     writer.writerows([_inert(value) for value in row] for row in rows)
     return file.getvalue()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from flask import g, redirect, render_template, request, url_for
 from flask_login import current_user
@@ -62,11 +61,8 @@ def _expiry(typed: str) -> datetime | None:
     """
     if not typed:
         return None
-    try:
-        day = datetime.fromisoformat(typed)
-    except ValueError:
-        raise Refused.because("Choose a day, or none at all.", "expires_at") from None
-    return day.replace(tzinfo=ZoneInfo(g.client.time_zone)) + timedelta(days=1)
+    day = own.typed_time(typed, "expires_at", "Choose a day in the years to come, or none at all.")
+    return day + timedelta(days=1)
 
 
 @client_blueprint.post("/keys/<key_id>/revoke")

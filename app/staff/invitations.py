@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from flask import abort, flash, redirect, render_template, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from limits import RateLimitItemPerHour
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
-from app.domain import passwords
+from app.domain import limits, passwords
 from app.domain.relaying import notices
 from app.domain.wake import wake
 from app.extensions import current_settings, db, unit_of_work
@@ -20,6 +21,8 @@ from app.models.user import User
 from app.staff.access import begin_session, blueprint, say
 
 GOOD_FOR_DAYS = 7
+ASKED = RateLimitItemPerHour(20)
+"""How many links one address may ask for."""
 USED = "This link has been used, or is too old. Ask for a new one on the sign-in page."
 
 INVITATION = """{inviter} invites you to Dispatch, where {client} answers its texts and calls.
@@ -87,6 +90,8 @@ def forgotten() -> str | Response:
     form = ForgottenForm()
     if not form.validate_on_submit():
         return render_template("staff/forgotten.html", form=form)
+    if limits.hit(ASKED, "forgotten", request.remote_addr or "") is not None:
+        abort(429, "Too many links were asked for from here. Wait an hour, then try again.")
     email = form.email.data.strip().lower()
     user = db.session.scalar(select(User).where(User.email == email))
     if user is not None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from flask import abort, redirect, render_template, request, url_for
 from flask_login import current_user, logout_user
 from flask_wtf import FlaskForm
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from werkzeug.wrappers import Response
 from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
@@ -65,9 +65,7 @@ def sign_in() -> str | Response | tuple[str, int]:
         form.password.errors = ["This e-mail address and password do not fit together."]
         return render_template("staff/sign_in.html", form=form), 422
     assert user is not None  # noqa: S101 - a password only fits a person
-    with unit_of_work() as session:
-        session.execute(delete(LoginFailure).where(LoginFailure.account == email))
-        session.execute(delete(LoginFailure).where(LoginFailure.id == attempt))
+    _forget_attempts(email, attempt)
     begin_session(user)
     return redirect(own_path(request.args.get("next")) or url_for("staff.start"))
 
@@ -91,6 +89,16 @@ def _note_attempt(email: str, address: str) -> int | None:
         if (count or 0) > FAILURES_ALLOWED:
             return None
     return attempt_id
+
+
+def _forget_attempts(email: str, attempt: int) -> None:
+    """Forgive the account its failures, and the address this attempt, once the password fitted."""
+    with unit_of_work() as session:
+        session.execute(
+            delete(LoginFailure).where(
+                or_(LoginFailure.account == email[:254], LoginFailure.id == attempt)
+            )
+        )
 
 
 @blueprint.post("/logout")
@@ -126,7 +134,11 @@ def account() -> str | Response | tuple[str, int]:
     form = PasswordForm()
     user: User = current_user.user
     if form.validate_on_submit():
+        attempt = _note_attempt(user.email, request.remote_addr or "")
+        if attempt is None:
+            abort(429, TOO_MANY)
         if passwords.verify(user.password_hash, form.current.data):
+            _forget_attempts(user.email, attempt)
             _set_password(user, form.new.data)
             say("Your password is changed, and you are signed out everywhere else.")
             return redirect(url_for("staff.account"))

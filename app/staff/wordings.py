@@ -124,6 +124,8 @@ def template(template_id: str) -> str | Response | tuple[str, int]:
 def template_restore(template_id: str, number: int) -> Response:
     """Make an older version the current one again."""
     found = own.find(Template, template_id, "template")
+    if number > found.current_version:
+        abort(404, "There is no such version.")
     try:
         with unit_of_work() as session:
             _, changed = catalog.restore_version(session, found, number, current_user.email)

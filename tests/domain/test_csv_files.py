@@ -98,3 +98,9 @@ def test_what_is_no_table_is_refused_in_words(content: bytes, said: str) -> None
 def test_nothing_that_is_written_is_a_formula() -> None:
     written = csv_files.write(["a", "b"], [["=1+1", "+13195550100"], ["@x", "-2"], [None, "+A1"]])
     assert written.splitlines() == ["a,b", "'=1+1,+13195550100", "'@x,-2", ",'+A1"]
+
+
+def test_no_cell_of_a_file_that_is_handed_out_calculates() -> None:
+    """Columns are called as somebody's file called them, so they are as hostile as the cells."""
+    written = csv_files.write(["=A1", "toPhone"], [["@SUM(1)", "+13195550150"]])
+    assert written == "'=A1,toPhone\r\n'@SUM(1),+13195550150\r\n"

@@ -1,0 +1,70 @@
+"""The forms of a page, as a browser would find and send them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+
+@dataclass
+class Form:
+    """One form: where it goes, and each field with the value that it would send untouched."""
+
+    action: str
+    method: str
+    fields: dict[str, str] = field(default_factory=dict)
+    selects: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
+
+
+class _Reader(HTMLParser):
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+        self.forms: list[Form] = []
+        self.open: Form | None = None
+        self.select: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            method = given.get("method", "get").lower()
+            self.open = Form(given.get("action") or self.path, method)
+            self.forms.append(self.open)
+        if self.open is None:
+            return
+        name = given.get("name", "")
+        if tag == "option" and self.select and ("selected" in given or not self.chosen):
+            self.open.fields[self.select] = given.get("value", "")
+            self.chosen = True
+        elif tag == "select":
+            self.select, self.chosen = name, False
+            self.open.selects.add(name)
+        elif tag == "textarea":
+            self.open.fields[name] = ""
+        elif tag == "button" and name:
+            self.open.fields.setdefault(name, given.get("value", ""))
+        elif tag == "input":
+            self._input(self.open, name, given)
+
+    def _input(self, form: Form, name: str, given: dict[str, str]) -> None:
+        kind = given.get("type", "text")
+        if kind == "file":
+            form.files.add(name)
+        elif kind not in ("checkbox", "radio"):
+            form.fields[name] = given.get("value", "")
+        elif "checked" in given or name not in form.fields:
+            form.fields[name] = given.get("value", "on")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self.open = None
+        elif tag == "select":
+            self.select = None
+
+
+def forms(path: str, page: str) -> list[Form]:
+    """Return the forms of the page that was shown at ``path``."""
+    reader = _Reader(path)
+    reader.feed(page)
+    return reader.forms
