@@ -1,4 +1,4 @@
-"""How long staff wait for their pages when the log holds 100,000 texts each way.
+"""How long staff wait for their pages when everything is long: 100,000 of each thing.
 
     python -m bench.staff [sqlite|postgresql …]
 
@@ -14,42 +14,56 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, insert
+from sqlalchemy import event, select
 
 import config
 from app import create_app
-from app.domain import passwords
-from app.extensions import db, unit_of_work
-from app.models.base import new_id, utcnow
-from app.models.client import Client
-from app.models.credential import Credential
-from app.models.incoming import Incoming, Outcome
-from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel
-from app.models.sender import Sender, SenderKind
-from app.models.user import Membership, Role, User
+from app.extensions import db
+from app.models.incoming import Incoming
+from bench.staff_rows import PASSWORD, ROWS, Ids, fill, prepare
 from tests.support.databases import PostgresTemplate, SqliteTemplate
 from tests.support.environment import BASE
 
-ROWS = 100_000
-CHUNK = 5_000
 ROUNDS = 15
-PASSWORD = "four plain words here"
 PAGES = {
     "home": "/",
     "inbox": "/inbox",
+    "inbox, older": "/inbox?before={incoming}",
     "inbox, search for a word": "/inbox?q=library",
+    "inbox, a word nobody wrote": "/inbox?q=zebra",
     "inbox, search for a phone": "/inbox?q=(319)+555-0142",
     "inbox, part of a phone": "/inbox?q=555-0142",
-    "conversation": "/inbox/phone/+13195550142",
+    "inbox, no such part": "/inbox?q=777-0142",
+    "inbox, to read": "/inbox?kind=flagged",
+    "inbox, opt-outs": "/inbox?kind=opt_out",
+    "conversation": "/inbox/phone/+13195550007",
     "canned replies": "/replies",
     "numbers": "/numbers",
+    "recordings": "/recordings",
+    "communications": "/communications",
+    "communication": "/communications/{communication}",
+    "batch": "/batches/{batch}",
+    "batch, its failures": "/batches/{batch}?status=failed",
+    "batch, far on": "/batches/{batch}?after=90000.0",
+    "population": "/populations/{population}",
+    "population, search": "/populations/{population}?q=nobody",
+    "populations": "/populations",
+    "suppression list": "/suppression-lists/{suppression}",
+    "suppression list, search": "/suppression-lists/{suppression}?q=99999999",
+    "suppression lists": "/suppression-lists",
+    "deliveries": "/deliveries",
+    "deliveries given up": "/deliveries?state=exhausted",
+    "endpoints": "/endpoints",
+    "endpoint": "/endpoints/{endpoint}",
+    "credentials": "/credentials",
+    "usage": "/usage",
+    "history": "/history",
+    "history, search": "/history?q=nobody",
 }
 
 
@@ -66,59 +80,6 @@ def database(name: str, folder: Path) -> Iterator[str]:
         template.stop()
 
 
-def prepare(app: Flask) -> tuple[str, str, str]:
-    """Make a client with a number and a person; return the ids of client, number, credential."""
-    with app.app_context(), unit_of_work() as session:
-        client = Client(name="registrar", owner_email="r@example.edu", twilio_enabled=True)
-        user = User(email="pat@example.edu", password_hash=passwords.hash_password(PASSWORD))
-        session.add_all([client, user])
-        session.flush()
-        session.add(Membership(user_id=user.id, client_id=client.id, role=Role.OWNER))
-        credential = Credential(
-            client_id=client.id, name="main", account_sid="AC" + "0" * 32, auth_token="t" * 32
-        )
-        session.add(credential)
-        session.flush()
-        number = Sender(
-            client_id=client.id, credential_id=credential.id, kind=SenderKind.TWILIO,
-            address="+13195550100", rate=1.0,
-        )  # fmt: skip
-        session.add(number)
-        session.flush()
-        return client.id, number.id, credential.id
-
-
-def fill(app: Flask, client: str, number: str, credential: str) -> None:
-    """Write ROWS texts in and ROWS texts out, spread over 30 days and 5,000 phones."""
-    start = utcnow() - timedelta(days=30)
-    step = timedelta(days=30) / ROWS
-    for first in range(0, ROWS, CHUNK):
-        numbers = range(first, first + CHUNK)
-        common = {"client_id": client, "sender_id": number, "destination": Channel.SMS}
-        texts_in = [
-            {**common, "id": new_id(), "sid": f"SM{n:032x}", "from_": f"+1319555{n % 5000:04d}",
-             "to": "+13195550100", "body": f"Question {n} about the library?", "media": [],
-             "segments": 1, "parameters": {}, "received_at": start + n * step, "commit_order": n,
-             "recovered": False, "flagged": n % 1000 == 0, "answer": "<Response/>",
-             "outcome": Outcome.REPLIED}
-            for n in numbers
-        ]  # fmt: skip
-        texts_out = [
-            {**common, "id": new_id(), "credential_id": credential, "to": f"+1319555{n % 5000:04d}",
-             "from_": "+13195550100", "body": f"Answer {n}", "direction": Direction.REPLY,
-             "state": MessageState.ACCEPTED, "status": "delivered", "segments": 1,
-             "created_at": start + n * step, "commit_order": n}
-            for n in numbers
-        ]  # fmt: skip
-        with app.app_context(), unit_of_work() as session:
-            session.execute(insert(Incoming), texts_in)
-            session.execute(insert(Message), texts_out)
-        print(f"\r  {first + CHUNK:>7,} of {ROWS:,} rows", end="", file=sys.stderr)
-    with app.app_context(), unit_of_work() as session:
-        session.connection().exec_driver_sql("ANALYZE")
-    print(file=sys.stderr)
-
-
 def sign_in(app: Flask) -> FlaskClient:
     """Return a browser that is signed in."""
     browser = app.test_client()
@@ -131,7 +92,7 @@ def sign_in(app: Flask) -> FlaskClient:
     return browser
 
 
-def measure(app: Flask, browser: FlaskClient) -> dict[str, tuple[float, float, int]]:
+def measure(app: Flask, browser: FlaskClient, ids: Ids) -> dict[str, tuple[float, float, int]]:
     """Return median and worst milliseconds, and statements, of each page."""
     statements: list[str] = []
     with app.app_context():
@@ -139,7 +100,8 @@ def measure(app: Flask, browser: FlaskClient) -> dict[str, tuple[float, float, i
             db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]), named=False
         )
     found = {}
-    for name, path in PAGES.items():
+    for name, pattern in PAGES.items():
+        path = pattern.format(**vars(ids), incoming=_halfway(app))
         took = []
         for _ in range(ROUNDS):
             statements.clear()
@@ -154,16 +116,23 @@ def measure(app: Flask, browser: FlaskClient) -> dict[str, tuple[float, float, i
     return found
 
 
+def _halfway(app: Flask) -> str:
+    """Return the id of a text in the middle of the log, or nothing."""
+    with app.app_context():
+        middle = select(Incoming.id).order_by(Incoming.received_at).offset(ROWS // 2).limit(1)
+        return db.session.scalar(middle) or ""
+
+
 def run(name: str) -> None:
     """Measure on one database and print a table."""
     with tempfile.TemporaryDirectory() as folder, database(name, Path(folder)) as url:
         app = create_app(config.load({**BASE, "DATABASE_URL": url}, Path(folder) / "instance"))
         ids = prepare(app)
         browser = sign_in(app)
-        empty = measure(app, browser)
-        fill(app, *ids)
-        full = measure(app, browser)
-        print(f"\n{name}: median (worst) ms a page, {ROWS:,} texts each way beside none")
+        empty = measure(app, browser, ids)
+        fill(app, ids)
+        full = measure(app, browser, ids)
+        print(f"\n{name}: median (worst) ms a page, {ROWS:,} of everything beside none")
         for page, (middle, worst, statements) in full.items():
             print(
                 f"  {page:<28} {middle:7.1f} ({worst:6.1f})   none: {empty[page][0]:6.1f}"

@@ -26,7 +26,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from app.extensions import current_settings, db
 from app.models.client import Client
 from app.models.user import Membership, Role, User
-from app.staff import errors, words
+from app.staff import errors, listing, words
 from app.staff.sections import sections
 from app.staff.sessions import StaffSessions
 
@@ -69,7 +69,7 @@ def init_app(app: Flask) -> None:
     """Prepare ``app`` for signed-in people: cookies, CSRF, and the two blueprints."""
     secure = app.extensions["settings"].public_base_url.startswith("https://")
     app.config.update(
-        SESSION_COOKIE_NAME="dispatch_session",
+        SESSION_COOKIE_NAME=f"{'__Host-' if secure else ''}dispatch_session",
         SESSION_COOKIE_SECURE=secure,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
@@ -183,7 +183,7 @@ def _secure(response: Response) -> Response:
 
 @blueprint.app_context_processor
 def _helpers() -> dict[str, object]:
-    return {"csrf_field": csrf_field, "sections": sections}
+    return {"csrf_field": csrf_field, "sections": sections, "look": listing.LOOK}
 
 
 def csrf_field() -> Markup:
@@ -193,7 +193,7 @@ def csrf_field() -> Markup:
 
 def own_path(url: str | None) -> str | None:
     """Return ``url`` if it leads to a page of ours, so that sign-in redirects nowhere else."""
-    if not url or not url.startswith("/staff/") or "\\" in url:
+    if not url or not url.startswith("/staff/") or "\\" in url or not url.isprintable():
         return None
     parts = urlsplit(url)
     return url if not parts.scheme and not parts.netloc else None

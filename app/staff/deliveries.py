@@ -6,7 +6,7 @@ import json
 
 from flask import abort, g, redirect, render_template, request, url_for
 from flask_login import current_user
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -23,10 +23,12 @@ from app.models.delivery import (
     EventType,
 )
 from app.models.endpoint import Endpoint
-from app.staff import own
+from app.staff import listing, own
 from app.staff.access import client_blueprint, say
 
 PAGE = 25
+CHOICES = 200
+"""Endpoints to choose from: each address that is mailed to is one."""
 STATES: dict[DeliveryState, tuple[str, str]] = {
     DeliveryState.PENDING: ("Waiting", ""),
     DeliveryState.IN_FLIGHT: ("Being sent", ""),
@@ -68,38 +70,49 @@ ERRORS = {
 def list_of_deliveries() -> str:
     """List deliveries, newest first; of one endpoint, or in one state, where that is asked for."""
     session = db.session()
-    rows, older = _page(session)
-    names = session.execute(
-        select(Endpoint).where(Endpoint.client_id == g.client.id).order_by(Endpoint.url)
-    ).scalars()
+    to = request.args.get("to", "")[:26]
+    page = _page(session, to)
     return render_template(
         "staff/deliveries.html",
-        rows=rows,
-        older=older,
-        endpoints={one.id: endpoints.called(one) for one in names},
+        page=page,
+        called=_called(session, {one.endpoint_id for one in page.rows}),
+        choices=_choices(session, to),
         states=STATES,
         types=TYPES,
         state=request.args.get("state", ""),
-        to=request.args.get("to", ""),
+        to=to,
     )
 
 
-def _page(session: Session) -> tuple[list[Delivery], str | None]:
+def _page(session: Session, to: str) -> listing.Page[Delivery]:
     query = select(Delivery).where(Delivery.client_id == g.client.id)
+    wanted = []
     state = request.args.get("state", "")
     if state in set(DeliveryState):
-        query = query.where(Delivery.state == DeliveryState(state))
-    if endpoint_id := request.args.get("to", "")[:26]:
-        query = query.where(Delivery.endpoint_id == endpoint_id)
+        wanted.append(Delivery.state == DeliveryState(state))
+    if to:
+        wanted.append(Delivery.endpoint_id == to)
+    after = None
     if before := request.args.get("before", ""):
         last = session.get(Delivery, before)
         if last is None or last.client_id != g.client.id:
             abort(404, "That page is gone. Begin again at the top of the deliveries.")
-        place = tuple_(Delivery.created_at, Delivery.id)
-        query = query.where(place < (last.created_at, last.id))
-    ordered = query.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(PAGE + 1)
-    rows = list(session.scalars(ordered))
-    return rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None
+        after = (last.created_at, last.id)
+    place = (Delivery.created_at, Delivery.id)
+    return listing.page(session, query, place, after, size=PAGE, wanted=wanted)
+
+
+def _called(session: Session, ids: set[str]) -> dict[str, str]:
+    found = session.scalars(select(Endpoint).where(Endpoint.id.in_(ids)))
+    return {one.id: endpoints.called(one) for one in found}
+
+
+def _choices(session: Session, to: str) -> dict[str, str]:
+    """Return the endpoints to choose from: the client's systems first, and the one chosen."""
+    own = select(Endpoint).where(Endpoint.client_id == g.client.id)
+    listed = own.order_by(Endpoint.kind.desc(), Endpoint.url).limit(CHOICES)
+    found = [*session.scalars(listed), *session.scalars(own.where(Endpoint.id == to))]
+    return {one.id: endpoints.called(one) for one in found}
 
 
 @client_blueprint.get("/deliveries/<delivery_id>")

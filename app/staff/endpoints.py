@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask import g, redirect, render_template, request, url_for
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.domain import deletion
 from app.domain.editing import endpoint_edit
 from app.domain.mistakes import Refused
-from app.domain.relaying import deliveries, endpoints
+from app.domain.relaying import deliveries, endpoints, health
 from app.domain.relaying.deliveries import Range
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
-from app.models.delivery import Delivery, DeliveryState
-from app.models.endpoint import DisabledReason, Endpoint, EndpointKind, EndpointState
-from app.staff import own
+from app.models.endpoint import DisabledReason, Endpoint, EndpointKind
+from app.staff import listing, own
 from app.staff.access import client_blueprint, require_owner, say
 
-RECENT = timedelta(days=7)
-WAITING = (DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.HELD)
+PAGE = 50
 KINDS = {
     EndpointKind.WEBHOOK: "Your systems, signed",
     EndpointKind.PLAIN: "Plain web addresses",
@@ -38,24 +35,6 @@ REASONS = {
     DisabledReason.FAILING: "It has failed for days.",
     DisabledReason.STAFF: "Somebody disabled it.",
 }
-
-
-@dataclass
-class Health:
-    """How well an endpoint has done in the last days, and what waits for it."""
-
-    delivered: int = 0
-    failed: int = 0
-    waiting: int = 0
-    held: int = 0
-    oldest: datetime | None = None
-    next_attempt: datetime | None = None
-
-    @property
-    def success(self) -> str | None:
-        """The share of what ended that was taken, in whole percent, never rounded up to 100."""
-        ended = self.delivered + self.failed
-        return f"{100 * self.delivered // ended} %" if ended else None
 
 
 @client_blueprint.get("/endpoints", endpoint="endpoints")
@@ -127,7 +106,7 @@ def endpoint_secret(endpoint_id: str) -> str | Response:
 
 @client_blueprint.post("/endpoints/<endpoint_id>/<action>")
 def endpoint_act(endpoint_id: str, action: str) -> Response:
-    """Pause, resume, enable or disable an endpoint."""
+    """Pause, resume, enable or disable an endpoint, or end the overlap of two secrets."""
     found = _find(endpoint_id)
     act = ACTIONS.get(action)
     try:
@@ -141,6 +120,12 @@ def endpoint_act(endpoint_id: str, action: str) -> Response:
     wake("relay")
     say(said)
     return _back(found)
+
+
+def _retire(session: Session, found: Endpoint, actor: str) -> str:
+    require_owner()
+    retired = endpoints.retire_old_secrets(session, found, actor)
+    return "Only the new secret signs now." if retired else "There is no old secret any more."
 
 
 def _pause(session: Session, found: Endpoint, actor: str) -> str:
@@ -171,6 +156,7 @@ ACTIONS: dict[str, Callable[[Session, Endpoint, str], str]] = {
     "resume": _resume,
     "disable": _disable,
     "enable": _enable,
+    "retire": _retire,
 }
 
 
@@ -200,11 +186,8 @@ def _time(name: str) -> datetime:
 
     :raises Refused: when it is none.
     """
-    try:
-        typed = datetime.fromisoformat(request.form.get(name, ""))
-    except ValueError:
-        raise Refused.because("Choose both days and times.", name) from None
-    return typed.replace(tzinfo=ZoneInfo(g.client.time_zone))
+    typed = request.form.get(name, "")
+    return own.typed_time(typed, name, "Choose both days and times.")
 
 
 def _replay_page(found: Endpoint, count: int | None, wrong: list[str]) -> str:
@@ -258,18 +241,27 @@ def _secret_page(found: Endpoint, secret: str, what: str) -> str:
 
 def _list(wrong: list[str]) -> str:
     session = db.session()
-    found = session.scalars(
-        select(Endpoint).where(Endpoint.client_id == g.client.id).order_by(Endpoint.url)
-    ).all()
-    groups = [(KINDS[kind], [one for one in found if one.kind is kind]) for kind in KINDS]
+    page = _listed(session)
+    groups = [(KINDS[kind], [one for one in page.rows if one.kind is kind]) for kind in KINDS]
     return render_template(
         "staff/endpoints.html",
+        page=page,
         groups=groups,
-        health=health(session),
+        health=health.of_endpoints(session, [one.id for one in page.rows]),
         called=endpoints.called,
         wrong=wrong,
         typed=request.form,
     )
+
+
+def _listed(session: Session) -> listing.Page[Endpoint]:
+    """Return the client's systems first, and people last: each address of theirs is one."""
+    after = None
+    if before := request.args.get("before", ""):
+        last = _find(before)
+        after = (last.kind, last.id)
+    query = select(Endpoint).where(Endpoint.client_id == g.client.id)
+    return listing.page(session, query, (Endpoint.kind, Endpoint.id), after, size=PAGE)
 
 
 def _page(found: Endpoint, wrong: list[str]) -> str:
@@ -279,48 +271,10 @@ def _page(found: Endpoint, wrong: list[str]) -> str:
         found=found,
         called=endpoints.called(found),
         kind=KINDS[found.kind],
-        health=health(session).get(found.id, Health()),
-        held=endpoints.held_count(session, found),
+        health=health.of_endpoints(session, [found.id])[found.id],
         reason=REASONS[found.disabled_reason] if found.disabled_reason else None,
-        states=EndpointState,
+        overlap=endpoints.overlap_until(session, found),
         uses=deletion.in_use(session, found),
         wrong=wrong,
         url=request.form.get("url", found.url),
     )
-
-
-def health(session: Session) -> dict[str, Health]:
-    """Return how the client's endpoints do, by id; two queries however many there are."""
-    found: dict[str, Health] = {}
-    ended = session.execute(
-        select(Delivery.endpoint_id, Delivery.state, func.count())
-        .where(
-            Delivery.client_id == g.client.id,
-            Delivery.created_at >= utcnow() - RECENT,
-            Delivery.state.in_((DeliveryState.DELIVERED, DeliveryState.EXHAUSTED)),
-        )
-        .group_by(Delivery.endpoint_id, Delivery.state)
-    )
-    for endpoint_id, state, count in ended:
-        one = found.setdefault(endpoint_id, Health())
-        if state is DeliveryState.DELIVERED:
-            one.delivered = count
-        else:
-            one.failed = count
-    waiting = session.execute(
-        select(
-            Delivery.endpoint_id, Delivery.state, func.count(),
-            func.min(Delivery.created_at), func.min(Delivery.next_attempt_at),
-        )
-        .where(Delivery.client_id == g.client.id, Delivery.state.in_(WAITING))
-        .group_by(Delivery.endpoint_id, Delivery.state)
-    )  # fmt: skip
-    for endpoint_id, state, count, oldest, next_attempt in waiting:
-        one = found.setdefault(endpoint_id, Health())
-        if state is DeliveryState.HELD:
-            one.held = count
-        else:
-            one.waiting += count
-        one.oldest = min(filter(None, (one.oldest, oldest)), default=None)
-        one.next_attempt = min(filter(None, (one.next_attempt, next_attempt)), default=None)
-    return found

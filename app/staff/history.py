@@ -7,6 +7,7 @@ from sqlalchemy import or_, select
 
 from app.extensions import db
 from app.models.house import AuditEntry
+from app.staff import listing
 from app.staff.access import client_blueprint
 
 PAGE = 50
@@ -16,14 +17,16 @@ MAX_ID = 2**63 - 1
 @client_blueprint.get("/history")
 def history() -> str:
     """List the changes, newest first; those that mention what is searched for."""
-    query = select(AuditEntry).where(AuditEntry.client_id == g.client.id)
-    wanted = request.args.get("q", "").strip()[:100]
-    if wanted:
-        columns = (AuditEntry.actor, AuditEntry.action, AuditEntry.target)
-        query = query.where(or_(*[one.icontains(wanted, autoescape=True) for one in columns]))
+    words = request.args.get("q", "").strip()[:100]
+    columns = (AuditEntry.actor, AuditEntry.action, AuditEntry.target)
+    mentioned = or_(*[one.icontains(words, autoescape=True) for one in columns])
     before = request.args.get("before", "")
-    if before.isdecimal() and int(before) <= MAX_ID:
-        query = query.where(AuditEntry.id < int(before))
-    rows = list(db.session.scalars(query.order_by(AuditEntry.id.desc()).limit(PAGE + 1)))
-    older = rows[PAGE - 1].id if len(rows) > PAGE else None
-    return render_template("staff/history.html", rows=rows[:PAGE], older=older, q=wanted)
+    page = listing.page(
+        db.session(),
+        select(AuditEntry).where(AuditEntry.client_id == g.client.id),
+        (AuditEntry.id,),
+        (int(before),) if before.isdecimal() and int(before) <= MAX_ID else None,
+        size=PAGE,
+        wanted=[mentioned] if words else [],
+    )
+    return render_template("staff/history.html", page=page, q=words)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from flask import abort, g, redirect, render_template, request, url_for
 from flask_login import current_user
-from sqlalchemy import ColumnElement, Select, or_, select, tuple_
+from sqlalchemy import ColumnElement, or_, select
 from werkzeug.wrappers import Response
 
 from app.extensions import db
@@ -20,6 +20,7 @@ from app.models.incoming import Incoming
 from app.models.message import Direction, Message
 from app.models.route import Channel
 from app.models.sender import Sender
+from app.staff import listing
 from app.staff.access import blueprint, client_blueprint, role_in
 
 PAGE = 50
@@ -42,10 +43,8 @@ def inbox() -> str:
     """List what came in, newest first; filtered by kind, number, words or phone."""
     wanted = request.args.get("q", "").strip()[:SEARCH_LENGTH]
     kind = request.args.get("kind", "")
-    query = select(Incoming).where(*_filters(wanted, kind))
-    items, older = _page(query)
     return render_template(
-        "staff/inbox.html", items=items, older=older, q=wanted, kind=kind, kinds=KINDS
+        "staff/inbox.html", page=_page(wanted, kind), q=wanted, kind=kind, kinds=KINDS
     )
 
 
@@ -60,30 +59,46 @@ KINDS = {
 NOT_ANSWERED = ("failed", "no_route", "not_enabled", "loop_stopped", "too_late")
 
 
-def _filters(wanted: str, kind: str) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [
-        Incoming.client_id == g.client.id,
-        Incoming.received_at >= _retention_start(),
-    ]
+def _page(wanted: str, kind: str) -> listing.Page[Incoming]:
+    query = select(Incoming).where(
+        Incoming.client_id == g.client.id, Incoming.received_at >= _retention_start()
+    )
+    if kind == "flagged":  # few, and an index finds them
+        query = query.where(Incoming.flagged)
+    filters = _kind(kind)
+    if phones := _whole_phone(wanted):
+        query = query.where(Incoming.from_.in_(phones))
+    elif wanted:
+        filters.append(_fits(wanted))
+    return listing.page(
+        db.session(),
+        query,
+        (Incoming.received_at, Incoming.id),
+        _place(request.args.get("before", "")),
+        size=PAGE,
+        wanted=filters,
+    )
+
+
+def _kind(kind: str) -> list[ColumnElement[bool]]:
     if kind in set(Channel):
-        found.append(Incoming.destination == Channel(kind))
-    elif kind == "flagged":
-        found.append(Incoming.flagged.is_(True))
-    elif kind == "opt_out":
-        found.append(Incoming.opt_out.is_not(None))
-    elif kind == "failed":
-        found.append(Incoming.outcome.in_(NOT_ANSWERED))
-    if wanted:
-        found.append(_fits(wanted))
-    return found
+        return [Incoming.destination == Channel(kind)]
+    if kind == "opt_out":
+        return [Incoming.opt_out.is_not(None)]
+    return [Incoming.outcome.in_(NOT_ANSWERED)] if kind == "failed" else []
+
+
+def _whole_phone(wanted: str) -> tuple[str, ...]:
+    """Return the phones that a whole number may stand for, which an index finds."""
+    digits = "".join(filter(str.isdecimal, wanted))
+    whole = PHONE.fullmatch(wanted) and 10 <= len(digits) <= 15
+    return (f"+{digits}", f"+1{digits}") if whole else ()
 
 
 def _fits(wanted: str) -> ColumnElement[bool]:
-    """Match a whole phone number, which an index finds, or else words and parts of numbers."""
-    digits = "".join(character for character in wanted if character.isdigit())
-    if PHONE.fullmatch(wanted) and 10 <= len(digits) <= 15:
-        return Incoming.from_.in_((f"+{digits}", f"+1{digits}"))
+    """Match words, and parts of phone numbers."""
     words = Incoming.body.icontains(wanted, autoescape=True)
+    digits = "".join(filter(str.isdecimal, wanted))
     if len(digits) < 3:  # words such as "2 pm"
         return words
     return or_(words, Incoming.from_.contains(digits, autoescape=True))
@@ -94,19 +109,13 @@ def _retention_start() -> datetime:
     return utcnow() - timedelta(days=g.client.retention_days)
 
 
-def _page(query: Select[Incoming]) -> tuple[list[Incoming], str | None]:
-    """Return one page, and the place where the next one begins."""
-    before = request.args.get("before", "")
-    if before:
-        last = db.session.get(Incoming, before)
-        if last is None or last.client_id != g.client.id:
-            abort(404, "That page is gone. Begin again at the top of the inbox.")
-        query = query.where(
-            tuple_(Incoming.received_at, Incoming.id) < tuple_(last.received_at, last.id)
-        )
-    ordered = query.order_by(Incoming.received_at.desc(), Incoming.id.desc()).limit(PAGE + 1)
-    items = list(db.session.scalars(ordered))
-    return items[:PAGE], items[PAGE - 1].id if len(items) > PAGE else None
+def _place(before: str) -> tuple[datetime, str] | None:
+    if not before:
+        return None
+    last = db.session.get(Incoming, before)
+    if last is None or last.client_id != g.client.id:
+        abort(404, "That page is gone. Begin again at the top of the inbox.")
+    return last.received_at, last.id
 
 
 @client_blueprint.get("/inbox/phone/<path:phone>")

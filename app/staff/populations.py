@@ -17,7 +17,7 @@ from app.domain.csv_files import FaultyRows, Table
 from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
 from app.models.audience import Member, Population
-from app.staff import imports, own
+from app.staff import imports, listing, own
 from app.staff.access import client_blueprint, say
 from app.staff.imports import Unfit, Wrong
 
@@ -235,12 +235,10 @@ def _list(mistakes: list[str]) -> str:
 
 def _page(found: Population, wrong: Wrong) -> str:
     session = db.session()
-    people, following = _people(session, found)
     return render_template(
         "staff/population.html",
         found=found,
-        people=people,
-        following=following,
+        page=_people(session, found),
         size=populations.size(session, found.id),
         q=request.args.get("q", ""),
         known=KNOWN,
@@ -249,9 +247,9 @@ def _page(found: Population, wrong: Wrong) -> str:
     )
 
 
-def _people(session: Session, found: Population) -> tuple[list[Member], int | None]:
-    """Return one page of the people in the order in which they came, and where the next begins."""
-    query = select(Member).where(Member.population_id == found.id)
+def _people(session: Session, found: Population) -> listing.Page[Member]:
+    """Return one page of the people, in the order in which they came."""
+    matches = []
     if wanted := request.args.get("q", "").strip()[:100]:
         matches = [
             Member.attributes[name].as_string().icontains(wanted, autoescape=True)
@@ -260,9 +258,13 @@ def _people(session: Session, found: Population) -> tuple[list[Member], int | No
         if digits := "".join(filter(str.isdigit, wanted)):
             phone = Member.attributes[PHONE].as_string()
             matches.append(phone.contains(digits, autoescape=True))
-        query = query.where(or_(*matches))
     after = request.args.get("after", "")
-    if after.isdecimal() and int(after) <= MAX_ID:
-        query = query.where(Member.id > int(after))
-    rows = list(session.scalars(query.order_by(Member.id).limit(PAGE + 1)))
-    return rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None
+    return listing.page(
+        session,
+        select(Member).where(Member.population_id == found.id),
+        (Member.id,),
+        (int(after),) if after.isdecimal() and int(after) <= MAX_ID else None,
+        size=PAGE,
+        wanted=[or_(*matches)] if matches else [],
+        newest_first=False,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flask import Response, abort, g, redirect, render_template, request, url_for
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -21,7 +21,7 @@ from app.models.suppression import (
     SuppressionList,
     SuppressionSource,
 )
-from app.staff import imports, own
+from app.staff import imports, listing, own
 from app.staff.access import client_blueprint, say
 from app.staff.imports import Unfit, Wrong, count
 
@@ -159,7 +159,8 @@ def _back(found: SuppressionList) -> BaseResponse:
 def _lists(mistakes: list[str]) -> str:
     in_force = (
         select(SuppressionEntry.list_id, func.count(SuppressionEntry.phone.distinct()).label("n"))
-        .where(SuppressionEntry.lifted_at.is_(None))
+        .join(SuppressionList, SuppressionList.id == SuppressionEntry.list_id)
+        .where(SuppressionList.client_id == g.client.id, SuppressionEntry.lifted_at.is_(None))
         .group_by(SuppressionEntry.list_id)
         .subquery()
     )
@@ -174,7 +175,6 @@ def _lists(mistakes: list[str]) -> str:
 
 def _page(found: SuppressionList, wrong: Wrong) -> str:
     session = db.session()
-    entries, older = _entries(session, found)
     senders = list(
         session.scalars(
             select(Sender)
@@ -185,8 +185,7 @@ def _page(found: SuppressionList, wrong: Wrong) -> str:
     return render_template(
         "staff/suppression_list.html",
         found=found,
-        entries=entries,
-        older=older,
+        page=_entries(session, found),
         q=request.args.get("q", ""),
         kind=request.args.get("kind", ""),
         kinds=KINDS,
@@ -197,18 +196,17 @@ def _page(found: SuppressionList, wrong: Wrong) -> str:
     )
 
 
-def _entries(session: Session, found: SuppressionList) -> tuple[list[SuppressionEntry], str | None]:
-    """Return one page of the entries, newest first, and where the next one begins."""
+def _entries(session: Session, found: SuppressionList) -> listing.Page[SuppressionEntry]:
+    """Return one page of the entries, newest first."""
     entry = SuppressionEntry
-    query = select(entry).where(entry.list_id == found.id)
+    wanted: list[ColumnElement[bool]] = []
     kind = request.args.get("kind", "")
     if kind != "all":
-        is_lifted = entry.lifted_at.is_not(None)
-        query = query.where(is_lifted if kind == "lifted" else ~is_lifted)
-    digits = "".join(filter(str.isdigit, request.args.get("q", "")))[:20]
-    if digits:
-        query = query.where(entry.phone.contains(digits, autoescape=True))
-    if before := request.args.get("before", "")[:26]:
-        query = query.where(entry.id < before)
-    rows = list(session.scalars(query.order_by(entry.id.desc()).limit(PAGE + 1)))
-    return rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None
+        lifted = entry.lifted_at.is_not(None)
+        wanted.append(lifted if kind == "lifted" else ~lifted)
+    if digits := "".join(filter(str.isdigit, request.args.get("q", "")))[:20]:
+        wanted.append(entry.phone.contains(digits, autoescape=True))
+    before = request.args.get("before", "")[:26]
+    query = select(entry).where(entry.list_id == found.id)
+    after = (before,) if before else None
+    return listing.page(session, query, (entry.id,), after, size=PAGE, wanted=wanted)

@@ -82,6 +82,20 @@ def duration(seconds: float) -> str:
     return f"{hours} hours" if hours >= 10 or not rest else f"{hours} hours {rest} minutes"
 
 
+MANY = 10_000
+"""More than this is not counted to the end."""
+
+
+def many(count: int) -> str:
+    """Write a number that was counted no further than just past :data:`MANY`."""
+    return f"{count:,}" if count <= MANY else f"more than {MANY:,}"
+
+
+def milliseconds(count: int) -> str:
+    """Say how long an answer took: 240 ms, or 3.2 s where that is easier to read."""
+    return f"{count} ms" if count < 1000 else f"{count / 1000:.1f} s"
+
+
 def phone(raw: str) -> str:
     """Write a phone number as people do: (319) 335-0000, or international with spaces."""
     try:
@@ -111,5 +125,12 @@ def status(message: Message) -> tuple[str, str]:
 def init_app(app: Flask) -> None:
     """Give the templates these words."""
     app.jinja_env.filters.update(
-        when=when, phone=phone, outcome=outcome, status=status, log_url=log_url, spoken=take_apart
+        when=when,
+        many=many,
+        phone=phone,
+        milliseconds=milliseconds,
+        outcome=outcome,
+        status=status,
+        log_url=log_url,
+        spoken=take_apart,
     )

@@ -52,6 +52,16 @@ def delivery(ours: Department, number: int = 1, **columns: Any) -> Delivery:
     return Delivery(client_id=ours.client.id, endpoint_id=ours.endpoint.id, **values)
 
 
+def attempt(sent: Delivery, number: int = 1, **columns: Any) -> DeliveryAttempt:
+    values: dict[str, Any] = {
+        "trigger": AttemptTrigger.AUTO, "started_at": utcnow(), "duration_ms": 12,
+        "url": "https://sis.example.edu/hooks",
+    } | columns  # fmt: skip
+    return DeliveryAttempt(
+        delivery_id=sent.id, endpoint_id=sent.endpoint_id, number=number, **values
+    )
+
+
 def test_an_endpoint_is_set_up_and_its_secret_shown_once(pat: Staff, rows: Rows) -> None:
     answer = pat.send(f"{HOME}/endpoints", name="crm", url="https://crm.example.edu/hooks")
     page = answer.get_data(as_text=True)
@@ -99,9 +109,8 @@ def test_a_test_is_sent_and_its_result_shown(pat: Staff, ours: Department, rows:
     assert 'hx-trigger="every 1s"' in page
     rows.change(update(Delivery).values(state=DeliveryState.EXHAUSTED, next_attempt_at=None))
     rows.add(
-        DeliveryAttempt(
-            delivery_id=sent.id, number=1, trigger=AttemptTrigger.PING, started_at=utcnow(),
-            requested_by="pat@example.edu", duration_ms=12, url="https://sis.example.edu/hooks",
+        attempt(
+            sent, trigger=AttemptTrigger.PING, requested_by="pat@example.edu",
             address="198.51.100.7", request_headers={"webhook-id": sent.event_id}, status=500,
             error="http_status", detail="The endpoint answered 500.",
             response_headers={"Server": HOSTILE}, response_body=HOSTILE,
@@ -204,12 +213,20 @@ def test_how_endpoints_do_is_counted_with_few_queries(
     app: Flask, pat: Staff, ours: Department, rows: Rows
 ) -> None:
     states = [DeliveryState.DELIVERED] * 2 + [DeliveryState.EXHAUSTED, DeliveryState.PENDING]
-    rows.add(*[delivery(ours, n, state=state) for n, state in enumerate(states)])
+    sent = [delivery(ours, n, state=state) for n, state in enumerate(states)]
+    rows.add(*sent)
+    rows.add(
+        *[
+            attempt(sent[n], n, duration_ms=ms, error=error)
+            for n, (ms, error) in enumerate([(40, None), (1_250, None), (80, "http_status")])
+        ]
+    )
     counted: list[str] = []
     with app.app_context():
         event.listen(db.engine, "before_cursor_execute", lambda *given: counted.append(given[2]))
     page = pat.http.get(f"{HOME}/endpoints").get_data(as_text=True)
-    assert "66 %" in page
+    assert "66 % taken" in page
+    assert "95 % within 1.2 s" in page
     assert re.search(r"1, the oldest since today", page)
     assert len([one for one in counted if one.startswith("SELECT")]) <= 8, counted
 

@@ -146,7 +146,7 @@ def of_month(session: Session, client_id: str, month: str) -> Month:
 
 def current(client_id: str, month: str) -> Month:
     """Return a client's month, brought up to date first as far as that is quick."""
-    count(limit=4 * CHUNK)
+    count(limit=CHUNK)
     return of_month(db.session(), client_id, month)
 
 
