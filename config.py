@@ -91,6 +91,7 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         _require_https("PUBLIC_BASE_URL", public)
         if twilio:
             _require_https("TWILIO_API_BASE_URL", twilio)
+    mail_from = reader.email("MAIL_FROM", f"dispatch@{_mail_host(public)}")
     return Settings(
         environment=environment,
         secret_key=reader.secret("SECRET_KEY", kept, lambda: secrets.token_urlsafe(48)),
@@ -107,8 +108,8 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         short_link_base_url=reader.url("SHORT_LINK_BASE_URL", public),
         twilio_api_base_url=twilio,
         smtp_url=_smtp_url(reader.scheme("SMTP_URL", "", ("smtp", "smtps"))),
-        mail_from=reader.email("MAIL_FROM", "dispatch@localhost" if development else None),
-        support_email=reader.email("SUPPORT_EMAIL", "support@localhost" if development else None),
+        mail_from=mail_from,
+        support_email=reader.email("SUPPORT_EMAIL", mail_from),
         webhook_allowed_networks=_networks(reader.items("WEBHOOK_ALLOWED_NETWORKS")),
         trusted_proxy_hops=reader.integer("TRUSTED_PROXY_HOPS", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN", "") or None,
@@ -214,6 +215,12 @@ def _kept_secret(path: Path, make: Callable[[], str]) -> str:
             os.link(draft, path)  # atomic, and never over what another start has just made
         draft.unlink()
     return path.read_text()
+
+
+def _mail_host(public: str) -> str:
+    """The host of our own address, if mail can come from there: an IP address has no mailboxes."""
+    host = urlsplit(public).hostname or ""
+    return host if re.search(r"[a-z]$", host) else "localhost"
 
 
 def _require_https(name: str, url: str) -> None:

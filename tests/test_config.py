@@ -14,7 +14,7 @@ ENVIRON = {**BASE, "DATABASE_URL": "postgresql://dispatch:secret-word@db.example
 
 
 def test_production_needs_its_secrets(tmp_path: Path) -> None:
-    for name in ("SECRET_KEY", "ENCRYPTION_KEYS", "PUBLIC_BASE_URL", "DATABASE_URL", "MAIL_FROM"):
+    for name in ("SECRET_KEY", "ENCRYPTION_KEYS", "PUBLIC_BASE_URL", "DATABASE_URL"):
         missing = {key: value for key, value in ENVIRON.items() if key != name}
         with pytest.raises(config.SettingsError, match=f"^{name} is not set"):
             config.load(missing, tmp_path)
@@ -25,6 +25,23 @@ def test_development_makes_its_own_and_keeps_them(tmp_path: Path) -> None:
     again = config.load({"ENVIRONMENT": "development"}, tmp_path)
     assert (first.secret_key, first.encryption_keys) == (again.secret_key, again.encryption_keys)
     assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "sender"),
+    [
+        ("https://dispatch.example.edu:8443/d", "dispatch@dispatch.example.edu"),
+        ("http://127.0.0.1:8000", "dispatch@localhost"),
+        ("http://[::1]:8000", "dispatch@localhost"),
+    ],
+)
+def test_mails_come_from_our_own_host_unless_told(
+    address: str, sender: str, tmp_path: Path
+) -> None:
+    """The contract names no mail setting among the secrets without which nothing starts."""
+    environ = {**ENVIRON, "PUBLIC_BASE_URL": address, "MAIL_FROM": "", "SUPPORT_EMAIL": ""}
+    settings = config.load(environ, tmp_path)
+    assert (settings.mail_from, settings.support_email) == (sender, sender)
 
 
 def test_a_developers_secret_may_be_short(tmp_path: Path) -> None:
