@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
-from sqlalchemy import String, cast, insert, literal, select, text
+from sqlalchemy import String, cast, delete, insert, literal, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import FromClause
 
@@ -35,6 +35,7 @@ from app.maintenance import usage as usage_rules
 from app.models.base import UtcDateTime, utcnow
 from app.models.client import Client
 from app.models.credential import Credential
+from app.models.house import Bookmark, UsageEntry
 from app.models.incoming import Incoming, Outcome
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
@@ -250,14 +251,26 @@ def _walk() -> None:
         began = time.perf_counter()
         work()
         db.session.rollback()
-        print(f"  {name:32} {time.perf_counter() - began:6.2f} s", flush=True)
-    while not usage.count(limit=50_000):
-        pass
+        print(f"  {name:44} {time.perf_counter() - began:6.2f} s", flush=True)
+    _mark_counted()
     for name, work in steps[1:]:
         began = time.perf_counter()
         work()
         db.session.rollback()
-        print(f"  {name + ', all counted':32} {time.perf_counter() - began:6.2f} s", flush=True)
+        print(f"  {name + ', all counted':44} {time.perf_counter() - began:6.2f} s", flush=True)
+
+
+def _mark_counted() -> None:
+    """Write the entries of usage as if everything had been counted long ago."""
+    zeros = {name: literal(0) for name in usage.FIGURES}
+    names = ["id", "client_id", "month", *zeros]
+    with unit_of_work() as session:
+        session.execute(delete(UsageEntry))
+        for model in (Message, Incoming):
+            rows = select(model.id, model.client_id, literal("2026-01"), *zeros.values())
+            session.execute(insert(UsageEntry).from_select(names, rows, include_defaults=False))
+        for name in ("messages", "incoming"):
+            session.merge(Bookmark(name=f"{usage.BOOKMARK}:{name}", at=utcnow()))
 
 
 if __name__ == "__main__":
