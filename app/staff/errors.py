@@ -19,7 +19,12 @@ from flask import (
 )
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+)
 
 from app import problems
 
@@ -48,6 +53,8 @@ WORDS: dict[int, tuple[str, str]] = {
     ),
 }
 """Title and sentence of each status, where nobody said anything more exact."""
+HEARD_OUT = 64 * 1024 * 1024
+"""How much of what is too large is read all the same, so that its sender sees the answer."""
 STALE_FORM = (
     "This form is out of date",
     "You were signed out, or the page was open for too long. Nothing was saved. Go back, reload"
@@ -79,11 +86,20 @@ def _lost(error: HTTPException) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
+    if isinstance(error, RequestEntityTooLarge):
+        _hear_out()
     status = error.code or 500
     title, text = WORDS.get(status, (error.name, error.description or ""))
     if error.description and error.description != type(error).description:
         text = error.description  # said on purpose, by whoever stopped the request
     return _page(status, title, text, error)
+
+
+def _hear_out() -> None:
+    """Read what a browser is still sending: it looks at no answer before it has sent all."""
+    heard, rest = 0, request.environ["wsgi.input"]
+    while heard < HEARD_OUT and (part := rest.read(65_536)):
+        heard += len(part)
 
 
 def _stale_form(error: CSRFError) -> Response:

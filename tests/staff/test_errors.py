@@ -8,6 +8,7 @@ from io import BytesIO
 
 import pytest
 from flask import Flask
+from playwright.sync_api import Page, expect
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
@@ -15,7 +16,8 @@ from app.extensions import MAX_REQUEST_BYTES
 from app.models.client import Client
 from app.models.user import Role, User
 from app.staff import access, home
-from tests.staff.conftest import Staff
+from tests.staff.conftest import PASSWORD, Staff
+from tests.support.processes import Processes
 
 HOME = "/staff/clients/registrar"
 AddPerson = Callable[..., User]
@@ -104,3 +106,28 @@ def test_a_database_that_is_away(pat: Staff, monkeypatch: pytest.MonkeyPatch, pa
 def test_programs_get_problem_details(staff: Staff, path: str) -> None:
     answer = staff.http.get(path)
     assert answer.mimetype == "application/problem+json"
+
+
+@pytest.mark.browser
+@pytest.mark.processes
+@pytest.mark.database("sqlite")
+def test_a_browser_gets_to_see_what_is_too_large(
+    page: Page, processes: Processes, registrar: Client, add_person: AddPerson
+) -> None:
+    """An answer before the end of a request is lost: the connection would just break."""
+    add_person("pat@example.edu", registrar)
+    processes.web()
+    page.goto(f"{processes.base_url}/staff/login?next={HOME}/recordings")
+    page.get_by_label("E-mail address").fill("pat@example.edu")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Name").fill("closed")
+    content = b"\0" * (MAX_REQUEST_BYTES + 4_000_000)
+    file = {"name": "closed.mp3", "mimeType": "audio/mpeg", "buffer": content}
+    page.get_by_label("Audio file").set_input_files(files=[file])
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Too large")
+    page.get_by_role("link", name="To the first page").or_(
+        page.get_by_role("link", name="To registrar")
+    ).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("registrar")
