@@ -23,6 +23,7 @@ from app.models.communication import Communication
 from app.models.credential import Scope
 from app.models.message import Message
 from app.models.route import Channel
+from app.outbound import batches
 
 MAX_ADHOCS = 10_000
 
@@ -117,13 +118,15 @@ def adhocs(caller: Caller, communication_id: str, body: AdhocsBody) -> Answer:
     with unit_of_work() as session:
         communication = owned(Communication, caller, communication_id, "communication")
         try:
-            batch, refused = communications.start_adhoc(
+            batch = communications.start_adhoc(
                 session, communication, [one.root for one in body.members], caller.actor
             )
         except Refusal as refusal:
             raise _refused(refusal) from None
-        batch_id = batch.id
+    batches.prepare(batch.id)
     _wake()
+    batch_id = batch.id
+    refused = communications.refused_members(db.session(), batch)
     address = url("batches", batch_id)
     content = AdhocsObject(
         batch=_describe(caller, batch_id) if body.include_batch_response else address,

@@ -116,6 +116,22 @@ def _begin(session: Session, batch_id: str) -> bool:
     return True
 
 
+def prepare(batch_id: str) -> None:
+    """Prepare a batch to its end, for somebody who waits for what comes of it.
+
+    Each chunk is a transaction of its own, so that others get their turn, and a worker may take
+    some of them. Whatever goes wrong is left to the workers: the batch is there already, and must
+    not be asked for again.
+    """
+    try:
+        while True:
+            with unit_of_work() as session:
+                if not _prepare(session, batch_id):
+                    return
+    except Exception:
+        log.exception("a batch could not be prepared at once; a worker will", batch=batch_id)
+
+
 def _prepare(session: Session, batch_id: str) -> bool:
     """Prepare one chunk; the last one lets the batch run."""
     batch = session.get_one(Batch, batch_id, with_for_update=True, populate_existing=True)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import OperationalError
 
 from app.domain.relaying import announcements
-from app.domain.sending import communications, statuses
+from app.domain.sending import communications, preparation, statuses
 from app.domain.sending.messages import Refusal
 from app.extensions import db, unit_of_work
 from app.models.audience import Member
@@ -191,7 +192,7 @@ def test_a_crash_between_chunks_repeats_nothing(
     made = communication(rows, house)
     join(rows, made, *people(8))
     start(app, made)
-    real, calls = communications.preparation.prepare, []
+    real, calls = preparation.prepare, []
 
     def dies_after_writing(*arguments: Any) -> Any:
         calls.append(1)
@@ -200,7 +201,7 @@ def test_a_crash_between_chunks_repeats_nothing(
             raise RuntimeError("killed")
         return result
 
-    monkeypatch.setattr(batches.preparation, "prepare", dies_after_writing)
+    monkeypatch.setattr(preparation, "prepare", dies_after_writing)
     keep_house(app)
     assert state(rows) is BatchState.PREPARING
     assert rows.count(Message) == 3
@@ -346,15 +347,55 @@ class TestAdhoc:
             {"toName": "Bob", "toPhone": "nobody"},
             {"toPhone": "+13195550003"},
         ]
-        with app.app_context(), unit_of_work() as session:
-            found = session.get_one(Communication, made.id)
-            batch, refused = communications.start_adhoc(session, found, members, "sis")
-            assert (batch.state, batch.total) == (BatchState.RUNNING, 3)
+        with app.app_context():
+            batch = adhoc(made, members)
+            batches.prepare(batch.id)
+            refused = communications.refused_members(db.session(), batch)
+        assert (rows.one(Batch).state, rows.one(Batch).total) == (BatchState.RUNNING, 3)
         assert [(one.position, one.reason) for one in refused] == [
             (1, "invalid_phone"), (2, "template_error"),
         ]  # fmt: skip
         send(app)
         assert [m.body for m in fake.accepted] == ["Hi Ann"]
+
+    def test_many_are_prepared_in_chunks_so_that_others_can_write_between(
+        self, app: Flask, rows: Rows, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = communication(rows, house)
+        monkeypatch.setattr(batches, "CHUNK", 2)
+        with app.app_context():
+            batch = adhoc(made, [{"toName": "P", "toPhone": f"+131955500{n:02}"} for n in range(5)])
+            with unit_of_work() as session:
+                assert batches._prepare(session, batch.id)
+            assert rows.one(Batch).state is BatchState.PREPARING
+            assert rows.count(Message) == 2
+            batches.prepare(batch.id)
+        assert (rows.one(Batch).state, rows.one(Batch).prepared) == (BatchState.RUNNING, 5)
+        assert rows.count(Message) == 5
+
+    def test_what_could_not_be_prepared_at_once_a_worker_prepares(
+        self, app: Flask, rows: Rows, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The batch is there: an error would have the client ask again, and people texted twice."""
+        made = communication(rows, house)
+
+        def fail(*_: object) -> None:
+            raise OperationalError("INSERT", {}, ValueError("database is locked"))
+
+        with app.app_context():
+            batch = adhoc(made, [{"toName": "Ann", "toPhone": "+13195550001"}])
+            with monkeypatch.context() as patched:
+                patched.setattr(preparation, "prepare", fail)
+                batches.prepare(batch.id)
+            assert rows.one(Batch).state is BatchState.PREPARING
+            batches.drain()
+        assert rows.one(Batch).state is BatchState.RUNNING
+
+
+def adhoc(made: Communication, members: list[dict[str, str]]) -> Batch:
+    with unit_of_work() as session:
+        found = session.get_one(Communication, made.id)
+        return communications.start_adhoc(session, found, members, "sis")
 
 
 def test_a_call_template_is_rendered_and_checked(app: Flask, rows: Rows, house: House) -> None:

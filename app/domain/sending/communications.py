@@ -16,10 +16,9 @@ from sqlalchemy import CursorResult, delete, func, insert, literal, select, text
 from sqlalchemy.orm import Session
 
 from app.domain import audit
-from app.domain.sending import call_retries, composing, lanes, preparation
+from app.domain.sending import call_retries, lanes
 from app.domain.sending.composing import Plan, StepPlan
 from app.domain.sending.messages import Refusal, check_client, check_media, check_sender
-from app.domain.sending.preparation import Refused
 from app.extensions import current_settings
 from app.models.audience import Member
 from app.models.base import new_id, utcnow
@@ -34,7 +33,15 @@ from app.models.template import Template, TemplateVersion
 
 LATEST = timedelta(days=366)
 """How far ahead a batch may be scheduled."""
-CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A member that gets nothing, and why: a reason for programs, a sentence for people."""
+
+    position: int
+    reason: str
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -146,23 +153,37 @@ def start_adhoc(
     communication: Communication,
     members: Sequence[Mapping[str, Any]],
     actor: str,
-) -> tuple[Batch, list[Refused]]:
-    """Send the communication to these members only, prepared at once.
+) -> Batch:
+    """Send the communication to these members only; preparation may begin at once.
 
-    :returns: the batch, and the members that get nothing with their position and reason.
     :raises Refusal: when it cannot be sent at all.
     """
     batch = _new_batch(session, communication, actor, utcnow())
-    plan = composing.read_plan(session, batch.plan)
-    refused: list[Refused] = []
-    numbered = list(enumerate(members))
-    for first in range(0, len(numbered), CHUNK):
-        refused += preparation.prepare(session, batch, plan, numbered[first : first + CHUNK])
-    batch.total = batch.prepared = len(members)
-    batch.state = BatchState.RUNNING
+    rows = [
+        {"batch_id": batch.id, "position": position, "attributes": attributes}
+        for position, attributes in enumerate(members)
+    ]
+    session.execute(insert(BatchMember), rows)
+    batch.total = len(rows)
+    batch.state = BatchState.PREPARING
     batch.started_at = utcnow()
     session.flush()
-    return batch, refused
+    return batch
+
+
+def refused_members(session: Session, batch: Batch) -> Sequence[Refused]:
+    """Return the members of a batch that were refused or suppressed when it was prepared."""
+    found = session.execute(
+        select(Message.position, Message.reason, Message.error_message)
+        .where(
+            Message.batch_id == batch.id,
+            Message.state.in_((MessageState.REFUSED, MessageState.SUPPRESSED)),
+            Message.tries == 0,
+            Message.step == 0,
+        )
+        .order_by(Message.position)
+    )
+    return [Refused(position or 0, reason or "", why or "") for position, reason, why in found]
 
 
 def pause(session: Session, batch: Batch, actor: str) -> None:

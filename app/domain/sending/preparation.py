@@ -29,16 +29,6 @@ Numbered = tuple[int, Mapping[str, Any]]
 """A member: position from 0, and attributes."""
 
 
-@dataclass(frozen=True)
-class Refused:
-    """A member that gets nothing, and why."""
-
-    position: int
-    code: str
-    reason: str
-    sentence: str
-
-
 @dataclass
 class _Chunk:
     """What is being written for some members of a batch, in one transaction."""
@@ -47,15 +37,13 @@ class _Chunk:
     plan: Plan
     sender: Sender
     now: datetime
-    refused: list[Refused] = field(default_factory=list)
     rows: list[dict[str, Any]] = field(default_factory=list)
     links: list[dict[str, Any]] = field(default_factory=list)
 
     def refuse(self, member: Numbered, refusal: Refusal, to: str | None = None) -> None:
         """End one member's part, with the reason."""
-        position, attributes = member
+        attributes = member[1]
         suppressed = refusal.code == "suppressed"
-        self.refused.append(Refused(position, refusal.code, refusal.reason, refusal.sentence))
         self.rows.append({
             **self._common(member),
             "to": to or str(attributes.get("toPhone") or "")[:64].replace("\x00", ""),
@@ -126,15 +114,11 @@ class _Chunk:
         _announce(session, ended, self.now)
 
 
-def prepare(
-    session: Session, batch: Batch, plan: Plan, members: Sequence[Numbered]
-) -> list[Refused]:
+def prepare(session: Session, batch: Batch, plan: Plan, members: Sequence[Numbered]) -> None:
     """Write the messages of some members, by position; the caller owns the transaction.
 
     A member whose phone or texts are at fault is refused alone, one whose phone is suppressed is
     marked so, and the same texts go to the same phone once.
-
-    :returns: the members that get nothing, with the reason.
     """
     chunk = _Chunk(batch, plan, composing.sender_of(session, batch), utcnow())
     composed = list(_compose(session, chunk, members))
@@ -150,7 +134,6 @@ def prepare(
             known.add(one.fingerprint)
             chunk.take(member, one)
     chunk.write(session)
-    return sorted(chunk.refused, key=lambda one: one.position)
 
 
 def _compose(
