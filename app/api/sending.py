@@ -175,7 +175,7 @@ def _check(
     if sender is not None and not wrong:
         tried(lambda: messages.check_recipient(client, sender, body.to, channel))
     tried(lambda: _check_kind(body))
-    tried(lambda: _check_content(body))
+    tried(lambda: _check_content(client, body))
     wrong += attachments.inspect(session, client.id, body.media, looks).mistakes
     if body.callbacks is not None:
         found = callbacks.mistakes_in(session, client.id, body.callbacks)
@@ -215,9 +215,10 @@ def _check_kind(body: MessageBody) -> None:
         )
 
 
-def _check_content(body: MessageBody) -> None:
+def _check_content(client: Client, body: MessageBody) -> None:
     if body.twiml is None:
         messages.check_content(body.body, body.media, {})
     else:
         member = body.member.root if body.member else None
-        calls.prepare(body.twiml, member, body.machine_detection or MachineDetection.OFF)
+        detection = body.machine_detection or MachineDetection.OFF
+        calls.prepare(body.twiml, member, detection, client.international)

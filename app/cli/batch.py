@@ -188,7 +188,7 @@ def _state(batch: Batch, progress: Progress) -> str:
     if batch.reason:
         lines.append(f"  {batch.reason}")
     if progress.eta is not None:
-        lines.append(f"  last text about {progress.eta:%Y-%m-%d %H:%M:%S} UTC")
+        lines.append(f"  last one about {progress.eta:%Y-%m-%d %H:%M:%S} UTC")
     return "\n".join(lines)
 
 
@@ -200,7 +200,7 @@ def _report(found: Forecast) -> str:
         f"Suppressed       {about}{found.suppressed:,}",
         f"Get nothing      {about}{found.invalid:,}",
         *(f"  member {position:,}: {sentence}" for position, sentence in found.examples),
-        f"Segments         {about}{found.segments:,}",
+        f"{'Calls   ' if found.heard else 'Segments'}         {about}{found.segments:,}",
         f"Estimated cost   {found.cost:.2f} {found.currency}",
         f"Takes about      {_duration(int(found.seconds))}",
     ]

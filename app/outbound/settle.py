@@ -45,6 +45,8 @@ TWILIO_AWAY = timedelta(seconds=60)
 AT_ONCE = 8
 MOST = 400
 MOST_REPLIES = 40
+LATEST_POST = timedelta(minutes=2)
+"""How long after its claim a POST reaches Twilio at the latest, clocks that differ included."""
 NO_TRACE = "Twilio has no trace of this message, so it was not sent; it may be sent again by hand."
 NO_TRACE_OF_REPLY = (
     "Twilio has no trace of this reply, so it was not sent. Twilio's debugger may say why: it did"
@@ -160,13 +162,15 @@ def report_of(found: TwilioMessage) -> Report:
 
 
 def find_calls(twilio: TwilioClient, message: Message) -> Iterator[Found]:
-    """Yield the calls in Twilio's log from our number to this phone, placed since the claim.
+    """Yield the calls in Twilio's log from our number to this phone, placed soon after the claim.
 
-    Without a filter of time: Twilio's filters by the start, which a queued call does not have.
+    Nothing there tells what a call says: one that was placed later is somebody else's. Without a
+    filter of time, since Twilio's filters by the start, which a queued call does not have.
     """
     earliest = _not_before(message)
+    latest = earliest + LATEST_POST
     for found in twilio.list_calls(to=message.to, from_=message.from_, limit=300, page_size=300):
-        if found.date_created is not None and found.date_created < earliest:
+        if found.date_created is not None and not earliest <= found.date_created <= latest:
             continue
         if found.direction == "outbound-api":
             yield Found(found.sid, report_of_call(found))
@@ -205,6 +209,11 @@ def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
             Message.id != message.id,
             Message.lane_key == message.lane_key,
             or_(Message.state == MessageState.CLAIMED, _LOST, _UNHEARD_OF),
+            # One whose POST was over long before cannot be what is found.
+            or_(
+                Message.claimed_at.is_(None),
+                Message.claimed_at >= _not_before(message) - LATEST_POST,
+            ),
         )
         .limit(1)
     )

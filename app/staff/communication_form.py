@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from flask import request
+from pydantic.alias_generators import to_camel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -23,6 +25,27 @@ from app.staff.callback_fields import CallbackField
 
 SPARE_STEPS = 2
 CHECKS = ("link_tracking", "smart_encoding", "send_as_mms")
+CALL_OPTIONS = {
+    "timeout": (
+        "Let it ring", "5 to 600. Empty: Twilio's own minute, after which most mailboxes answer.",
+        "seconds",
+    ),
+    "time_limit": ("End the call after", "At most 14,400, which is Twilio's own.", "seconds"),
+    "machine_detection_timeout": (
+        "Listen for a machine", "3 to 59. Empty: at most 30.", "seconds",
+    ),
+    "machine_detection_speech_threshold": (
+        "Who speaks longer is a machine", "1,000 to 6,000. Empty: 2,400.", "milliseconds",
+    ),
+    "machine_detection_speech_end_threshold": (
+        "Silence that ends a greeting", "500 to 5,000. Empty: 1,200.", "milliseconds",
+    ),
+    "machine_detection_silence_timeout": (
+        "Silence at first, then we stop listening", "2,000 to 10,000. Empty: 5,000.",
+        "milliseconds",
+    ),
+}  # fmt: skip
+"""How calls are placed: label, hint and unit of each field."""
 DETECTION = {
     "off": ("Off", "The message begins as soon as somebody answers."),
     "continue": ("Continue", "A machine hears the message too."),
@@ -49,6 +72,10 @@ class Form:
     def on(self, name: str) -> bool:
         """Tell whether a check box is ticked."""
         return bool(self.values.get(name))
+
+    def given(self, names: Iterable[str]) -> bool:
+        """Tell whether any of these fields holds something, or is to be mended."""
+        return any(self.values.get(name) or self.wrong.get(name) for name in names)
 
 
 @dataclass(frozen=True)
@@ -93,6 +120,7 @@ def stored(session: Session, communication: Communication) -> Form:
         "validity_period": _minutes(one.validity_period),
         "retry_calls": str(one.retry_calls),
         "retry_calls_after": _minutes(one.retry_calls_after),
+        **{name: str(one.call_options.get(to_camel(name), "")) for name in CALL_OPTIONS},
         **{name: getattr(one, name) for name in CHECKS},
     }
     steps = [
@@ -106,11 +134,17 @@ def stored(session: Session, communication: Communication) -> Form:
     return Form(one.destination, values, steps, callbacks)
 
 
+def stored_options(one: Communication) -> list[tuple[str, str]]:
+    """Return how calls are placed, in words, where it is not left to Twilio."""
+    given = [(words, one.call_options.get(to_camel(name))) for name, words in CALL_OPTIONS.items()]
+    return [(label, f"{value:,} {unit}") for (label, _, unit), value in given if value is not None]
+
+
 def typed(destination: Channel) -> Form:
     """Return the form as it was sent."""
     names = (
         "name", "campaign", "template", "population", "suppression_list", "sender", "purpose",
-        "machine_detection", "validity_period", "retry_calls", "retry_calls_after",
+        "machine_detection", "validity_period", "retry_calls", "retry_calls_after", *CALL_OPTIONS,
     )  # fmt: skip
     values: dict[str, Any] = {name: request.form.get(name, "").strip() for name in names}
     values |= {name: name in request.form for name in CHECKS}
@@ -148,6 +182,7 @@ def read(session: Session, client_id: str, form: Form) -> CommunicationSpec:
         data["retry_calls"] = values["retry_calls"] or 0
         data["retry_calls_after"] = _seconds(values["retry_calls_after"] or "15",
                                              "retry_calls_after", wrong)  # fmt: skip
+        data["call_options"] = {name: values[name] for name in CALL_OPTIONS if values[name]}
     else:
         data |= {name: values[name] for name in CHECKS}
         data["purpose"] = values["purpose"] or "notification"
@@ -174,6 +209,8 @@ def show_mistakes(form: Form, refused: Refused) -> None:
     """Put each mistake at the field that it is about."""
     for mistake in refused.mistakes:
         name = str(mistake.path[0]) if mistake.path else ""
+        if name == "call_options":
+            name = str(mistake.path[-1])
         name = {"from": "sender", "messaging_service": "sender"}.get(name, name)
         sentence = callback_fields.sentences(Refused([mistake]))[0]
         form.wrong.setdefault(name, []).append(sentence)

@@ -93,6 +93,7 @@ def _form_page(found: Communication | None, form: Form, choices: communication_f
         choices=choices,
         noun=NOUNS[form.destination],
         detection=communication_form.DETECTION,
+        call_options=communication_form.CALL_OPTIONS,
     )
 
 
@@ -112,6 +113,7 @@ def communication(communication_id: str) -> str:
         found=found,
         noun=NOUNS[found.destination],
         detection=communication_form.DETECTION,
+        call_options=communication_form.stored_options(found),
         batches=batches,
         said=_said(session, found),
         callbacks=[

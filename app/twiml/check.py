@@ -7,14 +7,15 @@ that a misspelled verb is heard only as silence; here they are mistakes.
 import difflib
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal
+from urllib.parse import quote
 
 from app.twiml.parse import Element, Problem, Unreadable, parse
 from app.twiml.text import utf16_length
 from app.twiml.verbs import MESSAGING_VERBS, URL, VOICE_VERBS, Verb
+from app.twiml.voice import BASIC_VOICES, SAY_LIMIT, SAY_LIMIT_ENCODED, SAY_LIMIT_NEURAL
 
 __all__ = ["Problem", "check_document"]
 
-SAY_LIMITS: Final = (3000, 4096)
 MAX_BODY: Final = 1600
 _ADDRESSES: Final = frozenset({"Redirect", "Media"})
 
@@ -94,10 +95,17 @@ def _check_attributes(element: Element, verb: Verb) -> Iterator[Problem]:
 def _check_special(element: Element) -> Iterator[Problem]:
     name, content = element.name, element.text.strip()
     if name == "Say":
-        basic = element.attributes.get("voice", "man") in ("man", "woman", "alice")
-        limit = SAY_LIMITS[1] if basic else SAY_LIMITS[0]
-        if len(element.spoken()) > limit:
+        basic = element.attributes.get("voice", "man") in BASIC_VOICES
+        limit = SAY_LIMIT if basic else SAY_LIMIT_NEURAL
+        spoken = element.spoken()
+        if len(spoken) > limit:
             yield _at(element, f"<Say> has more than {limit:,} characters; split it into several.")
+        elif len(quote(spoken, safe="")) > SAY_LIMIT_ENCODED:
+            yield _at(
+                element,
+                f"<Say> has more than {SAY_LIMIT_ENCODED:,} bytes as Twilio counts them (%20 for a"
+                " blank, six or more for a letter outside ASCII); split it into several.",
+            )
     elif name == "Play":
         if not content and "digits" not in element.attributes:
             yield _at(element, "<Play> has neither an address nor digits.")

@@ -62,6 +62,20 @@ def _records(element: Element) -> bool:
     return element.name == "Record"
 
 
+def numbers_in(xml: str) -> list[str]:
+    """Return the phone numbers that the document calls or texts, as they are written there.
+
+    Raises app.twiml.parse.Unreadable if `xml` is no document.
+    """
+    found = []
+    for element in parse(xml).walk():
+        if element.name in ("Dial", "Number"):
+            found.append(element.text.strip())
+        elif element.name == "Sms":
+            found.append(element.attributes.get("to", ""))
+    return [one for one in found if one and not one.startswith(("sip:", "client:"))]
+
+
 def speech_of(xml: str) -> list[str]:
     """Return what the document does, step by step, in plain sentences for a preview.
 

@@ -25,7 +25,7 @@ SORRY = (
 )
 GOODBYE = "Thank you. Goodbye."
 NEUTRAL = "Thank you for calling. This number does not take calls. Goodbye."
-_BASIC_VOICES = frozenset({"man", "woman", "alice"})
+BASIC_VOICES = frozenset({"man", "woman", "alice"})
 
 
 def say(text: str, voice: str | None = None, language: str | None = None, loop: int = 1) -> str:
@@ -110,7 +110,7 @@ def redirect(url: str) -> str:
 def _speak(
     response: VoiceResponse, text: str, voice: str | None, language: str | None, loop: int
 ) -> None:
-    basic = voice is None or voice in _BASIC_VOICES
+    basic = voice is None or voice in BASIC_VOICES
     limit = SAY_LIMIT if basic else SAY_LIMIT_NEURAL
     pieces = split(clean(text), limit, SAY_LIMIT_ENCODED)
     if len(pieces) == 1:

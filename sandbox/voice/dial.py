@@ -20,6 +20,10 @@ Whisper = Callable[[Line, str, str], bool]
 
 def dial(line: Line, verb: twiml.Verb, whisper: Whisper) -> Jump | None:
     """Connect the caller. Returns where to go on, None to go on with the next verb."""
+    other = next((child for child in verb.children if child.name != "Number"), None)
+    if other is not None:
+        line.hear("note", f"<{other.name}> in <Dial> is accepted here, but nobody is there.")
+        return _result(line, verb, "no-answer", None, 0, None)
     targets = _targets(verb)
     problem = _problem(line, verb, targets)
     if problem:

@@ -191,7 +191,7 @@ EVERY_VERB = [
         '<Play digits="12w3"/><Pause length="1"/>'
         '<Gather input="dtmf" timeout="1" numDigits="1"><Say>Press.</Say><Pause/></Gather>'
         '<Dial timeout="10" callerId="+13195550100"><Number sendDigits="w1">+13195550111</Number>'
-        "</Dial><Hangup/>",
+        '</Dial><Sms to="{{ toPhone }}">Thank you for listening.</Sms><Hangup/>',
         ["say", "tones", "pause", "gather", "dial"],
     ),
     (
@@ -204,7 +204,19 @@ EVERY_VERB = [
         '<Say>No.</Say><Reject reason="busy"/>',
         ["say"],
     ),
-    ("Enqueue", "<Enqueue>support</Enqueue>", ["queue"]),
+    ("Enqueue and Leave", "<Enqueue>support</Enqueue><Say>Bye.</Say><Leave/>", ["queue", "say"]),
+    (
+        "Queue, with nobody in it",
+        "<Dial><Queue>support</Queue></Dial><Say>Nobody waits.</Say>",
+        ["note", "say"],
+    ),
+    (
+        "what reaches Twilio's other products is accepted",
+        '<Start><Stream url="wss://media.example.edu/s"/></Start><Stop><Stream name="s"/></Stop>'
+        '<Connect><Stream url="wss://media.example.edu/s"/></Connect><Pay/><Prompt for="x"/>'
+        "<Refer><Sip>sip:desk@example.edu</Sip></Refer><Say>Done.</Say>",
+        ["note", "say"],
+    ),
     ("Redirect", '<Redirect method="POST">{{ next }}</Redirect>', ["say"]),
 ]
 
@@ -220,7 +232,7 @@ def test_every_verb_passes_the_check_and_runs(
         client = session.get_one(Client, house.client.id)
         catalog.save_template(session, client, "all", TemplateKind.VOICE, body, [], "pat")
     following = box.url + "/nowhere"
-    place(app, house, body, member={"next": following})
+    place(app, house, body, member={"next": following, "toPhone": ANA})
     [message] = ended(rows, 1).values()
     assert message.status == "completed"
     call = box.get(f"calls/{message.sid}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.domain.sending.calls import queue_call
 from app.extensions import unit_of_work
@@ -204,3 +205,38 @@ def test_another_call_whose_fate_is_unknown_leaves_both_open(
     with app.app_context():
         settle.run()
     assert {message.state for message in rows.all(Message)} == {MessageState.UNKNOWN}
+
+
+def test_a_call_that_others_placed_later_is_not_taken_for_ours(
+    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue
+) -> None:
+    fake.plan = lambda form, number: fake_twilio.FAILS_BEFORE
+    queue()
+    drain(app)
+    fake._take(dict(fake.tried[0][1]), 0)
+    fake.accepted[0].created += timedelta(minutes=5)
+    for _ in settle.LOOKS:
+        found = look_up(app, rows)
+    assert (found.state, found.sid) == (MessageState.FAILED, None)
+
+
+def test_an_old_call_whose_fate_stays_unknown_is_no_obstacle(
+    app: Flask, rows: Rows, house: House, fake: FakeTwilio, queue: Queue
+) -> None:
+    fake.plan = lambda form, number: fake_twilio.RESETS_AFTER
+    id_ = queue()
+    drain(app)
+    lost = rows.one(Message)
+    rows.add(
+        Message(
+            id=new_id(), client_id=house.client.id, destination=lost.destination,
+            sender_id=house.sender.id, credential_id=house.credential.id, to=PHONE,
+            from_=lost.from_, body=lost.body, lane_key=lost.lane_key, state=MessageState.UNKNOWN,
+            claimed_at=utcnow() - timedelta(days=1),
+        )
+    )  # fmt: skip
+    rows.change(update(Message).where(Message.id == id_).values(check_at=utcnow()))
+    with app.app_context():
+        settle.run()
+    found = rows.one(select(Message).where(Message.id == id_))
+    assert (found.state, found.sid) == (MessageState.ACCEPTED, fake.accepted[0].sid)

@@ -115,11 +115,38 @@ def test_a_call_says_what_happens_when_a_machine_answers(
     pat.send(
         path, name="Closing", campaign="", template="closing", population="students",
         sender=ours.number.id, machine_detection="hang_up", retry_calls="2", retry_calls_after="5",
+        timeout="20", machine_detection_speech_threshold="1800",
     )  # fmt: skip
     saved = rows.one(select(Communication).where(Communication.name == "Closing"))
     assert (saved.machine_detection, saved.retry_calls, saved.retry_calls_after) == (
         "hang_up", 2, 300,
     )  # fmt: skip
+    assert saved.call_options == {"timeout": 20, "machineDetectionSpeechThreshold": 1800}
+    page = pat.http.get(f"{HOME}/communications/{saved.id}").get_data(as_text=True)
+    assert "20 seconds" in page
+    assert "1,800 milliseconds" in page
+    path = f"{HOME}/communications/{saved.id}/edit"
+    assert 'value="1800"' in pat.http.get(path).get_data(as_text=True)
+    pat.send(path, name="Closing", template="closing", sender=ours.number.id, timeout="30")
+    saved = rows.one(select(Communication).where(Communication.id == saved.id))
+    assert saved.call_options == {"timeout": 30}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [("timeout", "2", "greater than or equal to 5"), ("time_limit", "long", "whole number")],
+)
+def test_how_a_call_is_placed_is_checked_in_words(
+    pat: Staff, ours: Department, rows: Rows, field: str, value: str, said: str
+) -> None:
+    answer = pat.send(
+        f"{HOME}/communications/new/voice", name="New", template="closing",
+        sender=ours.number.id, **{field: value},
+    )  # fmt: skip
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert f'id="{field}-error"' in page
+    assert said in page
 
 
 @pytest.mark.parametrize(

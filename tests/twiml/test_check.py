@@ -76,6 +76,8 @@ BAD = [
     (doc('<Say loop="-1">Hi</Say>'), 1, 11, "a whole number from 0 to 1000, not “-1”"),
     (doc("<Say>" + "a" * 4097 + "</Say>"), 1, 11, "more than 4,096 characters"),
     (doc('<Say voice="Polly.Joanna">' + "a" * 3001 + "</Say>"), 1, 11, "more than 3,000"),
+    (doc("<Say>" + "word " * 700 + "</Say>"), 1, 11, "more than 4,500 bytes as Twilio counts"),
+    (doc("<Say>" + "\u00e9" * 800 + "</Say>"), 1, 11, "more than 4,500 bytes as Twilio counts"),
     (doc("<Redirect/>"), 1, 11, "for ever"),
     (doc("<Redirect> \n</Redirect>"), 1, 11, "for ever"),
     (doc("<Redirect>/next</Redirect>"), 1, 11, "begins with https://"),

@@ -2,7 +2,8 @@
 
 What a placeholder will hold is not known then. So the template is rendered with several kinds of
 samples, and only what is wrong with every one of them is a mistake: a misspelled verb is wrong
-with all, the voice ``{{ voice }}`` is right with one.
+with all, the voice ``{{ voice }}`` is right with one. Each sample is tried as true and as false,
+so that both sides of a condition are looked at.
 """
 
 import re
@@ -20,7 +21,8 @@ _SAMPLES: Final = ("1", "+13195550100", "https://example.edu/", "man", "en-US", 
 def check_voice_template(source: str) -> list[Problem]:
     """Return all mistakes of the TwiML that `source` makes, with their lines; none: it is sound.
 
-    It is checked for a call answered by a human, by a machine, and before that is known. Where the
+    It is checked for a call answered by a human, by a machine, and before that is known, and with
+    conditions on attributes met and not met. Where the
     samples do not fit the template (it loops over a list, say) only the template itself is checked.
 
     Raises TemplateProblem if it is no template at all.
@@ -28,15 +30,25 @@ def check_voice_template(source: str) -> list[Problem]:
     check(source)
     found: dict[tuple[int, str], Problem] = {}
     for answer in _ANSWERS:
-        found |= _wrong_with_all_samples(source, answer)
+        for kind in (str, _Unset):
+            found |= _wrong_with_all_samples(source, answer, kind)
     return sorted(found.values(), key=lambda problem: (problem.line, problem.column))
 
 
-def _wrong_with_all_samples(source: str, answer: str) -> dict[tuple[int, str], Problem]:
+class _Unset(str):
+    """A text that a condition takes for an empty one."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def _wrong_with_all_samples(
+    source: str, answer: str, kind: type[str]
+) -> dict[tuple[int, str], Problem]:
     names = placeholders(source)
     common: dict[tuple[int, str], Problem] | None = None
     for sample in _SAMPLES if names - {ANSWERED_BY} else _SAMPLES[:1]:
-        attributes = {**dict.fromkeys(names, sample), ANSWERED_BY: answer}
+        attributes = {**dict.fromkeys(names, kind(sample)), ANSWERED_BY: answer}
         try:
             document = render(source, attributes, autoescape_xml=True)
         except TemplateProblem:

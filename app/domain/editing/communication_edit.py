@@ -46,8 +46,6 @@ def save(
             f"The campaign “{campaign.name}” has a communication “{spec.name}” already.", "name"
         )
     values = {**columns, "name": spec.name, "campaign_id": campaign.id}
-    if known is not None and "call_options" not in spec.model_fields_set:
-        del values["call_options"]  # a form without that field takes nothing away
     if known is None:
         known = Communication(client_id=client_id, **values)
         session.add(known)

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from app.domain import phones
 from app.domain.content import templates
 from app.domain.content.voice_templates import ANSWERED_BY
 from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
@@ -31,13 +32,15 @@ from app.models.sender import Sender
 from app.models.template import TemplateVersion
 from app.twiml import voice
 from app.twiml.check import check_document
-from app.twiml.rewrite import finish_actions, speech_of
+from app.twiml.rewrite import finish_actions, numbers_in, speech_of
 
 log = structlog.get_logger(__name__)
 
 HUMAN, MACHINE, NOT_KNOWN = "human", "machine", ""
 MAX_BYTES = 60_000
-"""Longest TwiML: Twilio fetches 64 kB (error 11750), and our own addresses are added."""
+"""Longest TwiML: Twilio fetches 64 kB (error 11750)."""
+OUR_BYTES = 400
+"""How much our own addresses add to a verb that needs them."""
 
 
 def queue_call(
@@ -76,7 +79,7 @@ def queue_call(
         credential_id=credential.id,
         to=number,
         from_=sender.address,
-        body=prepare(source, member, machine_detection),
+        body=prepare(source, member, machine_detection, client.international),
         twiml_source=source,
         member=dict(member) if member is not None else None,
         communication_id=communication.id if communication else None,
@@ -116,16 +119,39 @@ def detection_of(options: Mapping[str, Any]) -> MachineDetection:
     return MachineDetection(options.get("machineDetection", MachineDetection.OFF))
 
 
-def prepare(source: str, member: Mapping[str, Any] | None, detection: MachineDetection) -> str:
+def prepare(
+    source: str,
+    member: Mapping[str, Any] | None,
+    detection: MachineDetection,
+    international: bool,
+) -> str:
     """Return the TwiML as it is before anybody has answered, once it is right for every answer.
 
-    :raises Refusal: ``template_error``, with the line of the first mistake.
+    :param international: whether the client may reach numbers outside +1.
+    :raises Refusal: ``template_error``, with the line of the first mistake; ``not_allowed`` where
+        it calls somebody on who may not be called.
     """
-    first = render(source, member)
+    documents = [render(source, member)]
     if detection is not MachineDetection.OFF and ANSWERED_BY in source:
-        render(source, member, HUMAN)
-        render(source, member, MACHINE)
-    return first
+        documents += [render(source, member, HUMAN), render(source, member, MACHINE)]
+    for document in documents:
+        check_numbers(document, international)
+    return documents[0]
+
+
+def check_numbers(document: str, international: bool) -> None:
+    """Refuse TwiML that dials or texts whom this client may not reach: a member's attributes may
+    stand there, and every such minute costs.
+
+    :raises Refusal: ``template_error`` for what is no number, ``not_allowed``.
+    """
+    for written in numbers_in(document):
+        try:
+            phone = phones.normalize(written)
+        except phones.InvalidPhone as error:
+            raise Refusal("template_error", f"In the TwiML: {error.reason}", "twiml") from error
+        if refused := phones.refusal(phone, international, "voice"):
+            raise Refusal("not_allowed", f"In the TwiML: {refused}", "twiml")
 
 
 def render(source: str, member: Mapping[str, Any] | None, answered_by: str = NOT_KNOWN) -> str:
@@ -141,10 +167,12 @@ def render(source: str, member: Mapping[str, Any] | None, answered_by: str = NOT
         raise Refusal("template_error", problem.message, "twiml") from problem
     if mistakes := check_document(document):
         raise Refusal("template_error", str(mistakes[0]), "twiml")
-    if (size := len(document.encode())) > MAX_BYTES:
+    ours = sum(document.count(verb) for verb in ("<Gather", "<Record", "<Dial")) * OUR_BYTES
+    if (size := len(document.encode()) + ours) > MAX_BYTES:
         raise Refusal(
             "template_error",
-            f"The TwiML has {size:,} bytes; at most {MAX_BYTES:,} are allowed.",
+            f"The TwiML has {size:,} bytes with our own addresses; at most {MAX_BYTES:,} are"
+            " allowed.",
             "twiml",
         )
     return document
@@ -191,6 +219,7 @@ def _choose(session: Session, message: Message, answered_by: str | None) -> str:
     base = f"{current_settings().public_base_url}/inbound/voice"
     try:
         document = render(_source(session, message), message.member, who)
+        check_numbers(document, session.get_one(Client, message.client_id).international)
         return finish_actions(
             document, f"{base}/gathered/{message.id}", f"{base}/recorded/{message.id}"
         )

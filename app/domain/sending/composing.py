@@ -97,7 +97,7 @@ def compose(plan: Plan, client: Client, sender: Sender, attributes: Mapping[str,
     if phone is None or not str(phone).strip():
         raise Refusal("invalid_phone", "The member has no toPhone.", "to")
     to = check_recipient(client, sender, str(phone), plan.destination)
-    rendered = [(_render(plan, step, attributes), step.media) for step in plan.steps]
+    rendered = [(_render(plan, step, client, attributes), step.media) for step in plan.steps]
     digest = hashlib.sha256(repr((to, rendered)).encode("utf-8", "surrogatepass"))
     texts = tuple(_finish(plan, body, media) for body, media in rendered)
     return Composed(to, texts, digest.hexdigest()[:32])
@@ -112,9 +112,10 @@ def listed(session: Session, plan: Plan, sender: Sender, numbers: set[str]) -> s
     return {phone for _, phone, scope in entries if scope in scopes}
 
 
-def _render(plan: Plan, step: StepPlan, attributes: Mapping[str, Any]) -> str:
+def _render(plan: Plan, step: StepPlan, client: Client, attributes: Mapping[str, Any]) -> str:
     if plan.destination is Channel.VOICE:
-        return calls.prepare(step.body, attributes, calls.detection_of(plan.options))
+        detection = calls.detection_of(plan.options)
+        return calls.prepare(step.body, attributes, detection, client.international)
     try:
         return templates.render(step.body, attributes)
     except templates.TemplateProblem as problem:

@@ -144,9 +144,19 @@ def test_who_may_be_called(
         ("<Response><Redirect/></Response>", "<Redirect> without an address"),
         ("<Response>" + "<Say>" + "x" * 2999 + "</Say>" + "</Response>", None),
         ("<Response>" + ("<Say>" + "x" * 2999 + "</Say>") * 21 + "</Response>", "bytes"),
+        ("<Response>" + "<Gather/>" * 2000 + "</Response>", "with our own addresses"),
         ("{% if AnsweredBy == 'machine' %}<Say/>{% else %}<Response/>{% endif %}", "Response"),
     ],
-    ids=["attribute", "not closed", "verb", "redirect", "fits", "too large", "only for machines"],
+    ids=[
+        "attribute",
+        "not closed",
+        "verb",
+        "redirect",
+        "fits",
+        "too large",
+        "too large with addresses",
+        "only for machines",
+    ],
 )
 def test_twiml_is_checked_before_anybody_is_called(
     source: str, sentence: str | None, app: Flask, rows: Rows
@@ -160,6 +170,46 @@ def test_twiml_is_checked_before_anybody_is_called(
         queue(app, house, source=source, machine_detection=detection)
     assert refused.value.code == "template_error"
     assert rows.count(Message) == 0
+
+
+DIAL = "<Response><Dial>{number}</Dial></Response>"
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        (DIAL.format(number="<Number>+1 319 555 0111</Number>"), None),
+        (DIAL.format(number="<Sip>sip:desk@example.edu</Sip>"), None),
+        (DIAL.format(number="<Number>+19005550150</Number>"), "not_allowed"),
+        (DIAL.format(number="+442071838750"), "not_allowed"),
+        (DIAL.format(number="{{ desk }}"), "not_allowed"),
+        ("<Response>{% if AnsweredBy == 'machine' %}<Dial>+12425550150</Dial>{% endif %}"
+         "</Response>", "not_allowed"),
+        ("<Response><Sms to='+442071838750'>Hi</Sms></Response>", "not_allowed"),
+        (DIAL.format(number="12345"), "template_error"),
+    ],
+    ids=["domestic", "sip", "premium", "abroad", "an attribute", "for a machine only", "a text",
+         "no number"],
+)  # fmt: skip
+def test_a_call_goes_on_only_to_those_who_may_be_called(
+    source: str, code: str | None, app: Flask, rows: Rows
+) -> None:
+    house = furnish(rows)
+    more: dict[str, Any] = {
+        "source": source, "machine_detection": MachineDetection.CONTINUE,
+        "member": {"desk": "+442071838750"},
+    }  # fmt: skip
+    if code is None:
+        queue(app, house, **more)
+        return
+    with pytest.raises(Refusal) as refused:
+        queue(app, house, **more)
+    assert (refused.value.code, refused.value.field) == (code, "twiml")
+
+
+def test_who_may_reach_other_countries_may_go_on_to_them(app: Flask, rows: Rows) -> None:
+    queue(app, furnish(rows, international=True), source=DIAL.format(number="+442071838750"))
+    assert rows.count(Message) == 1
 
 
 @pytest.mark.parametrize(
