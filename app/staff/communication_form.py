@@ -213,6 +213,8 @@ def show_mistakes(form: Form, refused: Refused) -> None:
             name = str(mistake.path[-1])
         name = {"from": "sender", "messaging_service": "sender"}.get(name, name)
         sentence = callback_fields.sentences(Refused([mistake]))[0]
+        if name in CALL_OPTIONS:
+            sentence = sentence.replace(f"“{name}”", f"“{CALL_OPTIONS[name][0]}”")
         form.wrong.setdefault(name, []).append(sentence)
 
 

@@ -196,7 +196,7 @@ def test_show_pause_resume_and_cancel(
     output = invoke(flask_command, "show", batch)
     assert "running" in output
     assert "refused" in output
-    assert "last text about" in output
+    assert "last one about" in output
     assert "is paused" in invoke(flask_command, "pause", batch)
     assert "is running" in invoke(flask_command, "resume", batch)
     assert "is canceled" in invoke(flask_command, "cancel", batch)

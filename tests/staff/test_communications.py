@@ -134,7 +134,7 @@ def test_a_call_says_what_happens_when_a_machine_answers(
 
 @pytest.mark.parametrize(
     ("field", "value", "said"),
-    [("timeout", "2", "greater than or equal to 5"), ("time_limit", "long", "whole number")],
+    [("timeout", "2", "“Let it ring” must be 5 or more"), ("time_limit", "long", "whole number")],
 )
 def test_how_a_call_is_placed_is_checked_in_words(
     pat: Staff, ours: Department, rows: Rows, field: str, value: str, said: str
