@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import random
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from app.domain.sending import calls
 from app.models.base import new_id
-from app.models.communication import Callback, CallbackEvent
 from app.models.delivery import Delivery
-from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message, MessageReport, MessageState
-from app.models.route import Channel
 from tests.support.environment import PUBLIC_BASE_URL
-from tests.support.house import House, furnish, text
+from tests.support.house import House, text
+from tests.support.our_calls import (
+    FOR_ALL,
+    SID,
+    TEMPLATE,
+    answer,
+    call,
+    listening,
+    parameters,
+    status,
+    told,
+)
 from tests.support.rows import Rows
 from tests.support.twilio import ACCOUNT_SID, Twilio
 
-SID = "CA" + "0123456789abcdef" * 2
-TEMPLATE = (
-    "<Response><Say>Hello {{ toName }}.</Say>"
-    "{% if AnsweredBy == 'machine' %}<Say>Please call back.</Say>{% endif %}"
-    "{% if AnsweredBy == 'human' %}<Say>How are you?</Say>{% endif %}</Response>"
-)
-FOR_ALL = "<Response><Say>Hello Ann.</Say></Response>"
 FOR_HUMANS = "<Response><Say>Hello Ann.</Say><Say>How are you?</Say></Response>"
 FOR_MACHINES = "<Response><Say>Hello Ann.</Say><Say>Please call back.</Say></Response>"
 HANGUP = "<Response><Hangup /></Response>"
@@ -39,65 +36,7 @@ HANGUP = "<Response><Hangup /></Response>"
 
 @pytest.fixture
 def house(rows: Rows) -> House:
-    made = furnish(rows)
-    endpoint = Endpoint(
-        client_id=made.client.id, kind=EndpointKind.WEBHOOK, name="sis",
-        url="https://sis.example.edu/hooks",
-    )  # fmt: skip
-    rows.add(endpoint)
-    rows.add(
-        Callback(
-            client_id=made.client.id, event=CallbackEvent.MESSAGE_STATUS, endpoint_id=endpoint.id
-        )
-    )
-    return made
-
-
-def call(rows: Rows, house: House, source: str = TEMPLATE, **columns: Any) -> Message:
-    """Add a call that Twilio has taken, unless told otherwise."""
-    values = {
-        "state": MessageState.ACCEPTED, "sid": SID, "status": "queued", "options": {},
-        "member": {"toName": "Ann"}, "twiml_source": source, **columns,
-    }  # fmt: skip
-    message = text(
-        house, id=new_id(), destination=Channel.VOICE, body=FOR_ALL, segments=0,
-        lane_key=f"voice:{ACCOUNT_SID}", **values,
-    )  # fmt: skip
-    rows.add(message)
-    return message
-
-
-def parameters(**changes: str) -> dict[str, str]:
-    """What Twilio sends about an outgoing call ("TwiML voice: Twilio's request parameters")."""
-    return {
-        "CallSid": SID,
-        "AccountSid": ACCOUNT_SID,
-        "From": "+13195550100",
-        "To": "+13195550150",
-        "Caller": "+13195550100",
-        "Called": "+13195550150",
-        "CallStatus": "in-progress",
-        "Direction": "outbound-api",
-        "ApiVersion": "2010-04-01",
-        **changes,
-    }
-
-
-def answer(twilio: Twilio, message: Message, **changes: str) -> Any:
-    return twilio.post(f"/inbound/voice/answer/{message.id}", parameters(**changes))
-
-
-def status(twilio: Twilio, message: Message, word: str, number: int, **changes: str) -> Any:
-    form = parameters(
-        CallStatus=word, SequenceNumber=str(number), CallbackSource="call-progress-events",
-        Timestamp="Sat, 21 Nov 2026 12:00:00 +0000", **changes,
-    )  # fmt: skip
-    return twilio.post(f"/inbound/voice/status/{message.id}", form)
-
-
-def told(rows: Rows) -> list[dict[str, Any]]:
-    deliveries = rows.all(select(Delivery).order_by(Delivery.sequence))
-    return [json.loads(one.body)["data"] for one in deliveries]
+    return listening(rows)
 
 
 def same(served: str, expected: str) -> bool:
@@ -385,100 +324,3 @@ def test_a_recording_that_is_there_first_needs_no_waiting(
     assert last.next_attempt_at is not None
     assert (last.next_attempt_at - last.occurred_at).total_seconds() < 1
     assert "Digits" not in told(rows)[-1]
-
-
-STATUSES = [
-    ("initiated", 0, {}),
-    ("ringing", 1, {}),
-    ("in-progress", 2, {"AnsweredBy": "human"}),
-    ("completed", 3, {"AnsweredBy": "human", "CallDuration": "12"}),
-]
-RANK = {"queued": 0, "initiated": 1, "ringing": 2, "in-progress": 3, "completed": 4}
-
-
-ORDERS = list(itertools.permutations(range(4)))
-
-
-@pytest.mark.parametrize("order", ORDERS, ids=str)
-@pytest.mark.database("sqlite")
-def test_whatever_the_order_of_reports_a_call_ends_right(
-    order: tuple[int, ...], rows: Rows, house: House, twilio: Twilio
-) -> None:
-    ends_right_after(order, rows, house, twilio)
-
-
-@pytest.mark.parametrize("order", [ORDERS[0], ORDERS[9], ORDERS[-1]], ids=str)
-@pytest.mark.database("postgresql")
-def test_so_it_does_on_postgresql(
-    order: tuple[int, ...], rows: Rows, house: House, twilio: Twilio
-) -> None:
-    ends_right_after(order, rows, house, twilio)
-
-
-def ends_right_after(order: tuple[int, ...], rows: Rows, house: House, twilio: Twilio) -> None:
-    """Report a call in this order, and everything once more in another."""
-    message = call(rows, house, state=MessageState.CLAIMED, sid=None, status=None)
-    twice = [*order, *random.Random(str(order)).sample(order, 4)]
-    for number in twice:
-        word, sequence, more = STATUSES[number]
-        assert status(twilio, message, word, sequence, **more).status_code == 204
-    stored = rows.one(Message)
-    assert (stored.status, stored.status_sequence) == ("completed", 3)
-    assert (stored.call_duration, stored.answered_by) == (12, "human")
-    assert rows.count(MessageReport) == 8  # every report is kept
-    heard = [one["status"] for one in told(rows)]
-    assert heard[0] == "queued"
-    assert heard[-1] == "completed"
-    assert len(set(heard)) == len(heard)  # each once
-    assert [RANK[word] for word in heard] == sorted(RANK[word] for word in heard)
-
-
-def test_reports_in_their_order_are_all_told(rows: Rows, house: House, twilio: Twilio) -> None:
-    message = call(rows, house, state=MessageState.CLAIMED, sid=None, status=None)
-    for word, sequence, more in STATUSES:
-        status(twilio, message, word, sequence, **more)
-    assert [one["status"] for one in told(rows)] == [
-        "queued", "initiated", "ringing", "in-progress", "completed",
-    ]  # fmt: skip
-    assert [one.get("CallDuration") for one in told(rows)] == [None, None, None, None, 12]
-
-
-@pytest.mark.parametrize("word", ["busy", "no-answer", "failed", "canceled"])
-def test_other_ends_have_no_duration(word: str, rows: Rows, house: House, twilio: Twilio) -> None:
-    message = call(rows, house, status="ringing", status_sequence=1)
-    status(twilio, message, word, 2, CallDuration="0", SipResponseCode="486")
-    status(twilio, message, "in-progress", 3)
-    assert rows.one(Message).status == word
-    assert [one["status"] for one in told(rows)] == [word]
-    assert "CallDuration" not in told(rows)[0]
-
-
-def test_a_word_that_we_do_not_know_is_kept_and_harmless(
-    rows: Rows, house: House, twilio: Twilio
-) -> None:
-    message = call(rows, house, status="ringing")
-    assert status(twilio, message, "levitating", 2).status_code == 204
-    assert rows.one(Message).status == "ringing"
-    assert rows.one(MessageReport).status == "levitating"
-
-
-def test_a_status_without_a_word_is_400(rows: Rows, house: House, twilio: Twilio) -> None:
-    message = call(rows, house)
-    assert status(twilio, message, "", 1).status_code == 400
-
-
-def test_without_the_database_a_status_is_asked_for_again(
-    rows: Rows, house: House, twilio: Twilio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from app.domain.sending import statuses
-
-    message = call(rows, house)
-
-    def fail(*_: object) -> None:
-        raise OperationalError("UPDATE", {}, Exception("the database went away"))
-
-    monkeypatch.setattr(statuses, "record_report", fail)
-    assert status(twilio, message, "ringing", 1).status_code == 503
-    monkeypatch.undo()
-    rows.change(update(Message).values(status="queued"))
-    assert status(twilio, message, "ringing", 1).status_code == 204
