@@ -256,9 +256,15 @@ def _stopped() -> Iterator[Finding]:
 def _numbers() -> Iterator[Finding]:
     found = number_audit.run()
     for difference in found:
-        yield _bad("numbers", f"{difference.sentence} See: flask numbers repair")
+        yield _bad("numbers", f"{difference.sentence} {_remedy(difference)}")
     if not found:
         yield _ok("numbers", "everything at Twilio is set as the routes need it.")
+
+
+def _remedy(difference: number_audit.Difference) -> str:
+    if difference.setting == number_audit.UNCHECKED:
+        return f"Check the client's credential, then: flask numbers audit {difference.client}"
+    return "See: flask numbers repair"
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (

@@ -14,6 +14,7 @@ from sqlalchemy import text, update
 
 from app.maintenance import audits
 from app.models.client import Client
+from app.models.credential import Credential
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind, EndpointState
 from app.models.house import Bookmark
@@ -86,6 +87,17 @@ def test_what_is_wrong_is_named_with_what_to_do(
         "sis of registrar is disabled",
     ):
         assert sentence in shown
+
+
+def test_a_wrong_log_in_at_twilio_is_told_from_a_wrong_setting(
+    flask_command: FlaskCliRunner, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask_command.invoke(args=["numbers", "import", "registrar", "+13195550100"])
+    rows.change(update(Credential).values(api_key_sid=None, auth_token="0" * 32))
+    (shown,) = (line for line in lines(flask_command) if "could not be checked" in line)
+    assert shown.endswith(
+        "Authenticate. Check the client's credential, then: flask numbers audit registrar"
+    )
 
 
 def test_a_redis_that_keeps_nothing_is_named(

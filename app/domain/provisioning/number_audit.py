@@ -51,9 +51,11 @@ class Difference:
                 " or put it into a service of the client's."
             )
         if self.setting == UNCHECKED:
-            return f"{self.address} ({self.client}) could not be checked: {self.found}"
+            return f"{self.address} ({self.client}) could not be checked: {self.found.rstrip('.')}."
         if self.setting == REFUSED:
-            return f"{self.address} ({self.client}) could not be put right: {self.found}"
+            return (
+                f"{self.address} ({self.client}) could not be put right: {self.found.rstrip('.')}."
+            )
         found = f"“{self.found}”" if self.found else "not set"
         return (
             f"{self.address} ({self.client}): {self.setting} is {found}; it must be"
