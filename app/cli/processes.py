@@ -110,6 +110,7 @@ def tasks() -> tuple[Task, ...]:
         Task("look over the numbers", 300.0, partial(keep_house, "app.maintenance.audits.tick")),
         Task("retention", 30.0, retention.tick),
         Task("fetch missing statuses", 600.0, partial(keep_house, "app.outbound.refresh.run")),
+        Task("price what came in", 600.0, partial(keep_house, "app.inbound.pricing.tick")),
     )
 
 

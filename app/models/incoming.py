@@ -6,7 +6,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, text
+from sqlalchemy import JSON, ForeignKey, Index, Numeric, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -94,6 +94,10 @@ class Incoming(Identified, Ordered, Base):
     answer: Mapped[str] = mapped_column(Text, default="")
     """The TwiML given; a repeat of the request gets the same."""
     reply_id: Mapped[str | None] = mapped_column(ForeignKey("message.id"), index=True)
+
+    price: Mapped[float | None] = mapped_column(Numeric(12, 5, asdecimal=False))
+    """US dollars as Twilio reported them, positive for what it charges, like ``Message.price``;
+    None until it has."""
 
     call_status: Mapped[str | None] = mapped_column(String(32))
     call_duration: Mapped[int | None]

@@ -218,17 +218,17 @@ def _sent(message: Message) -> Figures:
 
 
 def _received(incoming: Incoming) -> Figures:
-    """What came in; its price is an estimate, since Twilio does not tell it."""
+    """What came in; its price is an estimate until Twilio's log names it."""
     if incoming.destination is Channel.VOICE:
         minutes = _minutes(incoming.call_duration)
-        price = _price(None, prices.INCOMING_CALL_MINUTE * minutes)
+        price = _price(incoming.price, prices.INCOMING_CALL_MINUTE * minutes)
         return Figures(call_minutes=minutes, price=price)
     cost = estimate_cost(incoming.segments, len(incoming.media), prices.INCOMING_PRICES)
     return Figures(
         messages_in=1,
         segments_in=incoming.segments,
         media_in=len(incoming.media),
-        price=_price(None, cost),
+        price=_price(incoming.price, cost),
     )
 
 
