@@ -11,8 +11,10 @@ import re
 import structlog
 from flask import Blueprint, Response, abort, request
 from limits import RateLimitItemPerMinute
+from markupsafe import escape
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
 from werkzeug.urls import iri_to_uri
 
 from app.domain import limits
@@ -37,6 +39,16 @@ _ROBOT = re.compile(
 )
 _AHEAD = re.compile(r"prefetch|preview|prerender", re.IGNORECASE)
 
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<p style="font: 1.2rem/1.5 system-ui, sans-serif; max-width: 30em; margin: 20vh auto; padding: 1em">
+{sentence}
+"""
+
 
 @blueprint.get("/l/<code>")
 def open_link(code: str) -> Response:
@@ -54,6 +66,17 @@ def open_link(code: str) -> Response:
     answer.headers["Location"] = location
     answer.headers["Cache-Control"] = "no-store, private"
     answer.headers["Referrer-Policy"] = "no-referrer"
+    answer.headers["X-Robots-Tag"] = "noindex"
+    return answer
+
+
+@blueprint.errorhandler(404)
+@blueprint.errorhandler(429)
+def _say(error: HTTPException) -> Response:
+    """Say it in a sentence: it is people with a phone in their hands who open these links."""
+    page = _PAGE.format(title=error.name, sentence=escape(error.description or error.name))
+    answer = Response(page, error.code, content_type="text/html; charset=utf-8")
+    answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     answer.headers["X-Robots-Tag"] = "noindex"
     return answer
 

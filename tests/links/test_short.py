@@ -56,6 +56,12 @@ def test_an_unknown_code_leads_nowhere(
     assert rows.count(Click) == 0
 
 
+def test_people_read_a_sentence_where_a_link_leads_nowhere(client: FlaskClient) -> None:
+    answer = client.get("/l/0123456789")
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert "There is no such link, or it has expired." in answer.text
+
+
 def test_whoever_guesses_is_slowed_down(client: FlaskClient, link: Link) -> None:
     answers = [client.get(f"/l/guess{number:05}").status_code for number in range(61)]
     assert answers == [404] * 60 + [429]
