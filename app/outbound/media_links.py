@@ -77,7 +77,10 @@ def _look(url: str, networks: tuple[Network, ...]) -> Look:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         if answer.status not in (301, 302, 303, 307, 308) or "location" not in headers:
             break
-        url = urljoin(url, headers["location"])
+        try:
+            url = urljoin(url, headers["location"])
+        except ValueError:  # it is no address, such as https://[
+            break
     return _judge(answer)
 
 

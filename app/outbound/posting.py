@@ -105,9 +105,10 @@ class Posting:
                 moment, _, outgoing = self._waiting[0]
                 at = max(moment, self._gates[outgoing.lane_key].opens())
                 wait = at - LEAD_SECONDS - time.monotonic()
+                if wait > 0 and at > moment:  # the gate is closed: others may go first meanwhile
+                    heapq.heapreplace(self._waiting, (at, next(self._number), outgoing))
+                    continue
                 if wait > 0:
-                    if at > moment:  # the gate is closed: others may go first meanwhile
-                        heapq.heapreplace(self._waiting, (at, next(self._number), outgoing))
                     self._changed.wait(wait)
                     continue
                 heapq.heappop(self._waiting)

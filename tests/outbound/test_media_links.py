@@ -74,6 +74,11 @@ def test_redirects_end() -> None:
         assert len(server.requests) == media_links.MAX_REDIRECTS + 1
 
 
+def test_a_redirect_to_what_is_no_address_is_a_doubt() -> None:
+    with serving(sending(answer("302 Found", "Location: https://["))) as server:
+        assert "302" in str(media_links.look_now([server.url()])[server.url()].doubt)
+
+
 def test_a_silent_server_costs_its_seconds_and_then_others_wait_for_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
