@@ -14,6 +14,7 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import delete, update
 
 from app.domain.clients import usage as counting
+from app.extensions import db
 from app.maintenance import usage as house
 from app.models.client import Client
 from app.models.delivery import Delivery
@@ -133,6 +134,20 @@ def test_more_rows_than_fit_in_one_step_are_all_counted(
     monkeypatch.setattr(counting, "CHUNK", 3)
     rows.add(*(taken(registrar) for _ in range(10)))
     assert shown(api)["messagesOut"] == 10
+
+
+def test_many_rows_of_one_moment_do_not_keep_the_count_from_getting_on(
+    app: Flask, rows: Rows, registrar: Department, november: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "CHUNK", 3)
+    rows.add(*(taken(registrar) for _ in range(10)))
+    with app.app_context():
+        counting.count(limit=3)
+        november.shift(timedelta(minutes=1))
+        rows.add(taken(registrar))
+        assert counting.count(limit=3), "a limited count never reached what came later"
+        month = counting.of_month(db.session(), registrar.client.id, "2026-11")
+    assert month.figures.messages_out == 11
 
 
 @pytest.mark.parametrize("month", ["2026-13", "2026", "november", "1999-01", "2026-11-01"])

@@ -75,25 +75,32 @@ class _Counted:
     updated_at: datetime = field(compare=False)
 
 
-def count(limit: int | None = None) -> bool:
+def count(limit: int | None = None, most: int | None = None) -> bool:
     """Bring the months up to date with the log; return whether they are.
 
-    :param limit: stop after about so many rows of the log; the rest waits for the next time.
+    :param limit: stop after about so many rows that are new; the rest waits for the next time.
+        Those of the margin do not count: they may be more, and would never let it get on.
+    :param most: stop after about so many rows of any kind, for somebody who waits.
     """
     current = True
     for source in (_messages, _incoming):
         name = f"{BOOKMARK}:{source.__name__.strip('_')}"
+        began = utcnow()
+        before: datetime | None = None
         after: tuple[datetime, str] | None = None
-        seen = 0
-        while limit is None or seen < limit:
+        new = seen = 0
+        while (limit is None or new < limit) and (most is None or seen < most):
             with unit_of_work() as session:
                 start = _lock(session, name)
+                before = before or start
                 rows = source(session, after or (start - MARGIN, ""))
                 _add(session, rows)
-                if rows:
-                    session.get_one(Bookmark, name).at = max(start, rows[-1].updated_at)
-            if len(rows) < CHUNK:
+                at_end = len(rows) < CHUNK
+                reached = began if at_end else rows[-1].updated_at
+                session.get_one(Bookmark, name).at = max(start, reached)
+            if at_end:
                 break
+            new += sum(row.updated_at > before for row in rows)
             seen += len(rows)
             after = (rows[-1].updated_at, rows[-1].id)
         else:
@@ -148,7 +155,7 @@ def of_month(session: Session, client_id: str, month: str) -> Month:
 
 def current(client_id: str, month: str) -> Month:
     """Return a client's month, brought up to date first as far as that is quick."""
-    count(limit=QUICK)
+    count(most=QUICK)
     return of_month(db.session(), client_id, month)
 
 
