@@ -142,7 +142,8 @@ def _sign_in_first() -> BaseResponse | None:
 def _no_zero_bytes() -> None:
     """Refuse what no database can keep; no person types it."""
     typed = [value for _, value in request.values.items(multi=True)]
-    if any("\x00" in str(value) for value in [*typed, *(request.view_args or {}).values()]):
+    named = [g.get("client_name"), *(request.view_args or {}).values()]
+    if any("\x00" in str(value) for value in [*typed, *named]):
         abort(400, "What was sent holds a character that cannot be kept.")
 
 

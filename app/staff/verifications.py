@@ -21,6 +21,8 @@ from app.staff import own
 from app.staff.access import client_blueprint, require_owner
 from app.twilio.failures import TwilioFailure
 
+NOT_ENABLED = "Twilio is not enabled for you yet. Ask for it under Settings first."
+
 
 @client_blueprint.get("/verifications/new")
 def number_verify() -> str:
@@ -33,6 +35,8 @@ def number_verify() -> str:
 def number_verify_start() -> Response | tuple[str, int]:
     """Have Twilio call the number now."""
     require_owner()
+    if not g.client.twilio_enabled:
+        return _form([NOT_ENABLED]), 422
     typed = {name: value.strip() for name, value in request.form.items()}
     try:
         started = verifications.start(

@@ -427,3 +427,34 @@ def test_a_verification_of_which_nothing_is_heard_has_failed_until_twilio_says_o
     with app.app_context(), unit_of_work() as session:
         assert verifications.settle(session, given_up.id, True, "PN" + "0" * 32)
     assert rows.one(Sender).kind is SenderKind.VERIFIED
+
+
+def test_a_late_verification_leaves_a_number_alone_that_is_another_clients_by_now(
+    app: Flask, registrar: Client, rows: Rows
+) -> None:
+    library = Client(name="library", owner_email="library@example.edu")
+    rows.add(library)
+    credential = rows.one(Credential).id
+    started = Verification(
+        client_id=registrar.id, phone="+13193350123", started_by="test",
+        credential_id=credential, state=VerificationState.PENDING,
+    )  # fmt: skip
+    theirs = Sender(
+        client_id=library.id, credential_id=credential, kind=SenderKind.TWILIO,
+        address="+13193350123", type=SenderType.LONG_CODE, rate=1, twilio_sid="PN" + "1" * 32,
+    )  # fmt: skip
+    rows.add(started, theirs)
+    with app.app_context(), unit_of_work() as session:
+        assert verifications.settle(session, started.id, True, "PN" + "0" * 32)
+    sender = rows.one(Sender)
+    assert (sender.client_id, sender.verified_at) == (library.id, None)
+    assert sender.twilio_sid == "PN" + "1" * 32
+
+
+def test_nobody_is_called_for_a_client_that_may_not_use_twilio(
+    flask: Any, registrar: Client, rows: Rows
+) -> None:
+    rows.change(update(Client).values(twilio_enabled=False))
+    said = flask("numbers", "verify", "registrar", "+13193350123", fails=True).output
+    assert "Twilio is not enabled for registrar" in said
+    assert rows.count(Verification) == 0

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.house import AuditEntry
-from app.models.number import TwilioRequest
+from app.models.number import TwilioRequest, Verification
 from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender
 from app.models.suppression import SuppressionList
@@ -139,3 +139,11 @@ def test_a_verification_that_cannot_begin_says_why(pat: Staff, number: Sender) -
         assert (answer.status_code, said in answer.text) == (422, True), answer.text
     answer = pat.send(f"{HOME}/verifications", seen_at=path, phone="319-335-0000")
     assert "Twilio was not asked to call." in answer.text, "nobody listens at Twilio's address"
+
+
+def test_nobody_is_called_before_twilio_is_enabled(pat: Staff, rows: Rows) -> None:
+    rows.change(update(Client).values(twilio_enabled=False))
+    path = f"{HOME}/verifications/new"
+    answer = pat.send(f"{HOME}/verifications", seen_at=path, phone="319-335-0000")
+    assert (answer.status_code, "Ask for it under Settings" in answer.text) == (422, True)
+    assert rows.count(Verification) == 0

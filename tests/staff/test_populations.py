@@ -211,6 +211,7 @@ def test_many_people_come_page_by_page(pat: Staff, students: Population, rows: R
     assert "P041" not in found
     assert pat.http.get(f"{path}?after={'9' * 40}").status_code == 200
     assert pat.http.get(f"{path}?q=%00").status_code == 400
+    assert pat.http.get("/staff/clients/regis%00trar/").status_code == 400
 
 
 def test_what_is_in_use_stays(staff: Staff, rows: Rows, add_person: Callable[..., User]) -> None:

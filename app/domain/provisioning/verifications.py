@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.domain import audit, phones
 from app.domain.mistakes import Refused
 from app.domain.provisioning.number_settings import MAX_NAME, RETRIES
-from app.domain.provisioning.numbers import Account
+from app.domain.provisioning.numbers import Account, require_enabled
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.number import Verification, VerificationState
 from app.models.sender import DEFAULT_RATES, Sender, SenderKind, SenderType
 from app.twilio import failures
+
+log = structlog.get_logger(__name__)
 
 ALREADY_VERIFIED = 21450
 LONGEST_WAIT = timedelta(minutes=15)
@@ -35,10 +38,12 @@ def start(
 
     :param extension: digits to dial when the call is answered.
     :raises InvalidPhone: when ``phone`` is none.
-    :raises Refused: when the number is another client's, or one that Twilio hosts.
+    :raises Refused: when Twilio is not enabled for the client, or the number is another client's,
+        or one that Twilio hosts.
     :raises TwilioFailure: when Twilio refuses, or cannot be asked.
     """
     number = phones.normalize(phone)
+    require_enabled(where)
     with unit_of_work() as session:
         if reason := _why_not(session, where.client_id, number):
             raise Refused.because(reason)
@@ -136,6 +141,9 @@ def _take_in(session: Session, verified: Verification, sid: str | None) -> None:
             rate=DEFAULT_RATES[kind],
         )  # fmt: skip
         session.add(sender)
+    elif sender.client_id != verified.client_id or sender.kind is not SenderKind.VERIFIED:
+        log.warning("a verified number has become somebody's meanwhile", number=verified.phone)
+        return
     sender.verified_at = utcnow()
     if sid is not None:
         sender.twilio_sid = sid
