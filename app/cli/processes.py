@@ -52,10 +52,10 @@ def worker(queue: str) -> None:
                 app, [name], connection=connection, serializer=JSONSerializer,
                 log_job_description=False,
             ).work(logging_level="WARNING")  # fmt: skip
-            break
         except RedisError as error:
             log.warning("Redis is away; trying again", queue=queue, error=str(error))
-            wake.stopping.wait(1)
+        # RQ also ends, and only logs why, when Redis fails it between two jobs.
+        wake.stopping.wait(1)
     wake.finish()
 
 
