@@ -87,8 +87,8 @@ def check_sender(sender: Sender, credential: Credential, destination: Channel) -
     if sender.kind is SenderKind.VERIFIED and sender.verified_at is None:
         raise Refusal(
             "not_verified",
-            f"{sender.address} has not been verified with Twilio yet; support verifies it by a"
-            " call to that number.",
+            f"{sender.address} has not been verified with Twilio yet: an owner has that done on the"
+            " page Numbers, by a call to that number.",
             "from",
         )
     stopped = sender if sender.stopped_at else credential if credential.stopped_at else None
