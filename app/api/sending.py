@@ -221,4 +221,4 @@ def _check_content(client: Client, body: MessageBody) -> None:
     else:
         member = body.member.root if body.member else None
         detection = body.machine_detection or MachineDetection.OFF
-        calls.prepare(body.twiml, member, detection, client.international)
+        calls.prepare(body.twiml, member, detection, client)

@@ -14,7 +14,6 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.domain import phones
 from app.domain.content import templates
 from app.domain.content.voice_templates import ANSWERED_BY
 from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
@@ -79,7 +78,7 @@ def queue_call(
         credential_id=credential.id,
         to=number,
         from_=sender.address,
-        body=prepare(source, member, machine_detection, client.international),
+        body=prepare(source, member, machine_detection, client),
         twiml_source=source,
         member=dict(member) if member is not None else None,
         communication_id=communication.id if communication else None,
@@ -123,11 +122,10 @@ def prepare(
     source: str,
     member: Mapping[str, Any] | None,
     detection: MachineDetection,
-    international: bool,
+    client: Client,
 ) -> str:
     """Return the TwiML as it is before anybody has answered, once it is right for every answer.
 
-    :param international: whether the client may reach numbers outside +1.
     :raises Refusal: ``template_error``, with the line of the first mistake; ``not_allowed`` where
         it calls somebody on who may not be called.
     """
@@ -135,23 +133,22 @@ def prepare(
     if detection is not MachineDetection.OFF and ANSWERED_BY in source:
         documents += [render(source, member, HUMAN), render(source, member, MACHINE)]
     for document in documents:
-        check_numbers(document, international)
+        check_numbers(document, client)
     return documents[0]
 
 
-def check_numbers(document: str, international: bool) -> None:
+def check_numbers(document: str, client: Client) -> None:
     """Refuse TwiML that dials or texts whom this client may not reach: a member's attributes may
-    stand there, and every such minute costs.
+    stand there, and every such minute costs. On trial that is everybody who is not on its list.
 
     :raises Refusal: ``template_error`` for what is no number, ``not_allowed``.
     """
     for written in numbers_in(document):
         try:
-            phone = phones.normalize(written)
-        except phones.InvalidPhone as error:
-            raise Refusal("template_error", f"In the TwiML: {error.reason}", "twiml") from error
-        if refused := phones.refusal(phone, international, "voice"):
-            raise Refusal("not_allowed", f"In the TwiML: {refused}", "twiml")
+            check_recipient(client, None, written, Channel.VOICE)
+        except Refusal as refusal:
+            code = "template_error" if refusal.code == "invalid_phone" else refusal.code
+            raise Refusal(code, f"In the TwiML: {refusal}", "twiml") from refusal
 
 
 def render(source: str, member: Mapping[str, Any] | None, answered_by: str = NOT_KNOWN) -> str:
@@ -219,7 +216,7 @@ def _choose(session: Session, message: Message, answered_by: str | None) -> str:
     base = f"{current_settings().public_base_url}/inbound/voice"
     try:
         document = render(_source(session, message), message.member, who)
-        check_numbers(document, session.get_one(Client, message.client_id).international)
+        check_numbers(document, session.get_one(Client, message.client_id))
         return finish_actions(
             document, f"{base}/gathered/{message.id}", f"{base}/recorded/{message.id}"
         )

@@ -115,7 +115,7 @@ def listed(session: Session, plan: Plan, sender: Sender, numbers: set[str]) -> s
 def _render(plan: Plan, step: StepPlan, client: Client, attributes: Mapping[str, Any]) -> str:
     if plan.destination is Channel.VOICE:
         detection = calls.detection_of(plan.options)
-        return calls.prepare(step.body, attributes, detection, client.international)
+        return calls.prepare(step.body, attributes, detection, client)
     try:
         return templates.render(step.body, attributes)
     except templates.TemplateProblem as problem:

@@ -212,6 +212,13 @@ def test_who_may_reach_other_countries_may_go_on_to_them(app: Flask, rows: Rows)
     assert rows.count(Message) == 1
 
 
+def test_on_trial_a_call_goes_on_to_the_allow_list_only(app: Flask, rows: Rows) -> None:
+    house = furnish(rows, trial=True, allow_list=["+13195550150", "+13195550111"])
+    queue(app, house, source=DIAL.format(number="+13195550111"))
+    with pytest.raises(Refusal, match=r"In the TwiML: \+13195550112 is not on the allow-list"):
+        queue(app, house, source=DIAL.format(number="+13195550112"))
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
