@@ -100,9 +100,7 @@ def test_a_database_that_is_away(pat: Staff, monkeypatch: pytest.MonkeyPatch, pa
     assert answer.headers["Retry-After"] == "5"
 
 
-@pytest.mark.parametrize(
-    "path", ["/api/v1/nowhere", "/inbound/nowhere", "/staffroom", "/nowhere", "/l/nowhere"]
-)
+@pytest.mark.parametrize("path", ["/api/v1/nowhere", "/inbound/nowhere", "/staffroom", "/nowhere"])
 def test_programs_get_problem_details(staff: Staff, path: str) -> None:
     answer = staff.http.get(path)
     assert answer.mimetype == "application/problem+json"
