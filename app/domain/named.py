@@ -19,6 +19,8 @@ Named = TypeVar(
     "Named", Population, Credential, SavedCredential, Recording, SuppressionList, Template
 )
 
+MAX_NAME = 100
+
 WORDS: dict[type, str] = {
     Population: "population",
     Credential: "credential",
@@ -33,6 +35,19 @@ WORDS: dict[type, str] = {
 def find(session: Session, model: type[Named], client_id: str, name: str) -> Named | None:
     """Return the client's ``model`` of that name, or None."""
     return session.scalar(select(model).filter_by(client_id=client_id, name=name))
+
+
+def new_name(session: Session, model: type[Named], client_id: str, name: str) -> str:
+    """Return ``name`` without the spaces around it, if the client may give it to a new ``model``.
+
+    :raises Refused: when it is empty, too long or taken.
+    """
+    name, what = name.strip(), WORDS[model]
+    if not name or len(name) > MAX_NAME:
+        raise Refused.because(f"Give the {what} a name of at most {MAX_NAME} characters.", "name")
+    if find(session, model, client_id, name) is not None:
+        raise Refused.because(f"There is a {what} “{name}” already.", "name")
+    return name
 
 
 def require(

@@ -31,11 +31,7 @@ def create(session: Session, client_id: str, name: str) -> Population:
 
     :raises Refused: when the name is empty, too long or taken.
     """
-    name = name.strip()
-    if not name or len(name) > 100:
-        raise Refused.because("Give the population a name of at most 100 characters.", "name")
-    if named.find(session, Population, client_id, name) is not None:
-        raise Refused.because(f"There is a population “{name}” already.", "name")
+    name = named.new_name(session, Population, client_id, name)
     population = Population(client_id=client_id, name=name)
     session.add(population)
     session.flush()

@@ -31,11 +31,7 @@ def create(session: Session, client_id: str, name: str) -> SuppressionList:
 
     :raises Refused: when the name is empty, too long or taken.
     """
-    name = name.strip()
-    if not name or len(name) > 100:
-        raise Refused.because("Give the list a name of at most 100 characters.", "name")
-    if named.find(session, SuppressionList, client_id, name) is not None:
-        raise Refused.because(f"There is a suppression list “{name}” already.", "name")
+    name = named.new_name(session, SuppressionList, client_id, name)
     made = SuppressionList(client_id=client_id, name=name)
     session.add(made)
     session.flush()

@@ -44,16 +44,7 @@ def start(
     """
     number = phones.normalize(phone)
     require_enabled(where)
-    with unit_of_work() as session:
-        if reason := _why_not(session, where.client_id, number):
-            raise Refused.because(reason)
-        made = Verification(
-            client_id=where.client_id, credential_id=where.credential_id, phone=number,
-            name=name[:MAX_NAME] if name else None, started_by=by,
-        )  # fmt: skip
-        session.add(made)
-        session.flush()
-        audit.record(session, by, "verify", number, where.client_id)
+    made = _begin(where, number, by, name)
     base = current_settings().public_base_url
     try:
         asked = where.twilio.verify_caller_id(
@@ -81,6 +72,21 @@ def start(
                 .execution_options(synchronize_session=False)
             )
     return current(made.id)
+
+
+def _begin(where: Account, number: str, by: str, name: str | None) -> Verification:
+    """Note that ``number`` is about to be verified, before Twilio is asked."""
+    with unit_of_work() as session:
+        if reason := _why_not(session, where.client_id, number):
+            raise Refused.because(reason)
+        made = Verification(
+            client_id=where.client_id, credential_id=where.credential_id, phone=number,
+            name=name[:MAX_NAME] if name else None, started_by=by,
+        )  # fmt: skip
+        session.add(made)
+        session.flush()
+        audit.record(session, by, "verify", number, where.client_id)
+    return made
 
 
 def current(verification_id: str) -> Verification:
