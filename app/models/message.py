@@ -31,11 +31,11 @@ from app.models.base import (
     BigId,
     Created,
     Identified,
-    Ordered,
     UtcDateTime,
     choice,
     utcnow,
 )
+from app.models.commit_order import Ordered
 from app.models.route import Channel
 
 

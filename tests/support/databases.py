@@ -7,6 +7,8 @@ new database from a template 100 ms. SQLite: a copy of the migrated file.
 from __future__ import annotations
 
 import shutil
+import sqlite3
+import subprocess
 from pathlib import Path
 
 import flask_migrate
@@ -112,3 +114,30 @@ class PostgresTemplate:
             options="-c lock_timeout=10s",
             application_name=HARNESS,
         )
+
+
+def restore(source: str, target: str) -> None:
+    """Copy a database as docs/operations.md tells operators to, over what ``target`` has."""
+    if source.startswith("sqlite"):
+        file = Path(target.removeprefix("sqlite:///"))
+        for leftover in ("", "-wal", "-shm"):
+            Path(f"{file}{leftover}").unlink(missing_ok=True)
+        with (
+            sqlite3.connect(source.removeprefix("sqlite:///")) as old,
+            sqlite3.connect(file) as new,
+        ):
+            old.backup(new)
+        return
+    server, _, name = target.rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+        admin.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+        )
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    dump = subprocess.run(
+        [postgres.program("pg_dump"), "--format=custom", source], capture_output=True, check=True
+    )
+    subprocess.run(
+        [postgres.program("pg_restore"), f"--dbname={target}", "--exit-on-error"],
+        input=dump.stdout, capture_output=True, check=True,
+    )  # fmt: skip
