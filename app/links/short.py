@@ -15,10 +15,9 @@ from markupsafe import escape
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
-from werkzeug.urls import iri_to_uri
 
 from app.domain import limits
-from app.domain.content.links import CODE_LENGTH
+from app.domain.content.links import CODE_LENGTH, location
 from app.extensions import db, unit_of_work
 from app.models.link import Click, Link
 from app.models.message import Message
@@ -26,7 +25,9 @@ from app.models.message import Message
 log = structlog.get_logger(__name__)
 blueprint = Blueprint("short_links", __name__)
 
-_CODE = re.compile(rf"[0-9A-Za-z]{{{CODE_LENGTH}}}")
+_CODE = re.compile(rf"[0-9A-Za-z]{{{CODE_LENGTH}}}(?![0-9A-Za-z](?!\ufe0f?\u20e3))")
+"""A code, and behind it perhaps what a phone took for a part of the link: the words of a text that
+go on without a blank, as in Chinese, or an emoji (that of a digit begins with the digit)."""
 _GUESSES = RateLimitItemPerMinute(60)
 """Unknown codes that one address may ask for: whoever guesses is slowed down further."""
 _ROBOT = re.compile(
@@ -50,20 +51,20 @@ _PAGE = """<!doctype html>
 """
 
 
-@blueprint.get("/l/<code>")
-def open_link(code: str) -> Response:
+@blueprint.get("/l/<path:written>")
+def open_link(written: str) -> Response:
     """Lead to the address behind a code (HEAD too), and count who came."""
-    url = db.session.scalar(select(Link.url).where(Link.code == code)) if is_code(code) else None
+    code = code_in(written)
+    url = db.session.scalar(select(Link.url).where(Link.code == code)) if code else None
     db.session.rollback()
     if url is None:
         if limits.hit(_GUESSES, "links", request.remote_addr or "") is not None:
             abort(429, "Too many unknown links were asked for; try again in a minute.")
         abort(404, "There is no such link, or it has expired.")
     _count(code)
-    location = url if url.isascii() else iri_to_uri(url)
     answer = Response(status=302)
     answer.autocorrect_location_header = False
-    answer.headers["Location"] = location
+    answer.headers["Location"] = location(url)
     answer.headers["Cache-Control"] = "no-store, private"
     answer.headers["Referrer-Policy"] = "no-referrer"
     answer.headers["X-Robots-Tag"] = "noindex"
@@ -81,9 +82,10 @@ def _say(error: HTTPException) -> Response:
     return answer
 
 
-def is_code(code: str) -> bool:
-    """Tell whether this could be one of our codes."""
-    return _CODE.fullmatch(code) is not None
+def code_in(written: str) -> str:
+    """Return what could be one of our codes at the beginning of a path; empty if nothing could."""
+    found = _CODE.match(written)
+    return found.group() if found else ""
 
 
 def is_preview() -> bool:

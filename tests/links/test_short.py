@@ -39,6 +39,16 @@ def test_it_leads_exactly_to_what_was_written(client: FlaskClient, link: Link) -
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
+@pytest.mark.parametrize(
+    "behind",
+    ["。次の文", "谢谢", "をご覧", "👈", "—antes", "1\ufe0f\u20e3", "/", ")", "(unclosed", "'s"],
+)
+def test_what_a_phone_takes_for_a_part_of_the_link_does_not_spoil_it(
+    behind: str, client: FlaskClient, link: Link
+) -> None:
+    assert client.get(f"/l/{CODE}{behind}").headers["Location"] == URL
+
+
 @pytest.mark.parametrize("suffix", ["?url=https://evil.example", "?next=//evil.example"])
 def test_nothing_that_is_added_leads_elsewhere(
     suffix: str, client: FlaskClient, link: Link

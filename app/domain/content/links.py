@@ -1,13 +1,22 @@
-"""Short links: the web addresses of a text, rewritten so that one can see who opened them."""
+"""Short links: the web addresses of a text, rewritten so that one can see who opened them.
+
+An address ends where a person sees it end. RFC 3986 says which ASCII characters it may have; of the
+others only letters, marks and digits belong to it (as in UAX #31), so that dashes, arrows, emoji
+and the full stops and brackets of other scripts end it as a blank does. UTS #58, which asks the
+same question, takes more into an address; here a word lost is worse than a link cut short, since
+nobody sees the word that has disappeared into a short link.
+"""
 
 from __future__ import annotations
 
-import re
 import secrets
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+import idna
+import regex
 
 CODE_LENGTH = 10
 """Characters of a code. 62^10 is 8 * 10^17: with ten million links alive, somebody who tries a
@@ -16,9 +25,24 @@ let them meet twenty; and each character more costs room in every text."""
 MAX_URL = 2048
 
 _ALPHABET = string.digits + string.ascii_letters
-_URL = re.compile(r"(?<![A-Za-z0-9])https?://[^\s<>\"“”„«»`\x00-\x1f\x7f]+", re.IGNORECASE)
-_TRAILING = ".,;:!?'’‘…*_~|"
-_PAIRS = {")": "(", "]": "[", "}": "{"}
+_START = regex.compile(r"(?<![A-Za-z0-9])https?://", regex.IGNORECASE)
+_KEYCAP = "\ufe0f\u20e3"
+"""What makes an emoji of the digit before it, so that the digit is none of the address."""
+_PART = regex.compile(
+    rf"%[0-9A-Fa-f]{{2}}"
+    rf"|(?:(?![0-9#*][{_KEYCAP}])[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%{{}}])"
+    rf"|(?![{_KEYCAP}])[[\p{{L}}\p{{M}}\p{{Nd}}]--\p{{ASCII}}]"
+    rf"|(?<=[\p{{L}}\p{{M}}])[\u200c\u200d](?=\p{{L}})",  # joiners inside a word, as in Persian
+    regex.V1,
+)
+_LATIN = regex.compile(r"\p{Latin}")
+_OTHER_LETTER = regex.compile(r"[\p{L}--[\p{Latin}\p{Common}\p{Inherited}]]", regex.V1)
+_LABELS_FOLLOW = regex.compile(r"[\p{L}\p{M}\p{Nd}\-]{0,63}\.\p{L}{2}")
+_DELIMITERS = frozenset("-._~:/?#[]@!$&'()*+,;={}")
+_CLOSING = {")": "(", "]": "[", "}": "{"}
+_TRAILING = frozenset(".,;:!?'")
+_WRAPPING = frozenset("*_~-'")
+"""Marks that people put around what they stress or quote, and that addresses may end with too."""
 
 
 @dataclass(frozen=True)
@@ -39,32 +63,76 @@ def rewrite(
 ) -> tuple[str, list[ShortLink]]:
     """Put short links in place of the http(s) addresses in ``text``; all else stays as it is.
 
-    Punctuation behind an address is not part of it. The same address gets the same code.
+    The same address gets the same code.
 
     :param base_url: what the short links begin with, without a slash at the end.
     """
     links: dict[str, ShortLink] = {}
-
-    def shorten(found: re.Match[str]) -> str:
-        url = _without_trailing(found.group())
-        if not _is_address(url) or url.startswith(f"{base_url}/l/"):
-            return found.group()
-        link = links.setdefault(url, ShortLink(make_code(), url))
-        return f"{base_url}/l/{link.code}{found.group()[len(url) :]}"
-
-    return _URL.sub(shorten, text), list(links.values())
-
-
-def _without_trailing(url: str) -> str:
-    """Leave out the punctuation of the sentence, and brackets that were opened before."""
-    while url:
-        last = url[-1]
-        opening = _PAIRS.get(last)
-        if last in _TRAILING or (opening and url.count(last) > url.count(opening)):
-            url = url[:-1]
+    pieces, position = [], 0
+    while found := _START.search(text, position):
+        start = found.start()
+        end = _end(text, start, found.end())
+        url = text[start:end]
+        pieces.append(text[position:start])
+        if _is_address(url) and not url.startswith(f"{base_url}/l/"):
+            link = links.setdefault(url, ShortLink(make_code(), url))
+            pieces.append(f"{base_url}/l/{link.code}")
         else:
+            pieces.append(url)
+        position = end
+    return "".join(pieces) + text[position:], list(links.values())
+
+
+def location(url: str) -> str:
+    """Return ``url`` as the header ``Location`` may carry it: ASCII, and the same place.
+
+    What is ASCII stays as written. The host goes by UTS #46, as browsers read it (IDNA 2003, which
+    most libraries still use, leads from ``straße.de`` to somebody else's ``strasse.de``).
+    """
+    if url.isascii():
+        return url
+    host = urlsplit(url).hostname or ""
+    if not host.isascii():
+        at = url.lower().index(host, url.index("//") + 2)
+        try:
+            written = idna.encode(host, uts46=True).decode()
+        except idna.IDNAError:
+            written = host
+        url = url[:at] + written + url[at + len(host) :]
+    return quote(url, safe=string.printable)
+
+
+def _end(text: str, start: int, scheme_end: int) -> int:
+    """Return where the address that begins at ``start`` ends, after its last character."""
+    before = text[start - 1] if start else ""
+    wrapped = before if before in _WRAPPING else ""
+    brackets: list[str] = []
+    latin, host = False, True
+    end = position = scheme_end
+    while part := _PART.match(text, position):
+        found = part.group()
+        if found == wrapped == "'" or not _balanced(found, brackets):
             break
-    return url
+        if found in _DELIMITERS:
+            latin, host = False, host and found not in "/?#"
+        elif latin and _OTHER_LETTER.match(found):
+            if not (host and _LABELS_FOLLOW.match(text, position)):
+                break  # "…/regをご覧": the sentence goes on, in its own script
+        elif _LATIN.match(found):
+            latin = True
+        position = part.end()
+        if not (found in _TRAILING or found == wrapped or brackets):
+            end = position
+    return end
+
+
+def _balanced(found: str, brackets: list[str]) -> bool:
+    """Keep the open ``brackets``; tell whether ``found`` closes only the last of them."""
+    if found in _CLOSING.values():
+        brackets.append(found)
+    elif found in _CLOSING:
+        return bool(brackets) and brackets.pop() == _CLOSING[found]
+    return True
 
 
 def _is_address(url: str) -> bool:
