@@ -8,8 +8,10 @@ nobody imports a job to start it.
 from __future__ import annotations
 
 import os
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from flask import Flask, current_app
@@ -49,6 +51,26 @@ def finish() -> None:
     stopping.set()
     while _on_stop:
         _on_stop.pop()()
+
+
+@contextmanager
+def in_one_piece() -> Iterator[None]:
+    """Let RQ end a job that is over its time before or after the block, not inside.
+
+    RQ raises its time-out from a signal, between any two steps of the main thread: also between a
+    claim and its being handed on, where everything a process knows of it would be lost.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        if came:
+            signal.raise_signal(signal.SIGALRM)
 
 
 def queue(name: str, connection: Redis) -> Queue:

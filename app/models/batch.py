@@ -34,7 +34,10 @@ BATCH_TRANSITIONS: dict[BatchState, tuple[BatchState, ...]] = {
     BatchState.CANCELED: (),
     BatchState.REFUSED: (),
 }
-"""The legal moves; each is made by compare-and-set."""
+"""The moves that people and time make, each by compare-and-set; a state without any is an end.
+
+One end may be taken back: `app.domain.sending.communications.reopen`.
+"""
 
 
 class Batch(Identified, Owned, Created, Base):

@@ -76,7 +76,12 @@ MESSAGE_TRANSITIONS: dict[MessageState, tuple[MessageState, ...]] = {
         MessageState.SUPPRESSED,
         MessageState.FAILED,
     ),
-    MessageState.UNKNOWN: (MessageState.ACCEPTED, MessageState.SUPPRESSED, MessageState.FAILED),
+    MessageState.UNKNOWN: (
+        MessageState.WAITING,
+        MessageState.ACCEPTED,
+        MessageState.SUPPRESSED,
+        MessageState.FAILED,
+    ),
     MessageState.ACCEPTED: (MessageState.SUPPRESSED, MessageState.UNKNOWN, MessageState.FAILED),
     MessageState.REFUSED: (),
     MessageState.SUPPRESSED: (),
@@ -88,7 +93,8 @@ MESSAGE_TRANSITIONS: dict[MessageState, tuple[MessageState, ...]] = {
 ``accepted → suppressed`` is Twilio's late word that the phone has opted out (21610); ``accepted →
 unknown`` and ``failed`` are of replies whose TwiML Twilio seems not to have run; ``failed →
 accepted`` is a late callback that proves a message we had given up on, and ``waiting → accepted``
-one that proves a try we took for not sent.
+one that proves a try we took for not sent. ``unknown → waiting`` is the word of the very process
+that claimed it and stood still: it never wrote the request.
 """
 
 

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from app.domain.audience import suppression
 from app.domain.sending import quiet, statuses
 from app.domain.sending.messages import SUPPRESSED
-from app.models.base import utcnow
+from app.models.base import new_id, utcnow
 from app.models.batch import Batch, BatchState
 from app.models.client import Client
 from app.models.credential import Credential
@@ -74,6 +74,7 @@ class Outgoing:
     options: dict[str, Any]
     credential_id: str
     claim_token: str
+    """Names this one claim: whoever finds it on the message knows that nobody claimed it since."""
     tries: int
     """How often it has been tried, this time included."""
 
@@ -140,7 +141,7 @@ def claim(
         floor below which no slot is given, and is moved on.
     :param token: the lease under which these lanes are held.
     """
-    now = _time(now_us)
+    now, mark = _time(now_us), new_id()
     states = {row.key: row for row in _locked(session, [view.key for view, _ in lanes], token)}
     views, wanted = [], []
     for view, most in lanes:
@@ -166,10 +167,10 @@ def claim(
             chosen.append((view, message, view.next_slot_us, cost))
             view.next_slot_us += cost
             view.last_batch_id = message.batch_id or view.last_batch_id
-    taken = _mark(session, [message.id for _, message, _, _ in chosen], now, token)
+    taken = _mark(session, [message.id for _, message, _, _ in chosen], now, mark)
     move(session, {view.key: view for view, *_ in chosen}.values(), token)
     return [
-        _outgoing(message, view.key, slot, cost, token)
+        _outgoing(message, view.key, slot, cost, mark)
         for view, message, slot, cost in chosen
         if message.id in taken
     ]
@@ -230,7 +231,7 @@ def _without_suppressed(session: Session, messages: Sequence[Candidate]) -> set[
     return allowed
 
 
-def _mark(session: Session, ids: Sequence[str], now: datetime, token: str) -> set[str]:
+def _mark(session: Session, ids: Sequence[str], now: datetime, mark: str) -> set[str]:
     """Mark the messages as claimed; return those that still waited."""
     if not ids:
         return set()
@@ -240,7 +241,7 @@ def _mark(session: Session, ids: Sequence[str], now: datetime, token: str) -> se
         .values(
             state=MessageState.CLAIMED,
             claimed_at=now,
-            claim_token=token,
+            claim_token=mark,
             tries=Message.tries + 1,
             check_at=now + timedelta(seconds=CLAIM_SECONDS),
             updated_at=utcnow(),
@@ -266,7 +267,7 @@ def move(session: Session, views: Iterable[LaneView], token: str) -> None:
         )
 
 
-def _outgoing(message: Candidate, lane: str, slot: int, cost: int, token: str) -> Outgoing:
+def _outgoing(message: Candidate, lane: str, slot: int, cost: int, mark: str) -> Outgoing:
     return Outgoing(
         id=message.id,
         destination=message.destination,
@@ -280,7 +281,7 @@ def _outgoing(message: Candidate, lane: str, slot: int, cost: int, token: str) -
         media=tuple(message.media),
         options=dict(message.options),
         credential_id=message.credential_id,
-        claim_token=token,
+        claim_token=mark,
         tries=message.tries + 1,
     )
 

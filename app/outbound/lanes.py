@@ -24,7 +24,7 @@ from app.extensions import db, unit_of_work
 from app.models.base import new_id
 from app.models.message import Lane
 from app.outbound import claims
-from app.outbound.claims import HORIZON_US, LaneView
+from app.outbound.claims import HORIZON_US, LaneView, Outgoing
 from app.outbound.posting import MAX_LANES, Posting
 
 log = structlog.get_logger(__name__)
@@ -216,13 +216,26 @@ class Drain:
             room = self.posting.room(key, view.rate)
             if room > 0 and view.next_slot_us - now_us <= LOOK_AHEAD_US:
                 due.append((view, room))
-        if not due:
-            return
-        with unit_of_work() as session:
-            before = time.monotonic()
-            now_us = lanes.db_now_us(session)
-            self.posting.clock.set(before, time.monotonic(), now_us)
-            claimed = claims.claim(session, due, now_us, self.token)
+        if due:
+            with wake.in_one_piece():
+                self._claim(due)
+
+    def _claim(self, due: Sequence[tuple[LaneView, int]]) -> None:
+        """Claim messages and have them posted.
+
+        A commit that failed may have happened nevertheless: what it claimed waits again, at once.
+        """
+        claimed: list[Outgoing] = []
+        try:
+            with unit_of_work() as session:
+                before = time.monotonic()
+                now_us = lanes.db_now_us(session)
+                self.posting.clock.set(before, time.monotonic(), now_us)
+                claimed = claims.claim(session, due, now_us, self.token)
+        except BaseException:
+            for outgoing in claimed:
+                self.posting.give_back(outgoing, "It is not known whether it was claimed.")
+            raise
         for outgoing in claimed:
             self.posting.add(outgoing)
 

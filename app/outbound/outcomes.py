@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 
-from sqlalchemy import or_, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from app.domain.sending import consequences, statuses, taking
+from app.domain.sending import communications, consequences, statuses, taking
 from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.message import Lane, Message, MessageState
@@ -102,13 +102,29 @@ def _refused(session: Session, outgoing: Outgoing, refused: Refused, now: dateti
 
 
 def _wait_again(session: Session, outgoing: Outgoing, due_at: datetime) -> None:
-    session.execute(
-        update(Message)
-        .where(
-            Message.id == outgoing.id,
-            Message.state == MessageState.CLAIMED,
-            Message.claim_token == outgoing.claim_token,
-        )
-        .values(state=MessageState.WAITING, due_at=due_at, check_at=None, updated_at=utcnow())
-        .execution_options(synchronize_session=False)
+    """Have a message that surely was not sent wait again, whatever the sweep thinks of it.
+
+    A process that stood still finds its claims given up as of unknown fate; it knows better, for as
+    long as the claim is its own. Locked before it is judged: where a connection was cut in the
+    claim's commit, that may still be under way.
+    """
+    mine = (
+        Message.id == outgoing.id,
+        Message.claim_token == outgoing.claim_token,
+        Message.state.in_(_CLAIMED_OR_LOST),
+        Message.sid.is_(None),
     )
+    session.execute(select(Message.id).where(Message.id == outgoing.id).with_for_update())
+    lost = session.scalar(select(Message.state).where(*mine)) is MessageState.UNKNOWN
+    batch_id = session.scalar(
+        update(Message)
+        .where(*mine)
+        .values(
+            state=MessageState.WAITING, due_at=due_at, check_at=None, checks=0, reason=None,
+            error_code=None, error_message=None, updated_at=utcnow(),
+        )
+        .returning(Message.batch_id)
+        .execution_options(synchronize_session=False)
+    )  # fmt: skip
+    if lost and batch_id is not None:
+        communications.reopen(session, batch_id)

@@ -45,6 +45,16 @@ class Clock:
         return (slot_us - self._offset_us) / 1e6
 
 
+def suspended() -> float:
+    """Return for how many seconds this machine has slept since it started.
+
+    ``time.monotonic()`` stands still meanwhile, and would call a message of an hour ago punctual.
+    """
+    if not hasattr(time, "CLOCK_BOOTTIME"):  # pragma: no cover - only Linux tells
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+
+
 class Gate:
     """Keeps the distance between the messages of a lane where a thread was late.
 

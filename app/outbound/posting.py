@@ -21,7 +21,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from app.extensions import db, unit_of_work
 from app.outbound import outcomes
 from app.outbound.claims import Outgoing
-from app.outbound.pace import Clock, Gate
+from app.outbound.pace import Clock, Gate, suspended
 from app.outbound.send import Outcome, Poster
 from app.twilio.client import NotSent
 
@@ -56,7 +56,7 @@ class Posting:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="post")
         self._results: SimpleQueue[tuple[Outgoing, Outcome]] = SimpleQueue()
         self._changed = threading.Condition()
-        self._waiting: list[tuple[float, int, Outgoing]] = []
+        self._waiting: list[tuple[float, int, Outgoing, float]] = []
         self._number = itertools.count()
         self._in_flight: Counter[str] = Counter()
         self._gates: dict[str, Gate] = {}
@@ -70,8 +70,15 @@ class Posting:
             gate = self._gates.setdefault(outgoing.lane_key, Gate())
             gate.expect(outgoing.id, moment, cost, cost / max(outgoing.segments, 1))
             self._in_flight[outgoing.lane_key] += 1
-            heapq.heappush(self._waiting, (moment, next(self._number), outgoing))
+            heapq.heappush(self._waiting, (moment, next(self._number), outgoing, suspended()))
             self._changed.notify_all()
+
+    def give_back(self, outgoing: Outgoing, why: str) -> None:
+        """Have a message wait again that may be claimed and surely was not posted."""
+        with self._changed:
+            self._gates.setdefault(outgoing.lane_key, Gate())
+            self._in_flight[outgoing.lane_key] += 1
+        self._results.put((outgoing, NotSent(why)))
 
     def room(self, lane_key: str, rate: float) -> int:
         """Return how many more messages of a lane may be claimed now."""
@@ -102,25 +109,30 @@ class Posting:
             with self._changed:
                 while not self._waiting:
                     self._changed.wait()
-                moment, _, outgoing = self._waiting[0]
+                moment, _, outgoing, slept = self._waiting[0]
                 at = max(moment, self._gates[outgoing.lane_key].opens())
                 wait = at - LEAD_SECONDS - time.monotonic()
                 if wait > 0 and at > moment:  # the gate is closed: others may go first meanwhile
-                    heapq.heapreplace(self._waiting, (at, next(self._number), outgoing))
+                    heapq.heapreplace(self._waiting, (at, next(self._number), outgoing, slept))
                     continue
                 if wait > 0:
                     self._changed.wait(wait)
                     continue
                 heapq.heappop(self._waiting)
-            self._pool.submit(self._post, outgoing)
+            self._pool.submit(self._post, outgoing, slept)
 
-    def _post(self, outgoing: Outgoing) -> None:
-        outcome = self._poster.post(outgoing, partial(self._turn, outgoing))
+    def _post(self, outgoing: Outgoing, slept: float) -> None:
+        outcome = self._poster.post(outgoing, partial(self._turn, outgoing, slept))
         self._gates[outgoing.lane_key].forget(outgoing.id)
         self._results.put((outgoing, outcome))
 
-    def _turn(self, outgoing: Outgoing) -> None:
-        late = self._gates[outgoing.lane_key].wait(outgoing.id)
+    def _turn(self, outgoing: Outgoing, slept: float) -> None:
+        """Return at the message's slot.
+
+        :param slept: what :func:`suspended` said when it was claimed.
+        :raises NotSent: when that is long over, by any clock.
+        """
+        late = self._gates[outgoing.lane_key].wait(outgoing.id) + suspended() - slept
         if late > LATEST_SECONDS:
             raise NotSent("The process stood still, and its turn has passed.")
 

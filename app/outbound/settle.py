@@ -119,7 +119,10 @@ def look_up(message_id: str) -> None:
     with unit_of_work() as session:
         # Meanwhile a report may have come, which says more than the log; or another look has been
         # quicker, whose time for the next one counts.
-        still = _open(message_id).where(Message.checks == message.checks)
+        still = _open(message_id).where(
+            Message.checks == message.checks,
+            Message.claim_token.is_not_distinct_from(message.claim_token),
+        )
         if session.scalar(still.with_for_update()) is not None:
             _settle(session, message, found)
 

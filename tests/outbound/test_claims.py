@@ -127,9 +127,11 @@ def test_a_claim_is_marked_for_whoever_finds_it_abandoned(
     app: Flask, rows: Rows, house: House
 ) -> None:
     rows.add(*texts(house, 1))
-    Laner(app, rows, f"sms:{house.sender.id}", 1).claim()
+    (outgoing,) = Laner(app, rows, f"sms:{house.sender.id}", 1).claim()
     message = rows.one(Message)
-    assert (message.state, message.claim_token, message.tries) == (MessageState.CLAIMED, TOKEN, 1)
+    assert (message.state, message.claim_token, message.tries) == (
+        MessageState.CLAIMED, outgoing.claim_token, 1,
+    )  # fmt: skip
     assert message.claimed_at is not None
     assert message.check_at == message.claimed_at + timedelta(seconds=claims.CLAIM_SECONDS)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, func, insert, literal, select, text, update
+from sqlalchemy import CursorResult, case, delete, func, insert, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from app.domain import audit
@@ -213,6 +213,24 @@ def cancel(session: Session, batch: Batch, actor: str) -> None:
     )  # fmt: skip
     _move(session, batch, before, BatchState.CANCELED, actor)
     session.execute(delete(BatchMember).where(BatchMember.batch_id == batch.id))
+
+
+def reopen(session: Session, batch_id: str) -> None:
+    """Take up a batch that has ended once more: a message of it waits that was taken for lost.
+
+    One that was canceled stays so; what waits in it is canceled as well.
+    """
+    session.execute(
+        update(Batch)
+        .where(Batch.id == batch_id, Batch.ended_at.is_not(None))
+        .values(
+            ended_at=None,
+            state=case(
+                (Batch.state == BatchState.COMPLETE, BatchState.RUNNING.value), else_=Batch.state
+            ),
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def progress(session: Session, batch: Batch) -> Progress:
