@@ -32,6 +32,9 @@ class Kind(StrEnum):
     CARIBBEAN = "caribbean"
     INTERNATIONAL = "international"
     PREMIUM = "premium"
+    """Premium rates, satellites, personal numbers and services: dear, or nobody's phone."""
+    IMPOSSIBLE = "impossible"
+    """Written like a number of the +1 plan, in an area code that is nobody's."""
     EMERGENCY = "emergency"
     SHORT_CODE = "short_code"
     ANONYMOUS = "anonymous"
@@ -43,20 +46,38 @@ def _codes(written: str) -> frozenset[str]:
     return frozenset(re.findall(r"\d+", written))
 
 
+_KEYS: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
+_HIDDEN_WORDS: Final = frozenset(
+    {"anonymous", "restricted", "blocked", "unknown", "unavailable", "private", "withheld"}
+)
 ANONYMOUS_CALLERS: Final = frozenset(
-    # What Twilio shows as From for hidden numbers: the words ANONYMOUS, RESTRICTED, BLOCKED and
-    # UNKNOWN on a phone's keys.
-    {"", "anonymous", "+266696687", "+7378742833", "+2562533", "+8656696"}
+    # What Twilio shows as From for hidden numbers: such a word, or the word on a phone's keys.
+    {"", *_HIDDEN_WORDS, *(f"+{word.translate(_KEYS)}" for word in _HIDDEN_WORDS)}
 )
 CARIBBEAN_CODES: Final = _codes(
     "242 246 264 268 284 345 441 473 649 658 664 721 758 767 784 809 829 849 868 869 876"
 )
 TOLL_FREE_CODES: Final = _codes("800 833 844 855 866 877 888")
 _DOMESTIC_REGIONS: Final = frozenset({"US", "CA", "PR", "VI", "GU", "MP", "AS"})
-# 900 is premium; 700 and the 5XX personal numbers cost what their owner's carrier asks.
-_PREMIUM_CODES: Final = _codes(
-    "900 700 500 521 522 523 524 525 526 527 528 529 532 533 535 538 542 543 544 545 546 547 549 "
-    "550 552 553 554 556 558 566 569 577 578 588 589"
+_NEW_CODES: Final = _codes("357 436 457 465 471 621 679 837 861 924")
+"""US area codes that NANPA has given out and the library does not know yet."""
+# 900 is premium; 700 costs what the carrier asks; 456 and 710 are the carriers' and the
+# government's own. The library knows the personal numbers (5XX) and Canada's services (6XX).
+_SPECIAL_CODES: Final = _codes("900 700 456 710")
+_SPECIAL_EXCHANGES: Final = _codes("976 950")
+_DIRECTORY: Final = "5551212"
+"""Directory assistance, which is charged, in every area code but the toll-free ones."""
+_NO_COUNTRY: Final = frozenset({800, 808, 870, 878, 881, 882, 883, 888, 979})
+"""Calling codes of no country (ITU-T E.164): satellites, international networks, free and
+premium services."""
+_NEVER: Final = frozenset(
+    {
+        PhoneNumberType.PREMIUM_RATE,
+        PhoneNumberType.SHARED_COST,
+        PhoneNumberType.PERSONAL_NUMBER,
+        PhoneNumberType.PAGER,
+        PhoneNumberType.VOICEMAIL,
+    }
 )
 _TWILIO_TEST_NUMBERS: Final = "+1500555"
 _EMERGENCY: Final = re.compile(r"\+?1?([2-9]11|112|988|999|000)")
@@ -98,7 +119,7 @@ def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -
 def classify(phone: str) -> Kind:
     """Return the kind of `phone`: a normalized number, or whatever Twilio gave as From or To."""
     phone = phone.strip()
-    if phone.lower() in ANONYMOUS_CALLERS:
+    if _is_hidden(phone):
         return Kind.ANONYMOUS
     if _SHORT_CODE.fullmatch(phone):
         return Kind.SHORT_CODE
@@ -137,7 +158,9 @@ _INTERNATIONAL: Final = {
     "to enable them.",
 }
 _REFUSALS: Final = {
-    Kind.PREMIUM: "{phone} is a premium-rate or special-service number, which is never {verb}.",
+    Kind.PREMIUM: "{phone} is a premium-rate, satellite or special-service number, which is never"
+    " {verb}.",
+    Kind.IMPOSSIBLE: "{phone} cannot exist, as nobody has its area code; it is never {verb}.",
     Kind.EMERGENCY: "{phone} is an emergency or service number, which is never {verb}.",
     Kind.SHORT_CODE: "{phone} is a short code, which cannot be {verb}.",
     Kind.ANONYMOUS: "{phone} stands for a hidden caller and cannot be {verb}.",
@@ -150,7 +173,7 @@ def _refuse_what_is_no_number(text: str, raw: str) -> None:
     if not text:
         raise InvalidPhone("The phone number is missing.")
     shown = raw.strip()
-    if text.lower() in ANONYMOUS_CALLERS:
+    if _is_hidden(text) or _is_hidden(f"+{text}"):  # a spreadsheet takes the plus sign away
         raise InvalidPhone(f"“{shown}” stands for a hidden caller, not for a phone.")
     if re.match(r"[A-Za-z][\w.-]*:", text):
         raise InvalidPhone(f"“{shown}” is a channel address; write the plain phone number.")
@@ -162,6 +185,12 @@ def _refuse_what_is_no_number(text: str, raw: str) -> None:
         raise InvalidPhone(f"“{shown}” is not a phone number; write it like +1 319 555 0100.")
     if not any(character.isdigit() for character in text):
         raise InvalidPhone(f"“{shown}” contains no digits; write it like +1 319 555 0100.")
+
+
+def _is_hidden(caller: str) -> bool:
+    """Tell whether Twilio, or a carrier (RFC 3323), shows this in place of a number."""
+    name = caller.lower()
+    return name in ANONYMOUS_CALLERS or name.lstrip("+").split("@")[0] in _HIDDEN_WORDS
 
 
 def _as_nanp(digits: str, default_region: str) -> str | None:
@@ -189,6 +218,8 @@ def _check_nanp(phone: str, shown: str) -> str:
         raise InvalidPhone(f"“{shown}” is not valid: there is no area code {area}.")
     if exchange[0] in "01" or exchange.endswith("11"):
         raise InvalidPhone(f"“{shown}” is not valid: no number has {exchange} after its area code.")
+    if classify(phone) is Kind.IMPOSSIBLE:
+        raise InvalidPhone(f"“{shown}” is not valid: nobody has the area code {area}.")
     return phone
 
 
@@ -218,30 +249,52 @@ def _parse(digits: str, default_region: str, shown: str) -> str:
 def _nanp_kind(phone: str, area: str, exchange: str) -> Kind:
     if area in TOLL_FREE_CODES:
         return Kind.TOLL_FREE
-    if exchange == "976" or (area in _PREMIUM_CODES and not phone.startswith(_TWILIO_TEST_NUMBERS)):
+    if phone.startswith(_TWILIO_TEST_NUMBERS):
+        return Kind.DOMESTIC
+    if exchange in _SPECIAL_EXCHANGES or phone.endswith(_DIRECTORY):
         return Kind.PREMIUM
-    return Kind.CARIBBEAN if _is_caribbean(area) else Kind.DOMESTIC
+    kind = _area_kind(area)
+    dear = kind is not Kind.IMPOSSIBLE and _library_type(phone) in _NEVER
+    return Kind.PREMIUM if dear else kind
 
 
 @lru_cache(maxsize=1000)
-def _is_caribbean(area: str) -> bool:
-    """Tell by our list, and by the library's for codes that are newer than ours."""
+def _area_kind(area: str) -> Kind:
+    """Tell by our lists, and by the library's for codes that are newer than ours."""
     if area in CARIBBEAN_CODES:
-        return True
-    number = phonenumbers.PhoneNumber(country_code=1, national_number=int(f"{area}5550100"))
-    region = phonenumbers.region_code_for_number(number)
-    return region is not None and region not in _DOMESTIC_REGIONS
+        return Kind.CARIBBEAN
+    if area in _SPECIAL_CODES:
+        return Kind.PREMIUM
+    if area in _NEW_CODES:
+        return Kind.DOMESTIC
+    fictional = phonenumbers.PhoneNumber(country_code=1, national_number=int(f"{area}5550100"))
+    region = phonenumbers.region_code_for_number(fictional)
+    if region is None:
+        return Kind.IMPOSSIBLE
+    if phonenumbers.number_type(fictional) in (*_NEVER, PhoneNumberType.VOIP):
+        return Kind.PREMIUM  # no area: personal numbers, and Canada's 600
+    return Kind.DOMESTIC if region in _DOMESTIC_REGIONS else Kind.CARIBBEAN
+
+
+def _foreign_kind(phone: str) -> Kind:
+    kind = _library_type(phone)
+    if kind is None:
+        return Kind.OTHER
+    return Kind.PREMIUM if kind in _NEVER or _is_of_no_country(phone) else Kind.INTERNATIONAL
 
 
 @lru_cache(maxsize=4096)
-def _foreign_kind(phone: str) -> Kind:
+def _library_type(phone: str) -> int | None:
+    """Return the library's type of a number in E.164; None if that is no number at all."""
     try:
-        number = phonenumbers.parse(phone)
+        kind: int = phonenumbers.number_type(phonenumbers.parse(phone))
     except phonenumbers.NumberParseException:
-        return Kind.OTHER
-    if phonenumbers.number_type(number) == PhoneNumberType.PREMIUM_RATE:
-        return Kind.PREMIUM
-    return Kind.INTERNATIONAL
+        return None
+    return kind
+
+
+def _is_of_no_country(phone: str) -> bool:
+    return int(phone[1:4]) in _NO_COUNTRY
 
 
 def _is_alphanumeric(phone: str) -> bool:

@@ -179,6 +179,79 @@ def test_who_may_be_reached(phone: str, allowed: bool, destination: str, said: s
         assert answer.endswith(".")
 
 
+ITU_SHARED = {
+    "870": "Inmarsat", "878": "personal numbers", "881": "satellites", "882": "networks",
+    "883": "networks", "888": "relief", "979": "premium", "808": "shared cost", "800": "free",
+}  # fmt: skip
+"""Calling codes of no country: ITU-T E.164, list of assigned country codes."""
+
+
+@pytest.mark.parametrize("destination", ["sms", "voice"])
+@pytest.mark.parametrize(
+    "phone",
+    [
+        *(f"+{code}123456789"[:13] for code in ITU_SHARED),
+        *("+870773123456", "+881612345678", "+88213123456", "+8821612345678", "+883510012345"),
+        "+447012345678",  # UK personal numbers, 070 (Ofcom, numbering plan)
+        "+447640123456",  # UK pagers, 076
+        "+448712345678",  # UK 0871
+        "+491801234567",  # Germany 0180 (BNetzA)
+        "+499001234567",  # Germany 0900
+        "+33899123456",  # France 0899 (ARCEP)
+        "+41900123456",  # Switzerland 0900
+        "+39899123456",  # Italy 899
+        "+19005550100", "+12129765555",  # US 900, and 976 in an area
+        "+15215550100", "+15335550100", "+15885550100",  # 5XX personal communications (NANPA)
+        "+16005550100", "+16225550100", "+16335550100",  # Canada's services (CNAC)
+        "+17005550100", "+17105550100", "+14565550100",  # carriers, government, inbound
+        "+13195551212",  # directory assistance
+        "+13199501234",  # 950: access to carriers
+    ],
+)  # fmt: skip
+def test_what_is_dear_is_never_reached(phone: str, destination: str) -> None:
+    assert classify(phone) in (Kind.PREMIUM, Kind.OTHER)
+    assert refusal(phone, True, destination)  # type: ignore[arg-type]
+
+
+OF_NOBODY = """
+222 233 244 255 266 277 299 322 344 355 370 379 388 399 411 444 455 499 511 555 599 611 644 655 666
+677 688 699 711 722 733 744 755 766 777 788 799 811 822 899 911 922 933 944 955 960 966 977 988 999
+"""
+"""Easily recognizable codes that serve no area, and codes kept for the expansion (NANPA)."""
+
+
+@pytest.mark.parametrize("area", OF_NOBODY.split())
+def test_area_codes_of_nobody(area: str) -> None:
+    for line in ("5550100", "5555555", "3678888"):
+        with pytest.raises(InvalidPhone, match="area code"):
+            normalize(f"+1 {area} {line}")
+        assert refusal(f"+1{area}{line}", True, "voice")
+
+
+@pytest.mark.parametrize("area", ["319", "436", "861", "924", "613", "787", "671", "684", "907"])
+def test_area_codes_of_the_us_its_territories_and_canada(area: str) -> None:
+    assert normalize(f"{area} 234 5678") == f"+1{area}2345678"
+    assert refusal(f"+1{area}2345678", False, "voice") is None
+
+
+HIDDEN = [
+    # The words on a phone's keys, as Twilio shows hidden callers.
+    "+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253", "+7748283",
+    "anonymous", "Restricted", "BLOCKED", "Unknown", "unavailable", "Private", "withheld",
+    "+Anonymous", "anonymous@anonymous.invalid", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("caller", HIDDEN)
+def test_hidden_callers_are_nobody(caller: str) -> None:
+    assert classify(caller) is Kind.ANONYMOUS
+    assert refusal(caller, True, "voice")
+    with pytest.raises(InvalidPhone):
+        normalize(caller)
+    with pytest.raises(InvalidPhone):  # as a spreadsheet writes it
+        normalize(caller.lstrip("+"))
+
+
 @given(st.text())
 def test_any_text_is_a_number_or_refused(raw: str) -> None:
     classify(raw)
