@@ -19,7 +19,7 @@ from app.models.base import utcnow
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
 from app.models.route import Channel
-from app.outbound.settle import report_of, report_of_call
+from app.outbound.traces import report_of, report_of_call
 from app.twilio.client import Refused, TwilioClient, TwilioFailure
 from app.twilio.statuses import CALL_TERMINAL, MESSAGE_TERMINAL
 

@@ -10,9 +10,8 @@ answer request or the late answer of the POST itself may settle the message at a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -20,19 +19,16 @@ from flask import Flask, current_app
 from sqlalchemy import ColumnElement, Select, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.domain import wake
+from app.domain import clocks, wake
 from app.domain.clients.accounts import client_of
 from app.domain.sending import statuses
-from app.domain.sending.reports import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.credential import Credential
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
-from app.twilio.client import TwilioClient, TwilioFailure
-from app.twilio.results import Call
-from app.twilio.results import Message as TwilioMessage
-from app.twilio.segments import smart_encode
+from app.outbound.traces import LATEST_POST, SEARCHES, Found, span_of
+from app.twilio.client import TwilioFailure
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +41,6 @@ TWILIO_AWAY = timedelta(seconds=60)
 AT_ONCE = 8
 MOST = 400
 MOST_REPLIES = 40
-LATEST_POST = timedelta(minutes=2)
-"""How long after its claim a POST reaches Twilio at the latest, clocks that differ included."""
 NO_TRACE = "Twilio has no trace of this message, so it was not sent; it may be sent again by hand."
 NO_TRACE_OF_REPLY = (
     "Twilio has no trace of this reply, so it was not sent. Twilio's debugger may say why: it did"
@@ -59,17 +53,6 @@ SEVERAL = (
 NOT_CERTAIN = (
     "It could not be found out whether the text before this one went out, so this one was left out."
 )
-
-
-@dataclass(frozen=True)
-class Found:
-    """A message or call in Twilio's log that could be ours."""
-
-    sid: str
-    report: Report
-
-
-Search = Callable[[TwilioClient, Message], Iterator[Found]]
 
 
 def run() -> None:
@@ -107,6 +90,7 @@ def look_up(message_id: str) -> None:
         return
     credential = db.session.get_one(Credential, message.credential_id)
     twilio = client_of(credential)
+    database = clocks.database(db.session())
     db.session.expunge_all()
     db.session.rollback()
     try:
@@ -116,6 +100,8 @@ def look_up(message_id: str) -> None:
         with unit_of_work() as session:
             _look_again(session, message, utcnow() + TWILIO_AWAY, message.checks)
         return
+    span = span_of(message, twilio.clock.known().minus(database))
+    found = [one for one in found if span.holds(one.created)]
     with unit_of_work() as session:
         # Meanwhile a report may have come, which says more than the log; or another look has been
         # quicker, whose time for the next one counts.
@@ -129,71 +115,6 @@ def look_up(message_id: str) -> None:
 
 def _open(message_id: str) -> Select[Message]:
     return select(Message).where(Message.id == message_id, or_(_LOST, _UNHEARD_OF))
-
-
-def find_texts(twilio: TwilioClient, message: Message) -> Iterator[Found]:
-    """Yield the texts in Twilio's log that have this phone, sender and text, since the claim."""
-    earliest = _not_before(message)
-    service = message.from_ if message.from_.startswith("MG") else None
-    bodies = {_essence(message.body or ""), _essence(smart_encode(message.body or ""))}
-    sender = None if service else message.from_
-    for found in twilio.list_messages(to=message.to, from_=sender, limit=300, page_size=300):
-        if found.date_created is not None and found.date_created < earliest:
-            continue
-        if found.direction == message.direction and _essence(found.body) in bodies:
-            if service is not None and found.messaging_service_sid != service:
-                continue
-            yield Found(
-                found.sid,
-                report_of(found),
-            )
-
-
-def report_of(found: TwilioMessage) -> Report:
-    """Return what Twilio's log says about one of our texts."""
-    return Report(
-        found.status,
-        "lookup",
-        sid=found.sid,
-        error_code=found.error_code,
-        error_message=found.error_message,
-        sender=found.from_,
-        segments=found.num_segments or None,
-        price=abs(float(found.price)) if found.price is not None else None,
-        price_unit=found.price_unit,
-    )
-
-
-def find_calls(twilio: TwilioClient, message: Message) -> Iterator[Found]:
-    """Yield the calls in Twilio's log from our number to this phone, placed soon after the claim.
-
-    Nothing there tells what a call says: one that was placed later is somebody else's. Without a
-    filter of time, since Twilio's filters by the start, which a queued call does not have.
-    """
-    earliest = _not_before(message)
-    latest = earliest + LATEST_POST
-    for found in twilio.list_calls(to=message.to, from_=message.from_, limit=300, page_size=300):
-        if found.date_created is not None and not earliest <= found.date_created <= latest:
-            continue
-        if found.direction == "outbound-api":
-            yield Found(found.sid, report_of_call(found))
-
-
-def report_of_call(found: Call) -> Report:
-    """Return what Twilio's log says about one of our calls."""
-    return Report(
-        found.status,
-        "lookup",
-        sid=found.sid,
-        call_duration=found.duration if found.status == "completed" else None,
-        answered_by=found.answered_by or None,
-        price=abs(float(found.price)) if found.price is not None else None,
-        price_unit=found.price_unit,
-    )
-
-
-SEARCHES: dict[Channel, Search] = {Channel.SMS: find_texts, Channel.VOICE: find_calls}
-"""How each destination is looked for; what follows from the finds is the same for all."""
 
 
 def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
@@ -215,7 +136,7 @@ def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
             # One whose POST was over long before cannot be what is found.
             or_(
                 Message.claimed_at.is_(None),
-                Message.claimed_at >= _not_before(message) - LATEST_POST,
+                Message.claimed_at >= (message.claimed_at or message.created_at) - LATEST_POST,
             ),
         )
         .limit(1)
@@ -279,14 +200,3 @@ def _look_up_in_time(app: Flask, message_id: str, end: float) -> None:
             log.exception("a look-up failed; it will be tried again", message=message_id)
         finally:
             db.session.remove()
-
-
-def _not_before(message: Message) -> datetime:
-    """Return when the message was claimed, in Twilio's whole seconds, give or take one."""
-    claimed = message.claimed_at or message.created_at
-    return claimed.replace(microsecond=0) - timedelta(seconds=1)
-
-
-def _essence(body: str) -> str:
-    """Return a text without what Twilio adds for trial accounts or leaves out at the ends."""
-    return body.removeprefix("Sent from your Twilio trial account - ").strip()

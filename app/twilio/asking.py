@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from app.twilio.clock import Clock, clock
 from app.twilio.failures import Uncertain
 
 T = TypeVar("T")
@@ -46,6 +47,11 @@ class Asking:
         records = iter(self.ask(question))
         while (found := _readable(lambda: next(records, None))) is not None:
             yield _readable(partial(read, found))
+
+    @property
+    def clock(self) -> Clock:
+        """Twilio's clock, as the answers so far have told it."""
+        return clock(self.base_url)
 
     def _sdk(self) -> Any:
         if self._made is None:

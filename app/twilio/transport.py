@@ -6,6 +6,7 @@ Imported only when a request is made: requests and the library are slow to impor
 import json
 import math
 import os
+import time
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
@@ -17,6 +18,7 @@ from requests.exceptions import ProxyError, SSLError
 from twilio.http.response import Response
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
+from app.twilio.clock import clock
 from app.twilio.connections import Adapter
 from app.twilio.failures import NotSent, Refused, Uncertain
 
@@ -42,6 +44,7 @@ class Transport:
     def __init__(self, base_url: str | None, timeout: tuple[float, float]) -> None:
         self.base = urlsplit(base_url) if base_url else None
         self.timeout = timeout
+        self.clock = clock(base_url)
         self.session = _session()
         self._proxies: dict[str, dict[str, str]] = {}
 
@@ -59,6 +62,7 @@ class Transport:
         """Make a request for the library, whose interface this is."""
         target, extra = self.rebase(url)
         as_json = "json" in (headers or {}).get("Content-Type", "")
+        before = time.time()
         try:
             answer = self.session.request(
                 method.upper(),
@@ -74,6 +78,7 @@ class Transport:
             )
         except requests.RequestException as error:
             raise_failure(error)
+        self.clock.learn(before, time.time(), answer.headers.get("Date"))
         _check(answer)
         return Response(answer.status_code, answer.text, answer.headers)
 

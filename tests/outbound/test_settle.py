@@ -72,7 +72,7 @@ def test_a_look_that_was_overtaken_changes_nothing(
     rows.add(lost(house))
     later = NOW + timedelta(minutes=8)
 
-    def meanwhile(_twilio: TwilioClient, _message: Message) -> Iterator[settle.Found]:
+    def meanwhile(*_: object) -> Iterator[settle.Found]:
         rows.change(update(Message).values(checks=2, check_at=later))
         return iter(())
 
@@ -110,6 +110,34 @@ def test_a_sid_that_another_message_has_is_not_adopted(
     look(app)
     assert rows.count(Message) == 2
     assert MessageState.UNKNOWN in {message.state for message in rows.all(Message)}
+
+
+@pytest.mark.parametrize("ahead", [-3600, -3, 3, 3600])
+@pytest.mark.parametrize(
+    ("prefix", "destination"), [("SM", Channel.SMS), ("CA", Channel.VOICE)], ids=["text", "call"]
+)
+def test_twilios_times_are_told_by_twilios_clock(
+    ahead: float, prefix: str, destination: Channel,
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House,
+) -> None:  # fmt: skip
+    """Its answers' Date headers say how its clock differs from ours."""
+    fake.ahead = ahead
+    rows.add(lost(house, destination=destination))
+    theirs = NOW + timedelta(seconds=ahead)
+    logged(fake, sid=sid(prefix), created=theirs - timedelta(minutes=10))
+    made = logged(fake, sid=sid(prefix), created=theirs - timedelta(seconds=30))
+    look(app)
+    assert rows.one(Message).sid == made.sid
+
+
+@pytest.mark.parametrize("wrong", [timedelta(hours=1), timedelta(days=365)])
+def test_a_claim_of_a_clock_that_was_ahead_is_looked_for_without_it(
+    wrong: timedelta, app: Flask, rows: Rows, fake: FakeTwilio, house: House
+) -> None:
+    rows.add(lost(house, claimed_at=NOW + wrong))
+    made = logged(fake)
+    look(app)
+    assert rows.one(Message).sid == made.sid
 
 
 @pytest.mark.parametrize("state", [MessageState.CLAIMED, MessageState.UNKNOWN])

@@ -12,8 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import format_datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, formatdate
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -122,6 +122,8 @@ class FakeTwilio:
         self.accepted: list[Accepted] = []
         self.tried: list[tuple[float, Form]] = []
         self.refuse_look_ups = False
+        self.ahead = 0.0
+        """By how many seconds its clock differs from ours."""
         self.looked_up = 0
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -220,7 +222,7 @@ class FakeTwilio:
             body=form.get("Body", ""),
             at=at,
             callback=form.get("StatusCallback", ""),
-            created=datetime.now(UTC),
+            created=datetime.now(UTC) + timedelta(seconds=self.ahead),
             form=form,
         )
         self.accepted.append(made)
@@ -252,6 +254,7 @@ class FakeTwilio:
         kind = "text/html" if isinstance(body, str) else "application/json"
         writer.write(
             f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n"
+            f"Date: {formatdate(time.time() + self.ahead, usegmt=True)}\r\n"
             f"Content-Length: {len(content.encode())}\r\n\r\n{content}".encode()
         )
         await writer.drain()
