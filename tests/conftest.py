@@ -20,6 +20,7 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from playwright.sync_api import Browser, Page
+from sqlalchemy import event
 
 import config
 from app import create_app
@@ -178,6 +179,21 @@ def flask_command(app: Flask) -> FlaskCliRunner:
 def rows(app: Flask) -> Rows:
     """What a test puts into the database and finds there."""
     return Rows(app)
+
+
+@pytest.fixture
+def statements(app: Flask) -> Iterator[list[str]]:
+    """The statements that the application gives the database, as they come; may be emptied."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.fixture

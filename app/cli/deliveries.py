@@ -90,7 +90,7 @@ def show(delivery_id: str) -> None:
     session = db.session()
     delivery = _delivery(session, delivery_id)
     click.echo(f"{delivery.event_id} {delivery.type.value}: {delivery.state.value}")
-    click.echo(delivery.body or "(its content has been deleted after retention)")
+    click.echo(delivery.content or "(its content has been deleted after retention)")
     for attempt in session.scalars(
         select(DeliveryAttempt)
         .where(DeliveryAttempt.delivery_id == delivery.id)

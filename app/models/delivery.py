@@ -123,11 +123,12 @@ class Delivery(Identified, Created, Ordered, Base):
     endpoint_id: Mapped[str] = mapped_column(ForeignKey("endpoint.id"))
     dedupe_key: Mapped[str | None] = mapped_column(String(120), unique=True)
     """The same happening makes one event, however often we hear of it."""
-    sequence: Mapped[int]
-    """Counts per endpoint."""
+    sequence: Mapped[int | None]
+    """Counts per endpoint, in the order in which its events are first claimed; null before. Were
+    it given when an event is recorded, whoever records would hold the endpoint's row till then."""
     occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
     body: Mapped[str] = mapped_column(Text)
-    """The exact text that is signed and sent; emptied after retention."""
+    """The text that is signed and sent, all but its ``sequence``; emptied after retention."""
     context: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     """What the body does not say but its sending needs: member attributes, mail headers."""
     incoming_id: Mapped[str | None] = mapped_column(ForeignKey("incoming.id"), index=True)
@@ -154,6 +155,15 @@ class Delivery(Identified, Created, Ordered, Base):
     last_status: Mapped[int | None]
     last_error: Mapped[str | None] = mapped_column(String(500))
     delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def content(self) -> str:
+        """The exact text that is signed and sent: ``data`` ends with its place in the order."""
+        if self.sequence is None or not self.body:
+            return self.body
+        data = self.body.removesuffix("}}")
+        comma = "" if data.endswith("{") else ","
+        return f'{data}{comma}"sequence":{self.sequence}}}}}'
 
 
 class DeliveryAttempt(Base):

@@ -123,7 +123,7 @@ def delivery(delivery_id: str) -> str:
         "staff/delivery.html",
         found=found,
         type=TYPES[found.type],
-        content=_readable(found.body),
+        content=_readable(found.content),
         **_progress(found),
     )
 

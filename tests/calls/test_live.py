@@ -23,6 +23,7 @@ from app.models.template import TemplateKind
 from app.outbound import batches, lanes
 from app.twilio.statuses import CALL_RANKS, CALL_TERMINAL
 from tests.support.house import House, communication, join
+from tests.support.relay import AS_RECORDED
 from tests.support.rows import Rows
 from tests.support.sandbox import Running, eventually
 
@@ -51,7 +52,7 @@ def listen(rows: Rows, house: House) -> None:
 def told(rows: Rows) -> dict[str, list[dict[str, Any]]]:
     """Return what the endpoint is told, by phone."""
     heard: dict[str, list[dict[str, Any]]] = {}
-    for one in rows.all(select(Delivery).order_by(Delivery.sequence)):
+    for one in rows.all(select(Delivery).order_by(*AS_RECORDED)):
         data = json.loads(one.body)["data"]
         heard.setdefault(data["to"], []).append(data)
     return heard

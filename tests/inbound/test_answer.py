@@ -26,6 +26,7 @@ from tests.support.our_calls import (
     status,
     told,
 )
+from tests.support.relay import AS_RECORDED
 from tests.support.rows import Rows
 from tests.support.twilio import ACCOUNT_SID, Twilio
 
@@ -252,7 +253,7 @@ def test_keys_that_come_with_the_end_of_the_call_are_told(
     )
     ended = told(rows)[-1]
     assert (ended["status"], ended["CallDuration"], ended["Digits"]) == ("completed", 8, "1")
-    last = rows.all(select(Delivery).order_by(Delivery.sequence))[-1]
+    last = rows.all(select(Delivery).order_by(*AS_RECORDED))[-1]
     assert last.next_attempt_at is not None
     assert (last.next_attempt_at - last.occurred_at).total_seconds() < 2  # it waits no longer
 
@@ -287,7 +288,7 @@ def test_a_recording_is_waited_for_and_told_with_completed(
     [record] = served.findall("Record")
     assert record.get("action") == record.get("recordingStatusCallback") == PUBLIC_BASE_URL + path
     status(twilio, message, "completed", 3, CallDuration="8")
-    waiting = rows.all(select(Delivery).order_by(Delivery.sequence))[-1]
+    waiting = rows.all(select(Delivery).order_by(*AS_RECORDED))[-1]
     assert waiting.next_attempt_at is not None
     assert (waiting.next_attempt_at - waiting.occurred_at).total_seconds() == pytest.approx(60)
     # Twilio's report of a recording names neither From nor To.
@@ -300,7 +301,7 @@ def test_a_recording_is_waited_for_and_told_with_completed(
     assert (ended["status"], ended["RecordingUrl"], ended["CallDuration"]) == (
         "completed", RECORDING, 8,
     )  # fmt: skip
-    sent = rows.all(select(Delivery).order_by(Delivery.sequence))[-1]
+    sent = rows.all(select(Delivery).order_by(*AS_RECORDED))[-1]
     assert sent.next_attempt_at is not None
     assert sent.next_attempt_at < waiting.next_attempt_at
 
@@ -320,7 +321,7 @@ def test_a_recording_that_is_there_first_needs_no_waiting(
     assert [one["status"] for one in told(rows)] == ["in-progress"]
     status(twilio, message, "completed", 3, CallDuration="8")
     assert told(rows)[-1]["RecordingUrl"] == RECORDING
-    last = rows.all(select(Delivery).order_by(Delivery.sequence))[-1]
+    last = rows.all(select(Delivery).order_by(*AS_RECORDED))[-1]
     assert last.next_attempt_at is not None
     assert (last.next_attempt_at - last.occurred_at).total_seconds() < 1
     assert "Digits" not in told(rows)[-1]

@@ -26,6 +26,7 @@ from app.outbound import batches, lanes
 from tests.support import fake_twilio
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, communication, furnish, join
+from tests.support.relay import AS_RECORDED
 from tests.support.rows import Rows
 
 TEMPLATE = (
@@ -233,9 +234,7 @@ def test_the_department_hears_of_each_call_and_of_the_end(
     batch_id = start(app, made)
     run(app)
     ends(app, rows, ANN["toPhone"], "no-answer")
-    bodies = [
-        json.loads(one.body) for one in rows.all(select(Delivery).order_by(Delivery.sequence))
-    ]
+    bodies = [json.loads(one.body) for one in rows.all(select(Delivery).order_by(*AS_RECORDED))]
     heard = [(one["type"], one["data"].get("status", one["data"].get("reason"))) for one in bodies]
     assert sorted(heard) == sorted(
         [

@@ -14,6 +14,7 @@ from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message, MessageState
 from app.models.route import Channel
 from tests.support.house import House, furnish, text
+from tests.support.relay import AS_RECORDED
 from tests.support.rows import Rows
 from tests.support.twilio import ACCOUNT_SID, Twilio
 
@@ -85,5 +86,5 @@ def status(twilio: Twilio, message: Message, word: str, number: int, **changes: 
 
 
 def told(rows: Rows) -> list[dict[str, Any]]:
-    deliveries = rows.all(select(Delivery).order_by(Delivery.sequence))
+    deliveries = rows.all(select(Delivery).order_by(*AS_RECORDED))
     return [json.loads(one.body)["data"] for one in deliveries]

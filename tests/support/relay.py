@@ -11,9 +11,13 @@ from typing import Any
 
 from flask import Flask
 
+from app.models.delivery import Delivery
 from app.outbound import relay
 from app.outbound.relay.dispatcher import dispatcher_of
 from tests.support.hostile import Behaviour, Server, answering, serving
+
+AS_RECORDED = (Delivery.commit_order, Delivery.give_up_at)
+"""The order in which events were told, also within one transaction."""
 
 
 @dataclass

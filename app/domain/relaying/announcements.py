@@ -125,7 +125,9 @@ def more_came(session: Session, message: Message) -> None:
 
 def _complete(session: Session, message: Message, listener: str) -> None:
     session.execute(
-        select(Endpoint.id).where(Endpoint.id == listener).with_for_update(key_share=True)
+        select(Endpoint.id)
+        .where(Endpoint.id == listener)
+        .with_for_update(read=True, key_share=True)
     )
     waiting = session.scalar(
         select(Delivery)
@@ -139,9 +141,7 @@ def _complete(session: Session, message: Message, listener: str) -> None:
     )
     if waiting is None:
         return
-    body = json.loads(waiting.body)
-    sequence = body["data"].pop("sequence")
-    data = {**body["data"], **_call_fields(message), "sequence": sequence}
+    data = {**json.loads(waiting.body)["data"], **_call_fields(message)}
     waiting.body = events.body_of(waiting.type, waiting.occurred_at, data)
     if still_to_come(message) is None and waiting.state is DeliveryState.PENDING:
         waiting.next_attempt_at = utcnow()

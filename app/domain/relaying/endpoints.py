@@ -95,7 +95,7 @@ def resume(session: Session, endpoint: Endpoint, actor: str) -> bool:
 
 def disable(session: Session, endpoint: Endpoint, actor: str) -> bool:
     """Hold everything for an endpoint until it is enabled; return whether it was not disabled."""
-    lock(session, endpoint)
+    shut_out(session, endpoint)
     if endpoint.state is EndpointState.DISABLED:
         return False
     endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, DisabledReason.STAFF
@@ -117,7 +117,7 @@ def enable(session: Session, endpoint: Endpoint, actor: str, *, send_held: bool)
         be sent again one by one or by a replay.
     :returns: how many deliveries that were.
     """
-    lock(session, endpoint)
+    shut_out(session, endpoint)
     if endpoint.state is EndpointState.PAUSED:
         resume(session, endpoint, actor)
     now = utcnow()
@@ -210,6 +210,14 @@ def called(endpoint: Endpoint) -> str:
 def lock(session: Session, endpoint: Endpoint) -> None:
     """Lock the endpoint's row, and read it as it is now; deliveries are locked after it."""
     session.refresh(endpoint, with_for_update={"key_share": True})
+
+
+def shut_out(session: Session, endpoint: Endpoint) -> None:
+    """Lock the endpoint also against those who record events for it.
+
+    What they record is held or waits by what the endpoint is: that must not change meanwhile.
+    """
+    session.refresh(endpoint, with_for_update=True)
 
 
 def _forgive(endpoint: Endpoint) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.models.base import utcnow
@@ -24,6 +25,8 @@ from app.models.endpoint import Endpoint, EndpointState
 log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
+SEQUENCE_BYTES = 32
+"""Room in it for the place in the endpoint's order, which comes last."""
 GIVE_UP_AFTER = timedelta(hours=96)
 """Longer than the schedule of retries with all its jitter (90.7 h), so that an open breaker does
 not cost a delivery its last tries."""
@@ -43,7 +46,7 @@ class Happening:
     endpoint_id: str
     type: EventType
     data: Mapping[str, Any]
-    """What the receiver gets as ``data``; ``sequence`` is added."""
+    """What the receiver gets as ``data``; ``sequence`` is added when it is first sent."""
     client_id: str | None
     """Whose event it is; None for mails of our own, which no client sees."""
     occurred_at: datetime
@@ -61,8 +64,8 @@ class Happening:
 def record(session: Session, happening: Happening) -> Delivery | None:
     """Record an event for one endpoint, within the caller's transaction.
 
-    The endpoint's row is locked until the transaction ends, because ``data.sequence`` counts per
-    endpoint; who records for several endpoints does so in the order of their ids.
+    No row is locked that others need: the event gets its place in the endpoint's order,
+    ``data.sequence``, when it is first claimed.
 
     :returns: the delivery on its way, or None if the happening was recorded before. One to a
         disabled endpoint is ``held`` until the endpoint is enabled.
@@ -70,68 +73,74 @@ def record(session: Session, happening: Happening) -> Delivery | None:
     :raises EventTooLargeError: when the body would exceed 64 KiB even without most of the
         member's attributes.
     """
-    endpoint_id = happening.endpoint_id
-    sequence, state = _next_sequence(session, endpoint_id)
-    key = key_of(endpoint_id, happening.dedupe_key)
-    if key and session.scalar(select(Delivery.id).where(Delivery.dedupe_key == key)):
-        _give_back(session, endpoint_id)
-        return None
-    try:
-        delivery = _delivery(happening, sequence, state)
-    except EventTooLargeError:
-        _give_back(session, endpoint_id)
-        raise
-    session.add(delivery)
-    session.flush()
-    return delivery
+    (row,) = _rows(session, [happening])
+    recorded: Delivery | None = session.scalar(_insert(session).values(row).returning(Delivery))
+    return recorded
 
 
-def _delivery(happening: Happening, sequence: int, state: EndpointState) -> Delivery:
-    now = utcnow()
-    held = state is EndpointState.DISABLED
-    return Delivery(
-        client_id=happening.client_id,
-        type=happening.type,
-        endpoint_id=happening.endpoint_id,
-        dedupe_key=key_of(happening.endpoint_id, happening.dedupe_key),
-        sequence=sequence,
-        occurred_at=happening.occurred_at,
-        body=_body_that_fits(happening, sequence),
-        context=dict(happening.context),
-        incoming_id=happening.incoming_id,
-        message_id=happening.message_id,
-        state=DeliveryState.HELD if held else DeliveryState.PENDING,
-        next_attempt_at=None if held else happening.not_before or now,
-        give_up_at=now + GIVE_UP_AFTER,
+def record_all(session: Session, happenings: Sequence[Happening]) -> None:
+    """Record several events by one statement for all of them; else as :func:`record`."""
+    session.execute(
+        _insert(session),
+        _rows(session, happenings),
+        execution_options={"render_nulls": True},  # so that all rows are one statement's
     )
+
+
+def _insert(session: Session) -> postgresql.Insert | sqlite.Insert:
+    """Return an insert that leaves out what was recorded before, by whomever."""
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(Delivery).on_conflict_do_nothing(index_elements=["dedupe_key"])
+
+
+def _rows(session: Session, happenings: Sequence[Happening]) -> list[dict[str, Any]]:
+    states = _states(session, {happening.endpoint_id for happening in happenings})
+    now = utcnow()  # a little later for each, so that they are sent in the order they are told in
+    return [
+        _row(one, states[one.endpoint_id], now + timedelta(microseconds=number))
+        for number, one in enumerate(happenings)
+    ]
+
+
+def _states(session: Session, endpoint_ids: set[str]) -> dict[str, EndpointState]:
+    """Return the states of endpoints; none of them is enabled or disabled before the commit.
+
+    Shared, and with all who only count or judge an endpoint's tries as well.
+    """
+    found = session.execute(
+        select(Endpoint.id, Endpoint.state)
+        .where(Endpoint.id.in_(endpoint_ids))
+        .order_by(Endpoint.id)
+        .with_for_update(read=True, key_share=True)
+    )
+    states = {row.id: row.state for row in found}
+    for missing in endpoint_ids - states.keys():
+        raise LookupError(f"there is no endpoint {missing}")
+    return states
+
+
+def _row(happening: Happening, state: EndpointState, now: datetime) -> dict[str, Any]:
+    held = state is EndpointState.DISABLED
+    return {
+        "client_id": happening.client_id,
+        "type": happening.type,
+        "endpoint_id": happening.endpoint_id,
+        "dedupe_key": key_of(happening.endpoint_id, happening.dedupe_key),
+        "occurred_at": happening.occurred_at,
+        "body": _body_that_fits(happening),
+        "context": dict(happening.context),
+        "incoming_id": happening.incoming_id,
+        "message_id": happening.message_id,
+        "state": DeliveryState.HELD if held else DeliveryState.PENDING,
+        "next_attempt_at": None if held else happening.not_before or now,
+        "give_up_at": now + GIVE_UP_AFTER,
+    }
 
 
 def instant(at: datetime) -> str:
     """Write an instant as clients read it: ISO 8601 in UTC, to the millisecond."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _next_sequence(session: Session, endpoint_id: str) -> tuple[int, EndpointState]:
-    row = session.execute(
-        update(Endpoint)
-        .where(Endpoint.id == endpoint_id)
-        .values(next_sequence=Endpoint.next_sequence + 1)
-        .returning(Endpoint.next_sequence - 1, Endpoint.state)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if row is None:
-        raise LookupError(f"there is no endpoint {endpoint_id}")
-    return row[0], row[1]
-
-
-def _give_back(session: Session, endpoint_id: str) -> None:
-    """Return an unused number: a gap would look to the receiver like something lost."""
-    session.execute(
-        update(Endpoint)
-        .where(Endpoint.id == endpoint_id)
-        .values(next_sequence=Endpoint.next_sequence - 1)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def key_of(endpoint_id: str, dedupe_key: str | None) -> str | None:
@@ -145,10 +154,10 @@ def key_of(endpoint_id: str, dedupe_key: str | None) -> str | None:
     return f"{endpoint_id}:{hashlib.sha256(dedupe_key.encode()).hexdigest()}"
 
 
-def _body_that_fits(happening: Happening, sequence: int) -> str:
+def _body_that_fits(happening: Happening) -> str:
     """Write the body; too much knowledge about a person must not cost what happened to them."""
     type, at = happening.type, happening.occurred_at
-    data = {**happening.data, "sequence": sequence}
+    data = happening.data
     try:
         return body_of(type, at, data)
     except EventTooLargeError as error:
@@ -161,7 +170,7 @@ def _body_that_fits(happening: Happening, sequence: int) -> str:
 
 
 def body_of(type: EventType, occurred_at: datetime, data: Mapping[str, Any]) -> str:
-    """Write the JSON once: the same bytes are signed and sent at every try.
+    """Write the JSON once, all but ``sequence``: the same bytes are signed and sent at every try.
 
     :raises EventTooLargeError: when it would exceed 64 KiB.
     """
@@ -170,7 +179,7 @@ def body_of(type: EventType, occurred_at: datetime, data: Mapping[str, Any]) -> 
         ensure_ascii=False,  # emoji as themselves: a third of the size of \u escapes
         separators=(",", ":"),
     ).encode("utf-8", "replace")  # half a surrogate pair is no character
-    if len(body) > MAX_BODY_BYTES:
+    if len(body) > MAX_BODY_BYTES - SEQUENCE_BYTES:
         raise EventTooLargeError(
             f"the {type.value} event has {len(body)} bytes, more than {MAX_BODY_BYTES}; give the"
             " member fewer or shorter attributes"

@@ -1,17 +1,19 @@
 """Events that are written down at the very end of the transaction in which they happened.
 
-An event locks its endpoint's row, because ``data.sequence`` counts per endpoint. Many transactions
-tell the same endpoint about different messages, and some change many messages: if each event were
-written at once, two of them could hold what the other waits for. So all that locks endpoints waits
-in memory until the commit, when all other rows are locked already, and is then done in one order:
-clients' endpoints by their ids, mails of our own last. A rollback forgets it together with what
-it tells.
+An event shares its endpoint's row with others that tell it something, and shuts out who would
+disable it. Many transactions tell the same endpoint about different messages, and some change many
+messages: if each event were written at once, two of them and a third that disables could hold what
+the next one waits for. So all that locks endpoints waits in memory until the commit, when all other
+rows are locked already, and is then done in one order: clients' endpoints by their ids, many events
+by one statement; mails of our own last. A rollback forgets it together with what it tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from typing import cast
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
@@ -25,13 +27,12 @@ _WAITING = "outbox"
 _WRITTEN = "outbox_written"
 
 Order = tuple[int, str]
-Waiting = list[tuple[Order, Callable[[], object]]]
+Waiting = list[tuple[Order, Happening | Callable[[], object]]]
 
 
 def tell(session: Session, happening: Happening) -> None:
     """Let ``happening`` be recorded when the current transaction commits; relay is then woken."""
-    place = client_endpoint(happening.endpoint_id)
-    at_commit(session, place, partial(events.record, session, happening))
+    _waiting(session).append((client_endpoint(happening.endpoint_id), happening))
 
 
 def client_endpoint(endpoint_id: str) -> Order:
@@ -69,8 +70,13 @@ def _write(session: Session) -> None:
     kept: tuple[SessionTransaction, Waiting] | None = session.info.pop(_WAITING, None)
     if kept is None or kept[0] is not session.get_transaction():
         return
-    for _order, write in sorted(kept[1], key=lambda one: one[0]):
-        write()
+    ordered = (one for _order, one in sorted(kept[1], key=itemgetter(0)))
+    for are_events, together in groupby(ordered, lambda one: isinstance(one, Happening)):
+        if are_events:
+            events.record_all(session, cast(list[Happening], list(together)))
+        else:
+            for write in together:
+                cast(Callable[[], object], write)()
     if kept[1]:
         session.info[_WRITTEN] = True
 

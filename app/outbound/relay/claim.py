@@ -168,6 +168,9 @@ def _take(
     ).one_or_none()
     if delivery is None or delivery.lease_token is None:
         return None
+    if delivery.sequence is None:
+        delivery.sequence = endpoint.next_sequence
+        endpoint.next_sequence += 1
     endpoint.in_flight += 1
     endpoint.last_claim_at = now
     return Lease(

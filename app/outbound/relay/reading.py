@@ -37,7 +37,7 @@ def letter(
         # One delivery that cannot be read must not keep the others from being claimed.
         log.error("a delivery cannot be read", delivery=delivery.id, error=type(error).__name__)
         return Letter(
-            delivery.event_id, delivery.type.value, delivery.body, {}, delivery.created_at,
+            delivery.event_id, delivery.type.value, delivery.content, {}, delivery.created_at,
             endpoint.url,
             problem="A secret or another row that this delivery needs could not be read; support"
             " must check ENCRYPTION_KEYS.",
@@ -58,7 +58,7 @@ def _letter(
     return Letter(
         event_id=delivery.event_id,
         type=delivery.type.value,
-        body=delivery.body,
+        body=delivery.content,
         context=delivery.context,
         created_at=delivery.created_at,
         url=endpoint.url,

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import ColumnElement, case, insert, select, update
 from sqlalchemy.orm import Session
 
+from app.domain.relaying import endpoints
 from app.models.base import utcnow
 from app.models.delivery import (
     BY_HAND,
@@ -116,6 +117,8 @@ def settle(session: Session, ticket: Ticket, outcome: Outcome, started_at: datet
 
 def disable(session: Session, endpoint: Endpoint, reason: DisabledReason, now: datetime) -> None:
     """Disable an endpoint, hold what waits for it, and tell the client's owner."""
+    session.flush()
+    endpoints.shut_out(session, endpoint)
     endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, reason
     endpoint.changed_at = now
     endpoint.open_until = None

@@ -41,9 +41,9 @@ def house(rows: Rows) -> House:
 def while_another_waits(
     app: Flask, rows: Rows, endpoint: Endpoint, act: Callable[[Session], object]
 ) -> Iterator[Session]:
-    """Hold the endpoint's row, as the relay does after a try, until ``act`` waits for it.
+    """Hold the endpoint's row, as who disables it does, until ``act`` waits for it.
 
-    The block then goes on as the relay does; ``act`` commits after it.
+    The block then goes on as that does; ``act`` commits after it.
     """
 
     def another() -> None:
@@ -52,11 +52,7 @@ def while_another_waits(
 
     with ThreadPoolExecutor(1) as pool:
         with app.app_context(), unit_of_work() as session:
-            session.execute(
-                select(Endpoint.id)
-                .where(Endpoint.id == endpoint.id)
-                .with_for_update(key_share=True)
-            )
+            session.execute(select(Endpoint.id).where(Endpoint.id == endpoint.id).with_for_update())
             waits = pool.submit(another)
             wait_until(lambda: rows.one(_WAITING) == 1, "the other one waits", 10)
             yield session
