@@ -196,6 +196,7 @@ def _tell(
             message.client_id,
             now,
             f"{message.id}:{what}",
+            identity=f"{message.sid or message.id}:{what}",
             message_id=message.id,
             not_before=now + wait if wait else None,
         ),

@@ -6,6 +6,7 @@ to a process. After the commit the caller may ``wake("relay")`` so that it goes 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.models.base import utcnow
-from app.models.delivery import Delivery, DeliveryState, EventType
+from app.models.delivery import Delivery, DeliveryState, EventType, new_event_id
 from app.models.endpoint import Endpoint, EndpointState
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,10 @@ class Happening:
     """When it happened, aware; the body's ``timestamp``."""
     dedupe_key: str | None = None
     """Names the happening: told again, it makes no second event for the same endpoint."""
+    identity: str | None = None
+    """Names it for good, by Twilio's SID where there is one: the event's id follows from this, even
+    where a restored database takes it in again as another row. The dedupe key when not given; where
+    there is neither, each event is new."""
     incoming_id: str | None = None
     message_id: str | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
@@ -91,7 +96,7 @@ def _insert(session: Session) -> postgresql.Insert | sqlite.Insert:
     """Return an insert that leaves out what was recorded before, by whomever."""
     dialect = session.get_bind().dialect.name
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(Delivery).on_conflict_do_nothing(index_elements=["dedupe_key"])
+    return insert(Delivery).on_conflict_do_nothing()
 
 
 def _rows(session: Session, happenings: Sequence[Happening]) -> list[dict[str, Any]]:
@@ -124,6 +129,7 @@ def _row(happening: Happening, state: EndpointState, now: datetime) -> dict[str,
     held = state is EndpointState.DISABLED
     return {
         "client_id": happening.client_id,
+        "event_id": id_of(happening.endpoint_id, happening.identity or happening.dedupe_key),
         "type": happening.type,
         "endpoint_id": happening.endpoint_id,
         "dedupe_key": key_of(happening.endpoint_id, happening.dedupe_key),
@@ -141,6 +147,14 @@ def _row(happening: Happening, state: EndpointState, now: datetime) -> dict[str,
 def instant(at: datetime) -> str:
     """Write an instant as clients read it: ISO 8601 in UTC, to the millisecond."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def id_of(endpoint_id: str, identity: str | None) -> str:
+    """Return an event's id, its ``webhook-id``: the same for the same happening, always."""
+    if identity is None:
+        return new_event_id()
+    digest = hashlib.sha256(f"{endpoint_id}:{identity}".encode()).digest()
+    return f"msg_{base64.b32encode(digest).decode()[:26]}"
 
 
 def key_of(endpoint_id: str, dedupe_key: str | None) -> str | None:

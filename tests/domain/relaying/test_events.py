@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from base64 import b32encode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from threading import Barrier
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import delete
 
 from app.domain.relaying import endpoints, events
 from app.extensions import unit_of_work
@@ -55,6 +58,29 @@ def test_an_event_is_its_delivery_with_the_body_that_will_be_sent(
     assert delivery.event_id.startswith("msg_")
     assert "." not in delivery.event_id
     assert delivery.state is DeliveryState.PENDING
+
+
+def test_the_id_follows_from_endpoint_and_happening_alone(
+    app: Flask, registrar: Department, rows: Rows
+) -> None:
+    """A restored database that takes something in again tells it by the same id."""
+    one, other = registrar.endpoint(), registrar.endpoint()
+    first = record(app, registrar, one, dedupe_key="01A:sent", identity="SM1:sent")
+    elsewhere = record(app, registrar, other, dedupe_key="01A:sent", identity="SM1:sent")
+    rows.change(delete(Delivery))
+    again = record(app, registrar, one, dedupe_key="01B:sent", identity="SM1:sent")
+    assert first is not None
+    assert elsewhere is not None
+    assert again is not None
+    assert first.event_id == again.event_id != elsewhere.event_id
+    expected = b32encode(sha256(f"{one.id}:SM1:sent".encode()).digest())[:26].decode()
+    assert first.event_id == f"msg_{expected}"
+
+
+def test_what_has_no_name_is_new_each_time(app: Flask, registrar: Department) -> None:
+    endpoint = registrar.endpoint()
+    pings = [record(app, registrar, endpoint) for _ in range(2)]
+    assert len({ping.event_id for ping in pings if ping}) == 2
 
 
 def test_it_is_given_up_after_96_hours(
