@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlalchemy import select
 
 from app.api.auth import Caller
@@ -16,6 +16,7 @@ from app.api.shapes import MemberObject
 from app.api.urls import Url, owned, url
 from app.domain.sending import call_retries, communications
 from app.domain.sending.messages import Refusal
+from app.domain.specs import Instant
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.batch import Batch, BatchMember, BatchState
@@ -86,7 +87,7 @@ class AdhocsObject(Shape):
 class StartBody(Shape):
     """When to begin."""
 
-    at: AwareDatetime | None = Field(
+    at: Instant | None = Field(
         None, description="With its zone, such as `2026-11-22T09:00:00-06:00`; now if not given."
     )
 

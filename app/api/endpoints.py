@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlalchemy import select
 
 from app.api.auth import Caller
@@ -14,6 +14,7 @@ from app.api.problem import not_found
 from app.api.reading import Shape
 from app.api.urls import Url, is_id, owned_select, url
 from app.domain.relaying import deliveries, endpoints
+from app.domain.specs import Instant
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
@@ -40,10 +41,10 @@ class EndpointObject(Shape):
 class ReplayBody(Shape):
     """Which deliveries are to be sent again."""
 
-    from_: AwareDatetime = Field(
+    from_: Instant = Field(
         alias="from", description="Events recorded at this time or later; with its zone."
     )
-    to: AwareDatetime | None = Field(None, description="And before this; now if not given.")
+    to: Instant | None = Field(None, description="And before this; now if not given.")
     failed_only: bool = Field(True, description="Leave out what the endpoint has taken.")
     dry_run: bool = Field(False, description="Count only.")
 

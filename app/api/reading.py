@@ -14,11 +14,12 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.problem import FieldError, Refusal, invalid_all
 from app.domain import mistakes
+from app.domain.specs import Input
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
-class Shape(BaseModel):
+class Shape(Input):
     """An object of the API: camelCase outside, and nothing in it that we do not know."""
 
     model_config = ConfigDict(

@@ -14,7 +14,7 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import wake
+from app.domain import specs, wake
 from app.domain.sending import communications
 from app.domain.sending.communications import Progress
 from app.domain.sending.forecast import Forecast
@@ -265,11 +265,11 @@ def _time(text: str | None, zone: ZoneInfo) -> datetime | None:
         return None
     try:
         given = datetime.fromisoformat(text)
+        return specs.instant(given if given.tzinfo else given.replace(tzinfo=zone))
     except ValueError as error:
         raise click.ClickException(
             f"“{text}” is not a time; write it like 2026-11-22 09:00."
         ) from error
-    return (given if given.tzinfo else given.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _actor() -> str:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.cli.asking import in_sentences, operator
 from app.cli.endpoints import endpoint_of
+from app.domain import specs
 from app.domain.mistakes import Refused
 from app.domain.relaying import deliveries
 from app.domain.wake import wake
@@ -34,9 +35,9 @@ class Instant(click.ParamType[datetime]):
         """Read the instant."""
         try:
             at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+            return specs.instant(at if at.tzinfo else at.replace(tzinfo=UTC))
         except ValueError:
             self.fail(f"{value!r} is no time such as 2026-11-21T18:00:00Z", param, ctx)
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 INSTANT = Instant()

@@ -20,7 +20,7 @@ from redis import Redis, RedisError, ResponseError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.domain import wake
+from app.domain import aside, wake
 from app.domain.provisioning import number_audit
 from app.extensions import current_settings, db, redis_client
 from app.models.base import utcnow
@@ -158,7 +158,7 @@ def _public_address() -> Iterator[Finding]:
     import requests
 
     url = f"{current_settings().public_base_url}/inbound/sms"
-    credential = db.session.scalars(select(Credential).order_by(Credential.id).limit(1)).first()
+    credential = _any_credential()
     if credential is None:
         yield _bad("public address", "no credential is there to try it with; add one.")
         return
@@ -191,6 +191,16 @@ def _public_address() -> Iterator[Finding]:
         )
 
 
+def _any_credential() -> Credential | None:
+    """Return the first credential that can be read."""
+    for credential_id in db.session.scalars(select(Credential.id).order_by(Credential.id)).all():
+        try:
+            return db.session.get_one(Credential, credential_id)
+        except InvalidToken:
+            continue  # `_secrets` tells of it
+    return None
+
+
 def _mail() -> Iterator[Finding]:
     settings = current_settings()
     if settings.smtp_url is None:
@@ -217,20 +227,38 @@ def _mail() -> Iterator[Finding]:
 
 
 def _secrets() -> Iterator[Finding]:
-    try:
-        for credential in db.session.scalars(select(Credential)):
-            if not credential.tokens:
-                yield _bad("credentials", f"{credential.name} has no auth token.")
-    except InvalidToken:
-        yield _bad(
-            "credentials",
-            "ENCRYPTION_KEYS lacks the key that they were encrypted with; add it again behind the"
-            " newest.",
+    names = db.session.execute(
+        select(Credential.id, Credential.name, Client.name).join(
+            Client, Client.id == Credential.client_id
         )
-    else:
+    ).all()
+    wrong = 0
+    for credential_id, name, client in names:
+        try:
+            db.session.get_one(Credential, credential_id)
+        except InvalidToken:
+            wrong += 1
+            yield _bad(
+                "credentials",
+                f"{name} of {client} cannot be read: ENCRYPTION_KEYS lacks the key that it was"
+                " encrypted with; add that again behind the newest.",
+            )
+    if not wrong:
         yield _ok("credentials", "they can be read with ENCRYPTION_KEYS.")
-    finally:
-        db.session.rollback()
+    db.session.rollback()
+
+
+def _set_aside() -> Iterator[Finding]:
+    found = aside.current(db.session())
+    for one in found:
+        yield _bad(
+            "set aside",
+            f"while {aside.LOOPS.get(one.loop, one.loop)}, “{one.name}” raised {one.reason}"
+            f" ({one.times} times since {one.since:%Y-%m-%d %H:%M} UTC); the log says more.",
+        )
+    if not found:
+        yield _ok("set aside", "nothing is left out by any loop.")
+    db.session.rollback()
 
 
 def _stopped() -> Iterator[Finding]:
@@ -269,6 +297,7 @@ def _remedy(difference: number_audit.Difference) -> str:
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _database, _redis, _secrets, _mail, _clocks, _public_address, _numbers, _stopped,
+    _set_aside,
 )  # fmt: skip
 
 

@@ -98,7 +98,13 @@ def import_(client: str, chosen: tuple[str, ...], credential: str | None) -> Non
 @click.argument("number")
 @click.option("--name", help="What the number is called at Twilio.")
 @click.option("--extension", help="Digits to dial when the call is answered.")
-@click.option("--wait", default=120, show_default=True, help="Seconds to wait for the outcome.")
+@click.option(
+    "--wait",
+    type=click.IntRange(0, 3600),
+    default=120,
+    show_default=True,
+    help="Seconds to wait for the outcome.",
+)
 @credential_option
 @in_sentences
 def verify(

@@ -8,6 +8,7 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy import or_, update
 
+from app.domain import specs
 from app.extensions import unit_of_work
 from app.inbound import recovery
 from app.models.base import utcnow
@@ -53,8 +54,8 @@ def _ask_again(since: datetime) -> None:
 def _read(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
+        return specs.instant(at if at.tzinfo else at.replace(tzinfo=UTC))
     except ValueError as error:
         raise click.BadParameter(
             f"“{text}” is no time; write 2026-11-21 or 2026-11-21T14:00."
         ) from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.delivery import Delivery, DeliveryState
+from app.models.house import SetAside
 from app.models.message import Message
 
 unknown_ids = Counter(
@@ -79,6 +80,7 @@ class _Waiting(Collector):
                     _DELIVERIES,
                 ),
                 _oldest_delivery(),
+                _set_aside(),
             ]
         except SQLAlchemyError:
             up.add_metric([], 0)
@@ -97,6 +99,16 @@ def _by_state(
     family = GaugeMetricFamily(name, documentation, labels=["state"])
     for state, statement in counts.items():
         family.add_metric([state], db.session.scalar(statement) or 0)
+    return family
+
+
+def _set_aside() -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "dispatch_set_aside", "What made a loop raise and is left out by it.", labels=["loop"]
+    )
+    counts = select(SetAside.loop, func.count()).where(SetAside.until > utcnow())
+    for loop, count in db.session.execute(counts.group_by(SetAside.loop)):
+        family.add_metric([loop], count)
     return family
 
 

@@ -159,6 +159,7 @@ _RULES = {
     "int_parsing": "must be a whole number.",
     "int_type": "must be a whole number.",
     "int_from_float": "must be a whole number.",
+    "int_parsing_size": "is too large a number.",
     "float_parsing": "must be a number.",
     "float_type": "must be a number.",
     "finite_number": "must be a number.",

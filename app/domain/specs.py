@@ -6,29 +6,72 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from typing import Annotated
+from datetime import UTC, datetime
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from app.domain import passwords, phones, urls
+from app.models.base import HIGHEST_RATE, LOWEST_RATE
 
 _EMAIL = re.compile(r"[^@\s<>,;\"()\[\]\x00-\x1f]+@[^@\s<>,;\"()\[\]\x00-\x1f]+")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Times outside of this are mistakes, and the ends of the calendar cannot be reckoned with."""
 
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)
 ]  # fmt: skip
 
 
-class Spec(BaseModel):
+class Input(BaseModel):
+    """What is common to all that comes from outside: a number is no truth value.
+
+    YAML reads ``yes`` and ``on`` as true, which would otherwise count as 1.
+    """
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and info.field_name in _number_fields(cls):
+            raise PydanticCustomError("float_type", "must be a number.")
+        return value
+
+
+@cache
+def _number_fields(model: type[BaseModel]) -> frozenset[str]:
+    """Return the fields that take numbers and no truth values."""
+    return frozenset(
+        name
+        for name, field in model.model_fields.items()
+        if (kinds := _kinds(field.annotation)) & {int, float} and bool not in kinds
+    )
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the types of which a value of ``annotation`` may be one."""
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return set().union(*map(_kinds, get_args(annotation)))
+    return {annotation}
+
+
+class Spec(Input):
     """What is common to everything that is written down: unknown keys are mistakes."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
@@ -115,6 +158,16 @@ def _no_colon(name: str) -> str:
     return name
 
 
+def instant(at: datetime) -> datetime:
+    """Return a time in UTC.
+
+    :raises ValueError: when it is outside of the years that anybody can mean.
+    """
+    if not _FIRST <= at < _LAST:
+        raise ValueError(f"A time must be in the years {_FIRST.year} to {_LAST.year - 1}.")
+    return at.astimezone(UTC)
+
+
 def _null_is_empty(value: object) -> object:
     return [] if value is None else value
 
@@ -130,7 +183,8 @@ AccountSid = Annotated[str, AfterValidator(_sid("AC", "The SID of a Twilio accou
 KeySid = Annotated[str, AfterValidator(_sid("SK", "The SID of an API key at Twilio"))]
 ServiceSid = Annotated[str, AfterValidator(_sid("MG", "The SID of a messaging service"))]
 TimeOfDay = Annotated[str, AfterValidator(_time)]
-PerSecond = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+PerSecond = Annotated[float, Field(ge=LOWEST_RATE, le=HIGHEST_RATE, allow_inf_nan=False)]
+Instant = Annotated[AwareDatetime, AfterValidator(instant)]
 Address = Annotated[str, AfterValidator(_address)]
 Empty = BeforeValidator(_null_is_empty)
 Text = Annotated[str, BeforeValidator(_null_is_blank)]

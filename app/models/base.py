@@ -10,6 +10,7 @@ from functools import lru_cache
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     DateTime,
     Enum,
     ForeignKey,
@@ -27,6 +28,10 @@ from app.extensions import current_settings
 ID_LENGTH = 26
 PHONE_LENGTH = 64  # E.164, a short code, or what odd callers send ("anonymous", sip:…)
 SID_LENGTH = 34
+LOWEST_RATE, HIGHEST_RATE = 0.01, 1000.0
+"""Of segments or calls a second. A lane slower than this would stand still for minutes."""
+MOST_COUNTED = 1_000_000_000
+"""The highest number that anybody may set a count to: it fits an INTEGER of every database."""
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only plain INTEGER
 
@@ -107,6 +112,17 @@ def choice(members: type[enum.StrEnum]) -> Enum:
 
 def _values(members: Iterable[enum.StrEnum]) -> list[str]:
     return [member.value for member in members]
+
+
+def between(column: str, least: float, most: float) -> CheckConstraint:
+    """Make the constraint that holds a number within what the program can reckon with.
+
+    Whoever writes past the forms (SQL by hand, a restored table) is stopped by it; NaN as well,
+    which is more than every number on PostgreSQL and no number on SQLite.
+    """
+    return CheckConstraint(
+        f"{column} BETWEEN {least:g} AND {most:.10g}", name=f"{column}_is_possible"
+    )
 
 
 class Identified:

@@ -8,15 +8,21 @@ from sqlalchemy import JSON, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
-from app.models.base import Created, Identified, UtcDateTime
+from app.models.base import MOST_COUNTED, Created, Identified, UtcDateTime, between
 
 DEFAULT_RETENTION_DAYS = 45
+LONGEST_RETENTION_DAYS = 3650
 
 
 class Client(Identified, Created, Base):
     """A department. Until support has enabled Twilio for it, it neither sends nor answers."""
 
     __tablename__ = "client"
+    __table_args__ = (
+        between("retention_days", 1, LONGEST_RETENTION_DAYS),
+        between("alert_segments", 1, MOST_COUNTED),
+        between("alert_call_minutes", 1, MOST_COUNTED),
+    )
 
     name: Mapped[str] = mapped_column(String(100), unique=True)
     owner_email: Mapped[str] = mapped_column(String(254))

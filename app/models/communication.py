@@ -9,8 +9,11 @@ from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Base
-from app.models.base import Created, Identified, Owned, choice
+from app.models.base import Created, Identified, Owned, between, choice
 from app.models.route import Channel
+
+MAX_STEP_DELAY = 30 * 24 * 3600
+"""Seconds: the longest time between two texts to the same person."""
 
 
 class MachineDetection(enum.StrEnum):
@@ -51,7 +54,12 @@ class Communication(Identified, Owned, Created, Base):
     """What is said, to whom, from which sender, and how. Its type is always ``twilio``."""
 
     __tablename__ = "communication"
-    __table_args__ = (UniqueConstraint("campaign_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "name"),
+        between("validity_period", 1, 36_000),
+        between("retry_calls", 0, 10),
+        between("retry_calls_after", 60, 86_400),
+    )
 
     campaign_id: Mapped[str] = mapped_column(ForeignKey("campaign.id"))
     name: Mapped[str] = mapped_column(String(100))
@@ -89,6 +97,7 @@ class CommunicationStep(Base):
     """A further text to the same person, some seconds after the one before."""
 
     __tablename__ = "communication_step"
+    __table_args__ = (between("after", 0, MAX_STEP_DELAY),)
 
     communication_id: Mapped[str] = mapped_column(ForeignKey("communication.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)

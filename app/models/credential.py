@@ -9,14 +9,28 @@ from sqlalchemy import Float, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
-from app.models.base import SID_LENGTH, Created, Encrypted, Identified, Owned, UtcDateTime, choice
+from app.models.base import (
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    SID_LENGTH,
+    Created,
+    Encrypted,
+    Identified,
+    Owned,
+    UtcDateTime,
+    between,
+    choice,
+)
 
 
 class Credential(Identified, Owned, Created, Base):
     """A Twilio account and the API key by which a client uses it."""
 
     __tablename__ = "credential"
-    __table_args__ = (UniqueConstraint("client_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("client_id", "name"),
+        between("calls_per_second", LOWEST_RATE, HIGHEST_RATE),
+    )
 
     name: Mapped[str] = mapped_column(String(100))
     account_sid: Mapped[str] = mapped_column(String(SID_LENGTH), index=True)

@@ -89,6 +89,22 @@ class IdempotencyKey(Created, Base):
     body: Mapped[str] = mapped_column(Text)
 
 
+class SetAside(Base):
+    """Something that made a loop of ours raise, left out by it for a while; see `domain.aside`."""
+
+    __tablename__ = "set_aside"
+
+    loop: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """What was to be done with it: ``send``, ``settle``, ``retention``, …"""
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    """The id of the row, or whatever else names it: a lane's key, the name of a step."""
+    reason: Mapped[str] = mapped_column(String(500))
+    times: Mapped[int] = mapped_column(default=1)
+    since: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+    until: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    """Then it is tried again."""
+
+
 class Bookmark(Base):
     """How far a regular job has got, such as the look back into Twilio's log."""
 

@@ -26,12 +26,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
 from app.models.base import (
+    HIGHEST_RATE,
+    LOWEST_RATE,
     PHONE_LENGTH,
     SID_LENGTH,
     BigId,
     Created,
     Identified,
     UtcDateTime,
+    between,
     choice,
     utcnow,
 )
@@ -245,6 +248,7 @@ class Lane(Base):
     """The queue of one sender (texts) or of one Twilio account (calls), and its pace."""
 
     __tablename__ = "lane"
+    __table_args__ = (between("rate", LOWEST_RATE, HIGHEST_RATE),)
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     """``sms:<sender id>`` or ``voice:<AccountSid>``."""

@@ -5,11 +5,20 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Float, ForeignKey, String
+from sqlalchemy import Float, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Base
-from app.models.base import Created, Identified, Owned, UtcDateTime, choice
+from app.models.base import (
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    Created,
+    Identified,
+    Owned,
+    UtcDateTime,
+    between,
+    choice,
+)
 from app.models.credential import Credential
 
 
@@ -41,7 +50,7 @@ class Sender(Identified, Owned, Created, Base):
     """A number (its ``address`` in E.164, or a short code) or a messaging service (``MG…``)."""
 
     __tablename__ = "sender"
-    __table_args__ = (CheckConstraint("rate > 0", name="rate_is_positive"),)
+    __table_args__ = (between("rate", LOWEST_RATE, HIGHEST_RATE),)
 
     credential_id: Mapped[str] = mapped_column(ForeignKey("credential.id"), index=True)
     kind: Mapped[SenderKind] = mapped_column(choice(SenderKind))

@@ -26,6 +26,7 @@ from app.staff import (  # noqa: F401 - their routes join the blueprints
     people,
     populations,
     recordings,
+    set_aside,
     settings,
     sign_in,
     suppressions,

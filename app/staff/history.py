@@ -11,7 +11,6 @@ from app.staff import listing
 from app.staff.access import client_blueprint
 
 PAGE = 50
-MAX_ID = 2**63 - 1
 
 
 @client_blueprint.get("/history")
@@ -25,7 +24,7 @@ def history() -> str:
         db.session(),
         select(AuditEntry).where(AuditEntry.client_id == g.client.id),
         (AuditEntry.id,),
-        (int(before),) if before.isdecimal() and int(before) <= MAX_ID else None,
+        (int(before),) if listing.is_small(before) else None,
         size=PAGE,
         wanted=[mentioned] if words else [],
     )

@@ -16,6 +16,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 LOOK = 50_000
 """How many rows one request looks through."""
+_DIGITS = 18
+"""Every number of so many digits fits a BIGINT."""
 Row = TypeVar("Row")
 Column = InstrumentedAttribute[Any]
 
@@ -29,6 +31,11 @@ class Page(Generic[Row]):
     """The last part of the place after which the next page begins; None at the end."""
     unfinished: bool = False
     """Whether the look ended before the page was full, and more may fit further on."""
+
+
+def is_small(text: str, digits: int = _DIGITS) -> bool:
+    """Tell whether ``text``, from an address or a form, is a number that a column can hold."""
+    return text.isdecimal() and len(text) <= digits
 
 
 def page(

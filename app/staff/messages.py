@@ -22,7 +22,7 @@ from app.models.endpoint import Endpoint
 from app.models.link import Click, Link
 from app.models.message import Message, MessageReport
 from app.models.sender import Sender
-from app.staff import own, words
+from app.staff import listing, own, words
 from app.staff.access import client_blueprint, say
 from app.twilio import errors
 
@@ -57,7 +57,7 @@ def message_rows(session: Session, batch_id: str) -> Rows:
     if status := request.args.get("status", "")[:32]:
         query = query.where(Message.public_status == status)
     position, _, step = request.args.get("after", "").partition(".")
-    if position.isdecimal() and step.isdecimal() and len(position) < 10 and len(step) < 10:
+    if listing.is_small(position, 9) and listing.is_small(step, 9):
         place = tuple_(Message.position, Message.step)
         query = query.where(place > (int(position), int(step)))
     ordered = query.order_by(Message.position, Message.step).limit(PAGE + 1)

@@ -263,7 +263,7 @@ def _people(session: Session, found: Population) -> listing.Page[Member]:
         session,
         select(Member).where(Member.population_id == found.id),
         (Member.id,),
-        (int(after),) if after.isdecimal() and int(after) <= MAX_ID else None,
+        (int(after),) if listing.is_small(after) else None,
         size=PAGE,
         wanted=[or_(*matches)] if matches else [],
         newest_first=False,

@@ -10,6 +10,7 @@ from flask import request
 
 from app.domain.mistakes import Mistake, Refused
 from app.models.route import HANDLERS, Channel, Handler
+from app.staff import listing
 
 HANDLER_WORDS: dict[Handler, tuple[str, str]] = {
     Handler.AUTO_REPLY: ("Answer with a canned reply", "People get the same words back at once."),
@@ -74,7 +75,7 @@ def as_written(form: RouteForm) -> Mapping[str, Any]:
     for name in FIELDS[handler]:
         value = form.values.get(name, "")
         if value != "":
-            data[name] = int(value) if name in NUMERIC and str(value).isdecimal() else value
+            data[name] = int(value) if name in NUMERIC and listing.is_small(str(value)) else value
     if handler is Handler.PLAY_MESSAGE and "say" not in data:
         data = {name: value for name, value in data.items() if name not in ("voice", "language")}
     if handler is Handler.AUTO_REPLY and form.keywords:

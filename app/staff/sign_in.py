@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
-from app.domain import passwords
+from app.domain import aside, passwords
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.number import TwilioRequest
@@ -125,7 +125,8 @@ def clients() -> str:
         waiting = select(TwilioRequest).where(TwilioRequest.granted_at.is_(None))
         asked = {one.client_id: one for one in db.session.scalars(waiting)}
     found = sorted(clients_of(current_user.user), key=lambda one: one.id not in asked)
-    return render_template("staff/clients.html", clients=found, asked=asked)
+    stumbled = len(aside.current(db.session())) if current_user.is_support else 0
+    return render_template("staff/clients.html", clients=found, asked=asked, aside=stumbled)
 
 
 @blueprint.route("/account", methods=["GET", "POST"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AwareDatetime,
     Field,
     StringConstraints,
     model_validator,
@@ -20,6 +19,7 @@ from app.domain.specs import (
     AttributeName,
     Email,
     Empty,
+    Instant,
     KeySid,
     Name,
     OurAddress,
@@ -35,13 +35,13 @@ from app.domain.specs import (
     WithoutColon,
     Zone,
 )
-from app.models.communication import MachineDetection, Purpose
+from app.models.base import MOST_COUNTED
+from app.models.client import LONGEST_RETENTION_DAYS
+from app.models.communication import MAX_STEP_DELAY, MachineDetection, Purpose
 from app.models.credential import Scope
 from app.models.sender import SenderKind, SenderType
 from app.models.template import TemplateKind
 from app.models.user import Role
-
-MAX_STEP_DELAY = 30 * 24 * 3600
 
 
 class SupportUserSpec(Spec):
@@ -73,8 +73,8 @@ class QuietHours(Spec):
 class UsageAlert(Spec):
     """How much use in a month the owner is told about (at 80 % and 100 %)."""
 
-    segments_per_month: Annotated[int, Field(gt=0)] | None = None
-    call_minutes_per_month: Annotated[int, Field(gt=0)] | None = None
+    segments_per_month: Annotated[int, Field(ge=1, le=MOST_COUNTED)] | None = None
+    call_minutes_per_month: Annotated[int, Field(ge=1, le=MOST_COUNTED)] | None = None
 
 
 class ClientSpec(Spec):
@@ -88,7 +88,7 @@ class ClientSpec(Spec):
     allow_list: Annotated[list[Phone], Empty] = Field(default_factory=list)
     time_zone: Zone = "America/Chicago"
     quiet_hours: QuietHours | None = None
-    retention_days: Annotated[int, Field(ge=1, le=3650)] = 45
+    retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION_DAYS)] = 45
     usage_alert: UsageAlert | None = None
     callbacks: CallbacksSpec | None = None
 
@@ -99,7 +99,7 @@ class ApiKeySpec(Spec):
     label: Name
     key: ApiKeyText
     scope: Scope = Scope.ADMIN
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class CredentialSpec(Spec):

@@ -1,0 +1,224 @@
+"""What makes a loop raise is set aside, and the others go on: the one place that says how.
+
+Drains and chores go through the rows of all clients. A row that makes one raise, whatever the
+cause, is left out by that loop for a while, with the reason; support is mailed once a day and loop,
+and sees what is aside on its page, in ``/metrics`` and in ``flask doctor``. It is tried again after
+minutes, then hours, or when support says so, so that a cause that has been mended is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import structlog
+from redis import RedisError
+from sqlalchemy import ColumnElement, Select, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from app.domain import audit
+from app.domain.relaying import notices
+from app.extensions import current_settings, db, unit_of_work
+from app.models.base import utcnow
+from app.models.house import SetAside
+
+log = structlog.get_logger(__name__)
+
+Row = TypeVar("Row")
+Done = TypeVar("Done")
+
+PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
+"""How long something is left out: the first time, the second, and so on."""
+KEPT = timedelta(hours=6)
+"""How long after its last pause something is remembered, if it has not raised again."""
+NAME_LENGTH, REASON_LENGTH = 100, 500
+LOOPS = {
+    "send": "sending",
+    "credential": "reading a Twilio account",
+    "batch": "moving a batch on",
+    "settle": "looking up what became of a message",
+    "sweep": "taking up a lost claim",
+    "refresh": "fetching missing statuses",
+    "recovery": "taking in what was missed",
+    "prices": "fetching prices",
+    "usage": "counting usage",
+    "audit": "looking over the numbers",
+    "retention": "removing what is too old",
+    "relay": "delivering an event or a mail",
+    "confirm": "asking Twilio about an account",
+}
+"""What each loop does, for people."""
+
+
+_PASSING = ("40001", "40P01", "55P03", "57014")
+"""PostgreSQL's codes for what is mostly over at the next try: locks, deadlocks, time-outs."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Tell whether not the row is at fault but the database or Redis, which cannot be reached.
+
+    So it is while somebody else holds the only writer's lock of SQLite.
+    """
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or "database is locked" in str(error.orig)
+    return isinstance(error, (PoolTimeout, RedisError))
+
+
+@contextmanager
+def set_aside(loop: str, name: str) -> Iterator[None]:
+    """Do something about one row of many; if it raises, note it and go on with the next one.
+
+    Whatever the session has begun is rolled back. The loop leaves the row out by :func:`free`.
+
+    :param loop: a key of `LOOPS`.
+    :param name: the id of the row, or whatever else names what is left out.
+    :raises SQLAlchemyError, RedisError: when the database or Redis is away, which concerns all.
+    """
+    try:
+        yield
+    except Exception as error:
+        db.session.rollback()
+        if is_away(error):
+            raise
+        log.exception("set aside", loop=loop, name=name)
+        note(loop, name, error)
+
+
+def one_by_one(
+    loop: str, rows: Sequence[Row], name: Callable[[Row], str], do: Callable[[Row], Done]
+) -> list[Done]:
+    """Do something about each row; those that raise are set aside. Return what the others gave."""
+    done: list[Done] = []
+    for row in rows:
+        with set_aside(loop, name(row)):
+            done.append(do(row))
+    return done
+
+
+def together(
+    loop: str,
+    rows: Sequence[Row],
+    name: Callable[[Row], str],
+    do: Callable[[Sequence[Row]], Done],
+) -> list[Done]:
+    """Do something about all rows at once, or, where that raises, about each of them alone.
+
+    :param do: owns its transaction, so that nothing of a turn that raises is left.
+    """
+    if not rows:
+        return []
+    try:
+        return [do(rows)]
+    except Exception as error:
+        db.session.rollback()
+        if is_away(error):
+            raise
+        log.warning("one of several is at fault", loop=loop, error=type(error).__name__)
+    return one_by_one(loop, rows, name, lambda row: do([row]))
+
+
+def note(loop: str, name: str, error: Exception) -> datetime:
+    """Write down that something is left out, and tell support; return until when.
+
+    :raises SQLAlchemyError: when the database is away.
+    """
+    now, key = utcnow(), {"loop": loop, "name": name[:NAME_LENGTH]}
+    with unit_of_work() as session:
+        before = session.scalar(select(SetAside.times).filter_by(**key)) or 0
+        until = now + PAUSES[min(before, len(PAUSES) - 1)]
+        news = {"reason": reason_of(error), "times": before + 1, "until": until}
+        row = _insert(session)(SetAside).values(**key, **news, since=now)
+        session.execute(row.on_conflict_do_update(index_elements=list(key), set_=news))
+    if before == 0 and _is_passing(error):
+        return until
+    try:
+        with unit_of_work() as session:
+            _tell_support(session, loop, name, reason_of(error), now)
+    except SQLAlchemyError:
+        log.exception("support could not be told")  # what raises may be the way of the mails itself
+    return until
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _PASSING
+
+
+def _insert(session: Session) -> type[postgresql.Insert] | type[sqlite.Insert]:
+    return sqlite.Insert if session.get_bind().dialect.name == "sqlite" else postgresql.Insert
+
+
+def reason_of(error: Exception) -> str:
+    """Return the error for people, without the words of a text or a secret.
+
+    The parameters of a statement are hidden by the engine; of all else only the kind is told, for
+    messages of errors quote what they stumbled over.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    place = f" in {where.tb_frame.f_code.co_name}" if where is not None else ""
+    return f"{type(cause).__name__}{place}"[:REASON_LENGTH]
+
+
+def free(loop: str, name: ColumnElement[Any], now: datetime | None = None) -> ColumnElement[bool]:
+    """Return the condition that a row is not set aside by a loop."""
+    return name.not_in(_aside(loop, now or utcnow()))
+
+
+def names(session: Session, loop: str, now: datetime | None = None) -> set[str]:
+    """Return the names of all that a loop leaves out now."""
+    return set(session.scalars(_aside(loop, now or utcnow())))
+
+
+def _aside(loop: str, now: datetime) -> Select[str]:
+    return select(SetAside.name).where(SetAside.loop == loop, SetAside.until > now)
+
+
+def current(session: Session) -> Sequence[SetAside]:
+    """Return what is aside, or has just been and not been tried again, the oldest first."""
+    return session.scalars(
+        select(SetAside)
+        .where(SetAside.until > utcnow() - PAUSES[0])
+        .order_by(SetAside.since, SetAside.loop, SetAside.name)
+        .limit(1000)
+    ).all()
+
+
+def try_again(session: Session, loop: str, name: str, actor: str) -> bool:
+    """Let a loop take something up again at once; return whether it was aside."""
+    gone = session.scalar(
+        delete(SetAside)
+        .where(SetAside.loop == loop, SetAside.name == name)
+        .returning(SetAside.loop)
+    )
+    if gone is not None:
+        audit.record(session, actor, "try again", f"{loop} {name}", None)
+    return gone is not None
+
+
+def forget() -> None:
+    """Delete what has not raised again for hours; for the clock."""
+    old = SetAside.until < utcnow() - KEPT
+    if db.session.scalar(select(SetAside.loop).where(old).limit(1)) is not None:
+        with unit_of_work() as session:
+            session.execute(delete(SetAside).where(old))
+    db.session.rollback()
+
+
+def _tell_support(session: Session, loop: str, name: str, reason: str, now: datetime) -> None:
+    notices.notify(
+        session,
+        current_settings().support_email,
+        f"Dispatch has set something aside while {LOOPS[loop]}",
+        f"While {LOOPS[loop]}, Dispatch stumbled over “{name}”: {reason}.\n\nIt is left out and"
+        " tried again from time to time; everything else goes on. The log says more.\n\nFurther"
+        " ones of this kind are not mailed about today: the page “Set aside” of support and `flask"
+        " doctor` list all of them.\n",
+        dedupe_key=f"aside:{loop}:{now:%Y-%m-%d}",
+    )
