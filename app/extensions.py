@@ -170,14 +170,18 @@ def _refuse_lost_connection(connection: Any, _record: object, _proxy: object) ->
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    """Let SQLite serve several writing processes: WAL, and transactions begun by ourselves."""
+    """Let SQLite serve several writing processes: WAL, and transactions begun by ourselves.
+
+    Each commit is synced to the disk (``synchronous = FULL``): what has been claimed, answered or
+    acknowledged must still be known after a power failure.
+    """
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
         for pragma in (
             f"busy_timeout = {SQLITE_BUSY_MS}",
             "journal_mode = WAL",
-            "synchronous = NORMAL",
+            "synchronous = FULL",
             "foreign_keys = ON",
         ):
             connection.execute(f"PRAGMA {pragma}")

@@ -48,7 +48,7 @@ class Text_(db.Model):  # type: ignore[name-defined,misc]
 def _prepare(connection: Any, _record: object) -> None:
     """SQLite as the application has it: several processes may write."""
     connection.isolation_level = None
-    for pragma in ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = NORMAL"):
+    for pragma in ("busy_timeout = 10000", "journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
 
