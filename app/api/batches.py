@@ -14,8 +14,8 @@ from app.api.problem import Refusal as ApiRefusal
 from app.api.reading import Shape
 from app.api.shapes import MemberObject
 from app.api.urls import Url, owned, url
+from app.domain.reach import Refusal
 from app.domain.sending import call_retries, communications
-from app.domain.sending.messages import Refusal
 from app.domain.specs import Instant
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work

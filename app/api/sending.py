@@ -18,10 +18,10 @@ from app.api.shapes import MemberObject
 from app.domain.content import attachments
 from app.domain.mistakes import Mistake, Refused
 from app.domain.provisioning import senders
+from app.domain.reach import Refusal
 from app.domain.relaying import callbacks
 from app.domain.relaying.callbacks import CallbacksSpec
 from app.domain.sending import calls, messages, texts
-from app.domain.sending.messages import Refusal
 from app.domain.wake import wake
 from app.extensions import db
 from app.models.base import PHONE_LENGTH

@@ -15,10 +15,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import specs, wake
+from app.domain.reach import Refusal
 from app.domain.sending import communications
 from app.domain.sending.communications import Progress
 from app.domain.sending.forecast import Forecast
-from app.domain.sending.messages import Refusal
 from app.domain.sending.preflight import EXAMINED, media_of, preflight
 from app.extensions import db, unit_of_work
 from app.models.batch import Batch, BatchState

@@ -254,7 +254,7 @@ def _nanp_kind(phone: str, area: str, exchange: str) -> Kind:
     if exchange in _SPECIAL_EXCHANGES or phone.endswith(_DIRECTORY):
         return Kind.PREMIUM
     kind = _area_kind(area)
-    dear = kind is not Kind.IMPOSSIBLE and _library_type(phone) in _NEVER
+    dear = kind is Kind.CARIBBEAN and _library_type(phone) in _NEVER
     return Kind.PREMIUM if dear else kind
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden
 
+from app.domain import reach
 from app.extensions import current_settings, unit_of_work
 from app.inbound import journal
 from app.inbound.handlers import Answer, call_forward, handle_yourself, play_message
@@ -73,8 +74,10 @@ def take_in_missed(arrival: Arrival, number: Number) -> None:
 def choose(session: Session, incoming_id: str, arrival: Arrival, number: Number) -> Answer:
     """Answer by the client's switch and the number's route, without storing anything."""
     route = number.route
-    if not number.client.twilio_enabled:
+    if not number.standing.enabled:
         return Answer(voice.neutral(), Outcome.NOT_ENABLED)
+    if silence := reach.silence(number.standing):
+        return Answer(voice.neutral(), Outcome.NOT_REPLIED, error=silence.sentence)
     if route is None:
         return Answer(voice.neutral(), Outcome.NO_ROUTE)
     if route.handler is Handler.PLAY_MESSAGE:

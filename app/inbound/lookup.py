@@ -24,12 +24,14 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from app.domain import reach
+from app.domain.reach import Standing
 from app.inbound import tokens
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.media import Recording
 from app.models.route import Channel, Handler, KeywordRule, Route
-from app.models.sender import Sender, SenderType
+from app.models.sender import Sender, SenderKind, SenderType
 from app.models.template import Template, TemplateVersion
 
 
@@ -45,11 +47,6 @@ class ClientFacts:
     id: str
     name: str
     owner_email: str
-    twilio_enabled: bool
-    halted: bool
-    international: bool
-    trial: bool
-    allow_list: Sequence[str]
     retention_days: int
 
 
@@ -84,6 +81,8 @@ class Number:
     account_sid: str
     tokens: tuple[str, ...]
     client: ClientFacts
+    standing: Standing
+    """Whether it may answer at all, and whom."""
     route: RouteFacts | None
     from_is_ours: bool
     """The other side is a number of somebody's here: never answered automatically."""
@@ -120,9 +119,14 @@ _COLUMNS: list[ColumnElement[Any]] = [
     _client.c.twilio_enabled,
     _client.c.halted_at,
     _client.c.international,
-    or_(_client.c.trial, _credential.c.trial).label("trial"),
+    _client.c.trial,
     _client.c.allow_list,
     _client.c.retention_days,
+    _credential.c.name.label("credential_name"),
+    _credential.c.trial.label("credential_trial"),
+    or_(_number.c.stopped_at.is_not(None), _credential.c.stopped_at.is_not(None)).label("stopped"),
+    func.coalesce(_number.c.stopped_reason, _credential.c.stopped_reason).label("stopped_reason"),
+    _number.c.name.label("number_name"),
     _route.c.id.label("route_id"),
     _route.c.sender_id.label("route_sender"),
     _route.c.handler,
@@ -136,6 +140,14 @@ _COLUMNS: list[ColumnElement[Any]] = [
 def _owner(joined: FromClause) -> Join:
     return joined.join(_credential, _credential.c.id == _number.c.credential_id).join(
         _client, _client.c.id == _number.c.client_id
+    )
+
+
+def _from_is_ours() -> ColumnElement[bool]:
+    return (
+        exists()
+        .where(_other.c.address == bindparam("from_"), _other.c.kind == SenderKind.TWILIO)
+        .label("from_is_ours")
     )
 
 
@@ -176,7 +188,7 @@ def _text_statement() -> Select[Any]:
             _version.c.id.label("version_id"),
             _version.c.body.label("template_body"),
             _version.c.media.label("template_media"),
-            exists().where(_other.c.address == bindparam("from_")).label("from_is_ours"),
+            _from_is_ours(),
         )
         .select_from(joined)
         .where(_number.c.address == bindparam("address"))
@@ -192,7 +204,7 @@ def _call_statement() -> Select[Any]:
         .outerjoin(_recording, _recording.c.id == _route.c.recording_id)
     )
     return (
-        select(*_COLUMNS, _recording.c.media_code)
+        select(*_COLUMNS, _recording.c.media_code, _from_is_ours())
         .select_from(joined)
         .where(_number.c.address == bindparam("address"))
     )
@@ -219,13 +231,13 @@ def for_text(
     return None
 
 
-def for_call(connection: Connection, to: str) -> Number | None:
+def for_call(connection: Connection, to: str, from_: str) -> Number | None:
     """Return the number ``to`` with its route for calls."""
-    row = connection.execute(_CALL, {"address": to}).first()
+    row = connection.execute(_CALL, {"address": to, "from_": from_}).first()
     if row is None:
         return None
     route = _route_facts(row, recording_code=row.media_code) if row.route_id else None
-    return _as_number(row, route, service_id=None, list_id=None, from_is_ours=False)
+    return _as_number(row, route, None, None, bool(row.from_is_ours))
 
 
 def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:
@@ -259,17 +271,7 @@ def _as_number(
     list_id: str | None,
     from_is_ours: bool,
 ) -> Number:
-    client = ClientFacts(
-        row.client_id,
-        row.name,
-        row.owner_email,
-        row.twilio_enabled,
-        row.halted_at is not None,
-        row.international,
-        row.trial,
-        row.allow_list,
-        row.retention_days,
-    )
+    client = ClientFacts(row.client_id, row.name, row.owner_email, row.retention_days)
     return Number(
         id=row.number_id,
         address=row.address,
@@ -280,6 +282,25 @@ def _as_number(
         account_sid=row.account_sid,
         tokens=tokens.decrypted(row.token, row.next_token),
         client=client,
+        standing=_standing(row),
         route=route,
         from_is_ours=from_is_ours,
+    )
+
+
+def _standing(row: Row[Any]) -> Standing:
+    return Standing(
+        client=row.name,
+        enabled=row.twilio_enabled,
+        halted=row.halted_at is not None,
+        international=row.international,
+        allow_list=row.allow_list,
+        trial=reach.on_trial(
+            row.name if row.trial else None,
+            row.credential_name if row.credential_trial else None,
+        ),
+        stopped=reach.stopped(row.number_name or row.address, row.stopped_reason)
+        if row.stopped
+        else None,
+        address=row.address,
     )

@@ -250,7 +250,7 @@ def _take_in_calls(account: Account, listed: list[results.Call]) -> int:
 
 def _take_in_call(account: Account, call: results.Call) -> bool:
     with reading() as connection:
-        number = lookup.for_call(connection, call.to or "")
+        number = lookup.for_call(connection, call.to or "", call.from_ or "")
     at = began(call)
     if number is None or not _ours(number, account, at):
         return False

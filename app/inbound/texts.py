@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden
 
+from app.domain import reach
 from app.domain.content import templates
 from app.domain.wake import wake
 from app.extensions import unit_of_work
@@ -122,9 +123,11 @@ def _choose(
 ) -> Answer:
     """Choose the answer: the client's switch first, then keywords, then the number's handler."""
     route = number.route
-    if not number.client.twilio_enabled:
+    if not number.standing.enabled:
         return Answer(messaging.empty(), Outcome.NOT_ENABLED)
     if route and route.handler is Handler.HANDLE_YOURSELF:
+        if silence := reach.silence(number.standing):
+            return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=silence.sentence)
         return handle_yourself.answer(route, Channel.SMS)
     if asked and (route is None or route.handler is Handler.AUTO_REPLY):
         return _keyword_answer(session, arrival, number, past, asked)
@@ -154,9 +157,7 @@ def _keyword_answer(
         return auto_reply.failure(
             f"The template “{asked.value.lower()}” could not be rendered. {problem.message}"
         )
-    answer = auto_reply.reply(
-        arrival, number, past, rendered, media, version_id, owed=asked is not OptOut.START
-    )
+    answer = auto_reply.reply(arrival, number, past, rendered, media, version_id, asked)
     if answer.outcome is Outcome.REPLIED:
         return replace(answer, outcome=Outcome.KEYWORD)
     return answer

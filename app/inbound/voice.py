@@ -33,7 +33,7 @@ def receive() -> Response:
     """Answer a call: find the number, verify, parse, choose and store, answer."""
     request = webhook.received()
     with reading() as connection:
-        number = lookup.for_call(connection, request.get("To").strip())
+        number = lookup.for_call(connection, request.get("To").strip(), request.get("From").strip())
     request.require_signature(number.tokens if number else _tokens_of_account(request))
     call = parsing.call(request)
     if number is None:

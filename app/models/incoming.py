@@ -43,7 +43,8 @@ class Outcome(enum.StrEnum):
     NO_ROUTE = "no_route"
     LOOP_STOPPED = "loop_stopped"
     NOT_REPLIED = "not_replied"
-    """An own number, a short code or an alphanumeric sender: nobody to reply to."""
+    """Nobody who may be answered, such as an own number or a short code, or nothing goes out just
+    now: the client is halted, or the number stopped. The reason is in ``error``."""
     TOO_LATE = "too_late"
     """Recovered from Twilio's log after the time in which a reply makes sense."""
     FAILED = "failed"

@@ -15,9 +15,10 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.domain import wake
+from app.domain.reach import Refusal
 from app.domain.relaying import announcements
 from app.domain.sending import call_retries, communications, composing, preparation, statuses
-from app.domain.sending.messages import Refusal, check_client, check_sender
+from app.domain.sending.messages import check_client, check_sender
 from app.domain.wake import DRAIN_SECONDS
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow

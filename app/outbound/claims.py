@@ -23,8 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.domain.audience import suppression
+from app.domain.reach import SUPPRESSED
 from app.domain.sending import quiet, statuses
-from app.domain.sending.messages import SUPPRESSED
 from app.models.base import new_id, utcnow
 from app.models.batch import Batch, BatchState
 from app.models.client import Client

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.domain.mistakes import Refused
+from app.domain.reach import Refusal
 from app.domain.sending import communications, quiet
 from app.domain.sending.communications import Progress
 from app.domain.sending.forecast import Forecast
-from app.domain.sending.messages import Refusal
 from app.domain.sending.preflight import media_of, preflight
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work

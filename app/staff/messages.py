@@ -11,8 +11,8 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from app.domain.reach import Refusal
 from app.domain.sending import resending
-from app.domain.sending.messages import Refusal
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow

@@ -19,12 +19,11 @@ from app.models.route import HANDLERS, Channel
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateKind
-from app.staff import own
+from app.staff import own, route_preview
 from app.staff.access import client_blueprint
 from app.staff.at_twilio import AtTwilio
 from app.staff.numbers import KINDS
 from app.staff.route_form import HANDLER_WORDS, RouteForm
-from app.staff.route_preview import twiml_now
 from app.staff.voices import LANGUAGES, VOICES
 
 SAVED = "save route"
@@ -65,7 +64,7 @@ def stored_form(sender: Sender, channel: Channel) -> RouteForm:
     form = RouteForm(channel, values, values.pop("keywords", []), {})
     if route:
         form.sentence = routes.sentence(route)
-        form.twiml = twiml_now(session, sender, channel)
+        form.now = route_preview.now(session, sender, channel)
     return form
 
 

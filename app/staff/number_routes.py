@@ -15,11 +15,10 @@ from app.extensions import db, unit_of_work
 from app.models.house import AuditEntry
 from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender
-from app.staff import at_twilio, route_form
+from app.staff import at_twilio, route_form, route_preview
 from app.staff.access import client_blueprint, say
 from app.staff.number_page import SAVED, back, channels, find, show, target
 from app.staff.route_form import RouteForm
-from app.staff.route_preview import twiml_now
 
 NOTHING = {
     Channel.SMS: "Nothing is done with texts; they are logged.",
@@ -88,7 +87,7 @@ def _save(sender: Sender, form: RouteForm, looking: bool = False) -> None:
         else:
             route = _write(session, fresh, form, before)
             direct = direct or route.handler is Handler.HANDLE_YOURSELF
-        form.twiml = twiml_now(session, fresh, form.channel)
+        form.now = route_preview.now(session, fresh, form.channel)
         if looking:
             raise _OnlyLooking
     say(f"Saved. {form.sentence}")

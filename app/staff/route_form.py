@@ -11,6 +11,7 @@ from flask import request
 from app.domain.mistakes import Mistake, Refused
 from app.models.route import HANDLERS, Channel, Handler
 from app.staff import listing
+from app.staff.route_preview import Preview
 
 HANDLER_WORDS: dict[Handler, tuple[str, str]] = {
     Handler.AUTO_REPLY: ("Answer with a canned reply", "People get the same words back at once."),
@@ -46,7 +47,8 @@ class RouteForm:
     keywords: list[dict[str, str]]
     mistakes: dict[str, list[str]]
     sentence: str | None = None
-    twiml: str | None = None
+    now: Preview | None = None
+    """What somebody would get just now."""
 
     @property
     def handler(self) -> str:

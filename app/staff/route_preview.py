@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlalchemy.orm import Session
 
+from app.domain import reach
 from app.domain.content import templates
 from app.inbound import calls, lookup
-from app.inbound.handlers import handle_yourself
+from app.inbound.handlers import auto_reply, handle_yourself
+from app.inbound.lookup import Number, RouteFacts
 from app.inbound.parsing import Arrival
 from app.models.base import utcnow
 from app.models.route import Channel, Handler
@@ -17,34 +21,65 @@ CALLER = "+13195550142"
 """A fictional phone: 555-0100 to 555-0199 belong to nobody."""
 
 
-def twiml_now(session: Session, sender: Sender, channel: Channel) -> str | None:
-    """Return the TwiML of the saved route, asked as Twilio would; nothing is stored."""
+@dataclass(frozen=True)
+class Preview:
+    """The answer, and why it is not what the route says, in a sentence."""
+
+    twiml: str
+    why: str | None = None
+
+
+def now(session: Session, sender: Sender, channel: Channel) -> Preview | None:
+    """Return the answer of the saved route, decided as for Twilio; nothing is stored.
+
+    None where nothing was chosen, or the template cannot be rendered with examples.
+    """
+    connection = session.connection()
     if channel is Channel.VOICE:
-        number = lookup.for_call(session.connection(), sender.address)
-        return calls.choose(session, "preview", _call(sender), number).twiml if number else None
-    number = lookup.for_text(session.connection(), sender.address, CALLER, None, "")
+        number = lookup.for_call(connection, sender.address, CALLER)
+        if number is None:
+            return None
+        answer = calls.choose(session, "preview", _arrival(number, channel), number)
+        return Preview(answer.twiml, answer.error or _silence(number))
+    number = lookup.for_text(connection, sender.address, CALLER, None, "")
     if number is None or number.route is None:
         return None
-    route = number.route
+    return _text(number, number.route)
+
+
+def _text(number: Number, route: RouteFacts) -> Preview | None:
+    forwards = route.handler in (Handler.FORWARD_TO_EMAIL, Handler.FORWARD_TO_WEBHOOK)
+    if (silence := _silence(number)) and not (forwards and number.standing.enabled):
+        return Preview(messaging.empty(), silence)
     if route.handler is Handler.HANDLE_YOURSELF:
-        return handle_yourself.answer(route, channel).twiml
-    if route.handler is not Handler.AUTO_REPLY or route.template_body is None:
-        return messaging.empty()
+        return Preview(handle_yourself.answer(route, Channel.SMS).twiml)
     body = route.template_body
+    if forwards or body is None:
+        return Preview(messaging.empty())
+    if refused := auto_reply.refusal(_arrival(number, Channel.SMS), number, suppressed=False):
+        return Preview(messaging.empty(), refused)
     try:
         examples = {name: f"[{name}]" for name in templates.placeholders(body)}
-        return messaging.reply(templates.render(body, examples), route.template_media)
+        return Preview(messaging.reply(templates.render(body, examples), route.template_media))
     except templates.TemplateProblem:
         return None
 
 
-def _call(sender: Sender) -> Arrival:
+def _silence(number: Number) -> str | None:
+    refusal = reach.silence(number.standing)
+    return refusal.sentence if refusal else None
+
+
+def _arrival(number: Number, channel: Channel) -> Arrival:
+    """Return a text or call of somebody who may be answered, on trial too."""
+    standing = number.standing
+    listed = standing.allow_list if standing.trial else ()
     return Arrival(
-        channel=Channel.VOICE,
+        channel=channel,
         sid="CA" + "0" * 32,
         account_sid="AC" + "0" * 32,
-        from_=CALLER,
-        to=sender.address,
+        from_=listed[0] if listed else CALLER,
+        to=number.address,
         received_at=utcnow(),
         parameters={},
     )

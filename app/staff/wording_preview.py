@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from app.domain.clients import prices
 from app.domain.content import templates
+from app.domain.reach import Refusal
 from app.domain.sending import calls
-from app.domain.sending.messages import Refusal
 from app.models.communication import MachineDetection
 from app.models.template import TemplateKind
 from app.twilio import segments

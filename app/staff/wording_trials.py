@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.domain.content import catalog
+from app.domain.reach import Refusal
 from app.domain.sending import calls, texts
-from app.domain.sending.messages import Refusal
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.client import Client

@@ -6,6 +6,7 @@ from typing import Final
 from xml.sax.saxutils import quoteattr
 
 from app.twiml.parse import Element, parse
+from app.twiml.voice import DIAL_LIMIT
 
 _TAG: Final = re.compile(rb"""(<[^\s/>]+)((?:[^>"']|"[^"]*"|'[^']*')*)""")
 _ATTRIBUTE: Final = re.compile(rb"""(\s+([^\s=]+)\s*=\s*)("[^"]*"|'[^']*')""")
@@ -16,7 +17,8 @@ def finish_actions(xml: str, gathered_url: str, recorded_url: str) -> str:
 
     Without an ``action`` a <Gather> or <Record> would ask the current document again, and the call
     would go round in circles; ours ends it politely. What records and reports to nobody reports to
-    `recorded_url`, so that the recording's address is learned.
+    `recorded_url`, so that the recording's address is learned. No <Dial> lasts longer than
+    `DIAL_LIMIT`.
 
     Raises app.twiml.parse.Unreadable if `xml` is no document.
     """
@@ -38,6 +40,8 @@ def _wanted(element: Element, gathered_url: str, recorded_url: str) -> dict[str,
         wanted["action"] = gathered_url if element.name == "Gather" else recorded_url
         if given.get("method"):
             wanted["method"] = "POST"  # a GET would not reach our address
+    if element.name == "Dial" and _speaks_too_long(given.get("timeLimit", "")):
+        wanted["timeLimit"] = str(DIAL_LIMIT)
     if _records(element) and not given.get("recordingStatusCallback"):
         wanted["recordingStatusCallback"] = recorded_url
     return wanted
@@ -54,6 +58,10 @@ def _completed(wanted: dict[str, str], found: re.Match[bytes]) -> bytes:
     name, rest = found[1], _ATTRIBUTE.sub(replace, found[2])
     added = "".join(f" {key}={quoteattr(value)}" for key, value in missing.items())
     return name + added.encode() + rest
+
+
+def _speaks_too_long(limit: str) -> bool:
+    return not limit.strip().isdecimal() or int(limit) > DIAL_LIMIT
 
 
 def _records(element: Element) -> bool:

@@ -15,6 +15,10 @@ SAY_LIMIT_ENCODED = 4500
 DIAL_TIMEOUTS = range(5, 601)
 """Seconds a forwarded call may ring; Twilio rings 600 at most."""
 
+DIAL_LIMIT = 2 * 3600
+"""Seconds after which a call that goes on to another phone is ended: a loop, or a receiver that
+was not put down, would cost for Twilio's own four hours."""
+
 APOLOGY = (
     "We are sorry. Something went wrong on our side, and we cannot take your call just now. "
     "Please try again in a few minutes. Goodbye."
@@ -52,12 +56,19 @@ def play(url: str, loop: int = 1) -> str:
     return str(response)
 
 
-def dial(number: str, caller_id: str | None, timeout: int, action: str) -> str:
+def dial(
+    number: str,
+    caller_id: str | None,
+    timeout: int,
+    action: str,
+    time_limit: int = DIAL_LIMIT,
+) -> str:
     """Return the document that forwards the call to `number`.
 
     `caller_id` is the number shown there (the caller's own when None), `timeout` the seconds it
-    rings, `action` the URL that Twilio asks afterwards with DialCallStatus. The caller's leg is
-    answered only when the other side answers, so nobody pays for ringing.
+    rings, `action` the URL that Twilio asks afterwards with DialCallStatus, `time_limit` the
+    seconds that the two may speak. The caller's leg is answered only when the other side answers,
+    so nobody pays for ringing.
 
     Raises ValueError for a time-out outside `DIAL_TIMEOUTS`.
     """
@@ -67,7 +78,12 @@ def dial(number: str, caller_id: str | None, timeout: int, action: str) -> str:
         )
     response = VoiceResponse()
     forward = response.dial(
-        action=action, method="POST", timeout=timeout, caller_id=caller_id, answer_on_bridge=True
+        action=action,
+        method="POST",
+        timeout=timeout,
+        time_limit=time_limit,
+        caller_id=caller_id,
+        answer_on_bridge=True,
     )
     forward.number(number)
     return str(response)

@@ -11,9 +11,9 @@ from flask import Flask
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import OperationalError
 
+from app.domain.reach import Refusal
 from app.domain.relaying import announcements
 from app.domain.sending import communications, preparation, statuses
-from app.domain.sending.messages import Refusal
 from app.extensions import db, unit_of_work
 from app.models.audience import Member
 from app.models.base import new_id

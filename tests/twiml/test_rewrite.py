@@ -23,9 +23,9 @@ G_XML = "https://d.test/g?a=1&amp;b=2"
          f'<Response><Record action="{R}" recordingStatusCallback="{R}"/></Response>'),
         ("<Response><Record action='https://x.test/'/></Response>",
          f"<Response><Record recordingStatusCallback=\"{R}\" action='https://x.test/'/></Response>"),
-        ("<Response><Dial record='record-from-answer'>1</Dial></Response>",
-         f"<Response><Dial recordingStatusCallback=\"{R}\" record='record-from-answer'>1</Dial>"
-         "</Response>"),
+        ("<Response><Dial timeLimit='60' record='record-from-answer'>1</Dial></Response>",
+         f"<Response><Dial recordingStatusCallback=\"{R}\" timeLimit='60'"
+         " record='record-from-answer'>1</Dial></Response>"),
         ("<Response><Gather action=''/></Response>",
          f'<Response><Gather action="{G_XML}"/></Response>'),
         ("<Response><Gather hints=\" method='GET'\" method='GET'/></Response>",
@@ -46,12 +46,23 @@ def test_what_has_no_address_gets_ours(before: str, after: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "limit"),
+    [("", "7200"), (" timeLimit='14400'", "7200"), (" timeLimit=''", "7200"),
+     (" timeLimit='7200'", "7200"), (" timeLimit='90'", "90")],
+)  # fmt: skip
+def test_no_dial_lasts_for_ever(given: str, limit: str) -> None:
+    xml = f"<Response><Dial{given}><Number>+13195550150</Number></Dial></Response>"
+    (dial,) = ET.fromstring(finish_actions(xml, G, R))
+    assert dial.attrib == {"timeLimit": limit}
+
+
+@pytest.mark.parametrize(
     "xml",
     [
         "<?xml version='1.0'?>\n<!-- <Gather/> --><Response >\n\t<Say x:y='&amp;' xmlns:x='z'>"
         "&#233; &lt;Gather/&gt; <![CDATA[<Record/>]]></Say></Response>\n",
-        "<Response><Gather action='https://x.test/'/><Dial record='do-not-record'>1</Dial>"
-        "</Response>",
+        "<Response><Gather action='https://x.test/'/><Dial timeLimit='60'"
+        " record='do-not-record'>1</Dial></Response>",
         "<Response><Record action='https://x.test/' recordingStatusCallback='https://x.test/r'/>"
         "</Response>",
     ],

@@ -69,7 +69,7 @@ def test_dial() -> None:
     (forward,) = ET.fromstring(voice.dial("+13193350000", "+13195550100", 20, action))
     assert forward.attrib == {
         "action": action, "method": "POST", "timeout": "20", "callerId": "+13195550100",
-        "answerOnBridge": "true",
+        "answerOnBridge": "true", "timeLimit": "7200",
     }  # fmt: skip
     assert [(child.tag, child.text) for child in forward] == [("Number", "+13193350000")]
 

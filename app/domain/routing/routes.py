@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from app.domain import named, phones
+from app.domain import named, reach
 from app.domain.mistakes import Reasons
 from app.domain.routing.route_specs import (
     AutoReply,
@@ -27,6 +27,7 @@ from app.domain.routing.route_words import describe, sentence
 from app.models.audience import Member, Population
 from app.models.base import utcnow
 from app.models.client import Client
+from app.models.credential import Credential
 from app.models.media import Recording
 from app.models.route import Channel, Handler, KeywordRule, Route
 from app.models.sender import Sender, SenderKind
@@ -208,11 +209,13 @@ def _play_message(
 
 
 def _forward_refusal(session: Session, sender: Sender, to: str) -> str | None:
-    own = session.scalar(select(Sender).filter_by(address=to, kind=SenderKind.TWILIO))
-    if own is not None:
-        return f"{to} is a number of Dispatch itself; a call forwarded there would go in circles."
-    client = session.get_one(Client, sender.client_id)
-    return phones.refusal(to, client.international, "voice")
+    standing = reach.standing(
+        session.get_one(Client, sender.client_id),
+        sender,
+        session.get_one(Credential, sender.credential_id),
+    )
+    refusal = reach.why_not(standing, to, Channel.VOICE, reach.own_numbers(session, [to]))
+    return refusal.sentence if refusal else None
 
 
 def _take_turns(session: Session, sender: Sender) -> None:

@@ -16,10 +16,11 @@ from sqlalchemy.orm import Session
 
 from app.domain.content import templates
 from app.domain.content.voice_templates import ANSWERED_BY
+from app.domain.reach import Refusal
 from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
 from app.domain.sending import lanes
 from app.domain.sending.call_options import RANGES
-from app.domain.sending.messages import Refusal, check_client, check_recipient, check_sender
+from app.domain.sending.messages import check_client, check_recipient, check_sender
 from app.extensions import current_settings
 from app.models.base import new_id, utcnow
 from app.models.client import Client

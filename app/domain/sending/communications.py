@@ -16,9 +16,10 @@ from sqlalchemy import CursorResult, case, delete, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from app.domain import audit
+from app.domain.reach import Refusal
 from app.domain.sending import call_retries, lanes
 from app.domain.sending.composing import Plan, StepPlan
-from app.domain.sending.messages import Refusal, check_client, check_media, check_sender
+from app.domain.sending.messages import check_client, check_media, check_sender
 from app.extensions import current_settings
 from app.models.audience import Member
 from app.models.base import new_id, utcnow

@@ -9,12 +9,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.domain import reach
 from app.domain.audience import suppression
 from app.domain.content import links, templates
+from app.domain.reach import Refusal
 from app.domain.sending import calls
-from app.domain.sending.messages import Refusal, check_content, check_recipient
+from app.domain.sending.messages import check_content, check_recipient
 from app.models.batch import Batch
 from app.models.client import Client
+from app.models.credential import Credential
 from app.models.route import Channel
 from app.models.sender import Sender
 from app.models.template import TemplateVersion
@@ -91,19 +94,35 @@ def read_plan(session: Session, stored: Mapping[str, Any]) -> Plan:
 def compose(plan: Plan, client: Client, sender: Sender, attributes: Mapping[str, Any]) -> Composed:
     """Render everything that a member with these attributes gets.
 
+    Own numbers and the suppression list are asked for many members at once: :func:`unreachable`.
+
     :raises Refusal: with the first reason why this member gets nothing.
     """
     phone = attributes.get("toPhone")
     if phone is None or not str(phone).strip():
         raise Refusal("invalid_phone", "The member has no toPhone.", "to")
-    to = check_recipient(client, sender, str(phone), plan.destination)
+    to = check_recipient(client, sender, str(phone), plan.destination, ours=())
     rendered = [(_render(plan, step, client, attributes), step.media) for step in plan.steps]
     digest = hashlib.sha256(repr((to, rendered)).encode("utf-8", "surrogatepass"))
     texts = tuple(_finish(plan, body, media) for body, media in rendered)
     return Composed(to, texts, digest.hexdigest()[:32])
 
 
-def listed(session: Session, plan: Plan, sender: Sender, numbers: set[str]) -> set[str]:
+def unreachable(
+    session: Session, plan: Plan, client: Client, sender: Sender, numbers: set[str]
+) -> dict[str, Refusal]:
+    """Return the phones among ``numbers`` that get nothing now, each with the reason."""
+    credential = session.get_one(Credential, sender.credential_id)
+    standing = reach.standing(client, sender, credential)
+    ours, listed = reach.own_numbers(session, numbers), _listed(session, plan, sender, numbers)
+    found = {
+        to: reach.why_not(standing, to, plan.destination, ours, to in listed)
+        for to in ours | listed
+    }
+    return {to: refusal for to, refusal in found.items() if refusal is not None}
+
+
+def _listed(session: Session, plan: Plan, sender: Sender, numbers: set[str]) -> set[str]:
     """Return the phones among ``numbers`` that the plan's suppression list forbids now."""
     if plan.destination is Channel.VOICE or plan.suppression_list_id is None:
         return set()

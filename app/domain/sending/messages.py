@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session, object_session
 
-from app.domain import phones
+from app.domain import reach
 from app.domain.content import attachments
+from app.domain.reach import Refusal
 from app.domain.sending import lanes
 from app.models.base import new_id, utcnow
 from app.models.client import Client
@@ -20,30 +21,6 @@ from app.models.sender import Sender, SenderKind
 from app.twilio import segments
 
 MAX_MEDIA_URL = 2048
-_TEST_NUMBERS = "+1500555"
-"""Twilio's magic numbers: they work with test credentials only, whose senders they are too."""
-
-SUPPRESSED = "This phone has opted out of texts from this sender."
-_REASONS = {"invalid_phone", "not_allowed", "suppressed", "template_error"}
-
-
-class Refusal(ValueError):
-    """A message that may not go out: a code for programs and a sentence for people.
-
-    ``field`` is the part of a request that is at fault (``to``, ``from``, ``body``, ``media``,
-    ``client``).
-    """
-
-    def __init__(self, code: str, sentence: str, field: str) -> None:
-        super().__init__(sentence)
-        self.code = code
-        self.sentence = sentence
-        self.field = field
-
-    @property
-    def reason(self) -> str:
-        """The reason as ``message.problem`` names it."""
-        return self.code if self.code in _REASONS else "refused"
 
 
 def check_client(client: Client) -> None:
@@ -51,16 +28,8 @@ def check_client(client: Client) -> None:
 
     :raises Refusal: ``not_enabled`` or ``halted``.
     """
-    if not client.twilio_enabled:
-        raise Refusal(
-            "not_enabled",
-            f"Twilio is not enabled for {client.name}; ask support to enable it.",
-            "client",
-        )
-    if client.halted_at is not None:
-        raise Refusal(
-            "halted", f"Support has stopped all sending of {client.name}; ask support.", "client"
-        )
+    if refusal := reach.silence(reach.standing(client)):
+        raise refusal
 
 
 def check_sender(sender: Sender, credential: Credential, destination: Channel) -> None:
@@ -91,58 +60,35 @@ def check_sender(sender: Sender, credential: Credential, destination: Channel) -
             " page Numbers, by a call to that number.",
             "from",
         )
-    stopped = sender if sender.stopped_at else credential if credential.stopped_at else None
-    if stopped is not None:
-        raise Refusal(
-            "sender_stopped",
-            f"{sender.name or sender.address} has been stopped: {stopped.stopped_reason}",
-            "from",
-        )
+    if reason := reach.stopping(sender, credential):
+        raise Refusal("sender_stopped", reason, "from")
 
 
-def check_recipient(client: Client, sender: Sender | None, phone: str, destination: Channel) -> str:
+def check_recipient(
+    client: Client,
+    sender: Sender | None,
+    phone: str,
+    destination: Channel,
+    ours: Container[str] | None = None,
+) -> str:
     """Return ``phone`` in E.164 if it may be texted or called.
 
     :param sender: None while it is not known: then the phone alone is judged.
+    :param ours: the numbers at Twilio among the phones that are asked about, where many are;
+        looked up when not given.
     :raises Refusal: ``invalid_phone`` or ``not_allowed``.
     """
-    try:
-        to = phones.normalize(phone)
-    except phones.InvalidPhone as error:
-        raise Refusal("invalid_phone", error.reason, "to") from error
-    kind: phones.Destination = "voice" if destination is Channel.VOICE else "sms"
-    refused = phones.refusal(to, client.international, kind)
-    trial = None if to in client.allow_list else _trial(client, sender)
-    if refused is None and trial is not None:
-        refused = f"{to} is not on the allow-list, and {trial}."
-    if refused is None and sender is not None and to == sender.address:
-        refused = f"{to} is the sender itself."
-    if (
-        refused is None
-        and sender is not None
-        and to.startswith(_TEST_NUMBERS)
-        and not sender.address.startswith(_TEST_NUMBERS)
-    ):
-        refused = f"{to} is one of Twilio's test numbers, which work with test credentials only."
-    if refused is not None:
-        raise Refusal("not_allowed", refused, "to")
+    session = object_session(client)
+    to = reach.normalized(phone)
+    credential = None
+    if session is not None and sender is not None:
+        credential = session.get(Credential, sender.credential_id)
+    if session is not None and ours is None:
+        ours = reach.own_numbers(session, [to])
+    standing = reach.standing(client, sender, credential)
+    if refusal := reach.why_not(standing, to, destination, ours or ()):
+        raise refusal
     return to
-
-
-def _trial(client: Client, sender: Sender | None) -> str | None:
-    """Say what is on trial, so that only the client's allow-list is reached; None if nothing is.
-
-    Twilio's trial accounts reach verified phones only: those belong on the allow-list.
-    """
-    if client.trial:
-        return f"{client.name} is on trial"
-    session = object_session(sender) if sender is not None else None
-    if session is None or sender is None:
-        return None
-    credential = session.get(Credential, sender.credential_id)
-    if credential is not None and credential.trial:
-        return f"the Twilio account of the credential “{credential.name}” is a trial account"
-    return None
 
 
 def check_content(body: str, media: Sequence[str], options: Mapping[str, Any]) -> int:

@@ -22,11 +22,12 @@ from app.domain.audience import populations
 from app.domain.clients import prices
 from app.domain.content import attachments, templates
 from app.domain.content.attachments import Look
+from app.domain.reach import Refusal
 from app.domain.sending import calls, communications, composing, lanes, quiet
 from app.domain.sending.cautions import cautions
 from app.domain.sending.composing import Composed, Plan
 from app.domain.sending.forecast import Forecast, Warned
-from app.domain.sending.messages import Refusal, check_client, check_sender
+from app.domain.sending.messages import check_client, check_sender
 from app.models.audience import Member
 from app.models.base import utcnow
 from app.models.client import Client
@@ -156,11 +157,15 @@ def _count(
                 found.refuse(position, refusal.code, refusal.sentence, EXAMPLES)
                 if refusal.code == "template_error":
                     found.missing.update(_missing(plan, attributes))
-        listed = composing.listed(session, plan, sender, {one.to for *_, one in composed})
+        phones = {one.to for *_, one in composed}
+        unreachable = composing.unreachable(session, plan, client, sender, phones)
         for position, attributes, one in composed:
             key = int(one.fingerprint[:16], 16)
-            if one.to in listed:
+            refused = unreachable.get(one.to)
+            if refused is not None and refused.code == "suppressed":
                 found.suppressed += 1
+            elif refused is not None:
+                found.refuse(position, refused.code, refused.sentence, EXAMPLES)
             elif key in seen:
                 found.refuse(position, "duplicate", composing.DUPLICATE, EXAMPLES)
             else:

@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
+from app.domain.reach import Refusal
 from app.domain.relaying import announcements
 from app.domain.sending import composing
 from app.domain.sending.composing import Composed, Plan
-from app.domain.sending.messages import SUPPRESSED, Refusal
 from app.models.base import new_id, utcnow
 from app.models.batch import Batch
 from app.models.client import Client
@@ -121,13 +121,14 @@ def prepare(session: Session, batch: Batch, plan: Plan, members: Sequence[Number
     marked so, and the same texts go to the same phone once.
     """
     chunk = _Chunk(batch, plan, composing.sender_of(session, batch), utcnow())
-    composed = list(_compose(session, chunk, members))
+    client = session.get_one(Client, batch.client_id)
+    composed = list(_compose(client, chunk, members))
     phones = {one.to for _, one in composed}
     known = _fingerprints(session, batch, phones)
-    listed = composing.listed(session, plan, chunk.sender, phones)
+    unreachable = composing.unreachable(session, plan, client, chunk.sender, phones)
     for member, one in composed:
-        if one.to in listed:
-            chunk.refuse(member, Refusal("suppressed", SUPPRESSED, "to"), one.to)
+        if one.to in unreachable:
+            chunk.refuse(member, unreachable[one.to], one.to)
         elif one.fingerprint in known:
             chunk.refuse(member, Refusal("duplicate", composing.DUPLICATE, "to"), one.to)
         else:
@@ -137,10 +138,9 @@ def prepare(session: Session, batch: Batch, plan: Plan, members: Sequence[Number
 
 
 def _compose(
-    session: Session, chunk: _Chunk, members: Sequence[Numbered]
+    client: Client, chunk: _Chunk, members: Sequence[Numbered]
 ) -> Iterator[tuple[Numbered, Composed]]:
     """Yield what each member gets; those at fault are refused instead."""
-    client = session.get_one(Client, chunk.batch.client_id)
     for member in members:
         try:
             yield member, composing.compose(chunk.plan, client, chunk.sender, member[1])

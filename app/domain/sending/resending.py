@@ -14,14 +14,9 @@ from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.audience import suppression
+from app.domain.reach import SUPPRESSED, Refusal
 from app.domain.sending import lanes
-from app.domain.sending.messages import (
-    SUPPRESSED,
-    Refusal,
-    check_client,
-    check_recipient,
-    check_sender,
-)
+from app.domain.sending.messages import check_client, check_recipient, check_sender
 from app.models.base import new_id, utcnow
 from app.models.client import Client
 from app.models.communication import Callback

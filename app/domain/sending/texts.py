@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from app.domain.audience import suppression
 from app.domain.content import attachments
+from app.domain.reach import SUPPRESSED
 from app.domain.relaying import announcements
 from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
-from app.domain.sending.messages import SUPPRESSED, address, check_content, check_media
+from app.domain.sending.messages import address, check_content, check_media
 from app.models.client import Client
 from app.models.communication import Communication
 from app.models.message import Message, MessageReport, MessageState

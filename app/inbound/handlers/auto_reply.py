@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain import phones
+from app.domain import reach
 from app.domain.audience import contacts
 from app.domain.content import templates
 from app.domain.relaying import notices
@@ -17,7 +17,8 @@ from app.inbound.history import History
 from app.inbound.lookup import Number
 from app.inbound.parsing import Arrival
 from app.models.base import new_id
-from app.models.incoming import Outcome
+from app.models.incoming import OptOut, Outcome
+from app.models.route import Channel
 from app.twiml import messaging
 from app.twiml.text import clean
 
@@ -61,15 +62,15 @@ def reply(
     body: str,
     media: Sequence[str] = (),
     template_version_id: str | None = None,
-    owed: bool = False,
+    asked: OptOut | None = None,
 ) -> Answer:
     """Answer ``arrival`` with a text, unless nobody may or should be answered there.
 
-    :param owed: the text confirms an opt-out, or helps: whoever asked gets it, listed or not.
+    :param asked: what the text confirms, if it does. Whoever asks to be left alone, or for help,
+        gets it, listed or not; that somebody is left alone is confirmed even while nothing else
+        goes out.
     """
-    reason = refusal(arrival, number)
-    if reason is None and past.suppressed and not owed:
-        reason = f"{arrival.from_} is on the suppression list of this number."
+    reason = refusal(arrival, number, past.suppressed, asked)
     if reason:
         return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=reason)
     if past.recent_replies >= MAX_REPLIES:
@@ -125,20 +126,24 @@ def attributes(arrival: Arrival) -> dict[str, str]:
     }
 
 
-def refusal(arrival: Arrival, number: Number) -> str | None:
-    """Say why nobody is answered there; None when a reply may go out."""
-    phone, client = arrival.from_, number.client
-    if number.from_is_ours:
-        return f"{phone} is one of our own numbers, which are never answered automatically."
-    if reason := phones.refusal(phone, client.international, "sms"):
-        return reason
-    if client.halted:
-        return "Support has halted all sending of this client."
-    if client.trial and phone not in client.allow_list:
-        return (
-            f"The client, or its Twilio account, is on trial, and {phone} is not on its allow-list."
-        )
-    return None
+def refusal(
+    arrival: Arrival, number: Number, suppressed: bool, asked: OptOut | None = None
+) -> str | None:
+    """Say why nobody is answered there; None when a reply may go out.
+
+    :param suppressed: the phone is on the number's suppression list.
+    :param asked: see :func:`reply`.
+    """
+    phone, standing = arrival.from_, number.standing
+    silence = reach.silence(standing) if asked is not OptOut.STOP else None
+    found = silence or reach.why_not(
+        standing,
+        phone,
+        Channel.SMS,
+        ours=(phone,) if number.from_is_ours else (),
+        suppressed=suppressed and asked not in (OptOut.STOP, OptOut.HELP),
+    )
+    return found.sentence if found else None
 
 
 def failure(reason: str) -> Answer:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from app.domain import phones
+from app.domain import phones, reach
 from app.domain.phones import Kind
 from app.extensions import current_settings
 from app.inbound.handlers import Answer
 from app.inbound.lookup import Number, RouteFacts
 from app.inbound.parsing import Arrival
 from app.models.incoming import Outcome
-from app.models.sender import Sender, SenderKind
+from app.models.route import Channel
 from app.twiml import voice
 
 DEFAULT_TIMEOUT = 30
@@ -47,26 +46,11 @@ def refusal(session: Session, to: str, number: Number) -> str | None:
     The same was checked when the route was saved, but what is ours, and what the client may, can
     have changed since.
     """
-    client = number.client
-    if reason := phones.refusal(to, client.international, "voice"):
-        return f"The call was not forwarded. {reason}"
-    if client.trial and to not in client.allow_list:
-        return (
-            f"The call was not forwarded: the client is in trial mode, and {to} is not on its"
-            " allow list."
-        )
-    ours = select(
-        exists().where(
-            Sender.address == to,
-            Sender.kind == SenderKind.TWILIO,
-        )
+    ours = reach.own_numbers(session, [to])
+    refused = reach.silence(number.standing) or reach.why_not(
+        number.standing, to, Channel.VOICE, ours
     )
-    if session.scalar(ours):
-        return (
-            f"The call was not forwarded: {to} is one of our own numbers, and the call would come"
-            " back to us."
-        )
-    return None
+    return f"The call was not forwarded. {refused.sentence}" if refused else None
 
 
 def after(dial_status: str, options: dict[str, Any]) -> str:

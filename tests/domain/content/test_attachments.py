@@ -12,7 +12,7 @@ from app.domain import urls
 from app.domain.content import attachments, catalog
 from app.domain.content.attachments import Findings, Look
 from app.domain.mistakes import Refused
-from app.domain.sending.messages import Refusal
+from app.domain.reach import Refusal
 from app.domain.sending.texts import queue_text
 from app.extensions import db, unit_of_work
 from app.maintenance import retention

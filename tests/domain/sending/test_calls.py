@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
+from app.domain.reach import Refusal
 from app.domain.sending import calls
-from app.domain.sending.messages import Refusal
 from app.extensions import unit_of_work
 from app.models.client import Client
 from app.models.communication import MachineDetection

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.domain.sending.messages import Refusal
+from app.domain.reach import Refusal
 from app.domain.sending.texts import queue_text
 from app.extensions import unit_of_work
 from app.models.base import new_id

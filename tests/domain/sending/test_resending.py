@@ -9,8 +9,8 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
+from app.domain.reach import Refusal
 from app.domain.sending import calls, resending
-from app.domain.sending.messages import Refusal
 from app.extensions import unit_of_work
 from app.models.base import new_id
 from app.models.communication import Callback, CallbackEvent

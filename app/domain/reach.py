@@ -1,0 +1,189 @@
+"""Who may be reached: every rule with its one sentence, asked at every door.
+
+Single messages, batches, claims, replies by TwiML, forwarded calls, TwiML that dials, routes when
+they are saved, and previews: each brings a :class:`Standing` and asks the same two questions, may
+anything go out at all (:func:`silence`), and may it go to this phone (:func:`why_not`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.domain import phones
+from app.models.client import Client
+from app.models.credential import Credential
+from app.models.route import Channel
+from app.models.sender import Sender, SenderKind
+
+SUPPRESSED = "This phone has opted out of texts from this sender."
+_TEST_NUMBERS = "+1500555"
+"""Twilio's magic numbers: they work with test credentials only, whose senders they are too."""
+_REASONS = {"invalid_phone", "not_allowed", "suppressed", "template_error"}
+
+
+class Refusal(ValueError):
+    """A message that may not go out: a code for programs and a sentence for people.
+
+    ``field`` is the part of a request that is at fault (``to``, ``from``, ``body``, ``media``,
+    ``client``).
+    """
+
+    def __init__(self, code: str, sentence: str, field: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+        self.field = field
+
+    @property
+    def reason(self) -> str:
+        """The reason as ``message.problem`` names it."""
+        return self.code if self.code in _REASONS else "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a client, and the sender it would use, stand with Dispatch and Twilio just now."""
+
+    client: str
+    """Its name."""
+    enabled: bool
+    halted: bool
+    international: bool
+    allow_list: Sequence[str]
+    trial: str | None = None
+    """What is on trial, so that the allow-list alone is reached: half a sentence; else None."""
+    stopped: str | None = None
+    """That the sender, or its Twilio account, has been stopped, and why: a sentence; else None."""
+    address: str | None = None
+    """The sender's own; None while it is not known."""
+
+
+def standing(
+    client: Client, sender: Sender | None = None, credential: Credential | None = None
+) -> Standing:
+    """Return how ``client`` stands with this sender and credential, as far as they are known."""
+    return Standing(
+        client=client.name,
+        enabled=client.twilio_enabled,
+        halted=client.halted_at is not None,
+        international=client.international,
+        allow_list=client.allow_list,
+        trial=on_trial(
+            client.name if client.trial else None,
+            credential.name if credential is not None and credential.trial else None,
+        ),
+        stopped=stopping(sender, credential),
+        address=sender.address if sender is not None else None,
+    )
+
+
+def on_trial(client: str | None, credential: str | None) -> str | None:
+    """Say what is on trial: the client of this name, or the account of that credential's.
+
+    Twilio's trial accounts reach verified phones only: those belong on the allow-list.
+    """
+    if client is not None:
+        return f"{client} is on trial"
+    if credential is not None:
+        return f"the Twilio account of the credential “{credential}” is a trial account"
+    return None
+
+
+def stopping(sender: Sender | None, credential: Credential | None) -> str | None:
+    """Say that the sender, or its Twilio account, has been stopped, and why; None if it was not."""
+    for one in (sender, credential):
+        if sender is not None and one is not None and one.stopped_at is not None:
+            return stopped(sender.name or sender.address, one.stopped_reason)
+    return None
+
+
+def stopped(name: str, reason: str | None) -> str:
+    """Say that the sender of this name has been stopped, and why."""
+    return f"{name} has been stopped: {reason or 'it may not be used.'}"
+
+
+def silence(standing: Standing) -> Refusal | None:
+    """Return why nothing goes out at all, whoever it is for: ``not_enabled``, ``halted`` or
+    ``sender_stopped``; None while the client and the sender may send."""
+    if not standing.enabled:
+        sentence = f"Twilio is not enabled for {standing.client}; ask support to enable it."
+        return Refusal("not_enabled", sentence, "client")
+    if standing.halted:
+        sentence = f"{standing.client} is halted: support has stopped all sending; ask support."
+        return Refusal("halted", sentence, "client")
+    if standing.stopped is not None:
+        return Refusal("sender_stopped", standing.stopped, "from")
+    return None
+
+
+def why_not(
+    standing: Standing,
+    to: str,
+    destination: Channel,
+    ours: Container[str] = (),
+    suppressed: bool = False,
+) -> Refusal | None:
+    """Return why this phone may not be texted or called: ``not_allowed`` or ``suppressed``.
+
+    :param to: in E.164, or whatever Twilio gave as From.
+    :param ours: the numbers at Twilio among those that are asked about (:func:`own_numbers`):
+        whatever went to one would come back to us.
+    :param suppressed: whether it is on the suppression list that counts; calls have none.
+    """
+    sentence = (
+        phones.refusal(to, standing.international, _spoken(destination))
+        or _trial(standing, to)
+        or _own(standing, to, destination, ours)
+    )
+    if sentence is not None:
+        return Refusal("not_allowed", sentence, "to")
+    if suppressed and destination is Channel.SMS:
+        return Refusal("suppressed", SUPPRESSED, "to")
+    return None
+
+
+def normalized(written: str) -> str:
+    """Return a phone, as people write it, in E.164.
+
+    :raises Refusal: ``invalid_phone``.
+    """
+    try:
+        return phones.normalize(written)
+    except phones.InvalidPhone as error:
+        raise Refusal("invalid_phone", error.reason, "to") from error
+
+
+def own_numbers(session: Session, among: Collection[str]) -> set[str]:
+    """Return those of these phones that are numbers at Twilio, of any client."""
+    if not among:
+        return set()
+    query = select(Sender.address).where(
+        Sender.address.in_(among), Sender.kind == SenderKind.TWILIO
+    )
+    return set(session.scalars(query))
+
+
+def _trial(standing: Standing, to: str) -> str | None:
+    if standing.trial is None or to in standing.allow_list:
+        return None
+    return f"{to} is not on the allow-list, and {standing.trial}."
+
+
+def _own(standing: Standing, to: str, destination: Channel, ours: Container[str]) -> str | None:
+    if to == standing.address:
+        return f"{to} is the sender itself; it would go in circles."
+    if to in ours:
+        verb = "texted" if destination is Channel.SMS else "called"
+        return f"{to} is one of our own numbers, never {verb} from here; it would go in circles."
+    is_test = standing.address is not None and standing.address.startswith(_TEST_NUMBERS)
+    if standing.address is not None and to.startswith(_TEST_NUMBERS) and not is_test:
+        return f"{to} is one of Twilio's test numbers, which work with test credentials only."
+    return None
+
+
+def _spoken(destination: Channel) -> phones.Destination:
+    return "voice" if destination is Channel.VOICE else "sms"
