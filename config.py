@@ -78,7 +78,7 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
     :param instance: the folder in which development keeps its secrets and its database.
     :raises SettingsError: at the first setting that is missing or malformed.
     """
-    reader = _Reader({name: value.strip() for name, value in environ.items()})
+    reader = _Reader(environ)
     environment = reader.choice("ENVIRONMENT", ("production", "development"), "production")
     development = environment == "development"
     kept = instance if development else None
@@ -120,11 +120,42 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
     )
 
 
+def listen_address(environ: Mapping[str, str] = os.environ) -> str:
+    """Return where `web` listens, as gunicorn writes it: `BIND`, on `PORT` unless it names one.
+
+    `BIND` is an address (`0.0.0.0`, `::`), an address and a port (`10.0.0.5:8000`), or
+    `unix:/path/of/a/socket`; this machine only (127.0.0.1) where it is not set.
+
+    :raises SettingsError: when it is none of these.
+    """
+    reader = _Reader(environ)
+    bind = reader.text("BIND", "127.0.0.1")
+    if bind.startswith("unix:/"):
+        return bind
+    with contextlib.suppress(ValueError):  # an IPv6 address has colons, but no port
+        bind = f"[{ipaddress.IPv6Address(bind)}]"
+    parts = _split(f"//{bind}")
+    if parts is None or not parts.hostname or parts.netloc != bind or "@" in bind:
+        raise SettingsError(
+            f"BIND is {bind!r}; it must be an address such as 127.0.0.1 or 0.0.0.0, with or"
+            " without a port, or unix:/path."
+        )
+    return bind if parts.port else f"{bind}:{reader.integer('PORT', 8000, 1, 65535)}"
+
+
+def web_concurrency(environ: Mapping[str, str] = os.environ) -> int:
+    """Return how many processes of `web` run the application: `WEB_CONCURRENCY`, 4 by default.
+
+    :raises SettingsError: when it is no number from 1 to 256.
+    """
+    return _Reader(environ).integer("WEB_CONCURRENCY", 4, 1, 256)
+
+
 class _Reader:
     """Typed reads from the environment; every failure names its setting."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+        self._environ = {name: value.strip() for name, value in environ.items()}
 
     def text(self, name: str, default: str | None) -> str:
         value = self._environ.get(name) or default

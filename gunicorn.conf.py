@@ -1,24 +1,41 @@
 """How the web process is served; what differs between machines is an environment variable."""
 
+import faulthandler
+import gc
 import os
 import shutil
+import sys
 import tempfile
 
-# On $PORT of every interface, or wherever BIND says (behind a proxy on this machine:
-# 127.0.0.1:8000).
-bind = os.environ.get("BIND", f"0.0.0.0:{os.environ.get('PORT', '8000')}")
+from app.serving import pools
+from app.serving.worker import BulkheadWorker
+from config import SettingsError, listen_address, web_concurrency
 
-# Sync workers, measured beside threaded ones with a signature check and one commit per request:
-# twice the requests on SQLite, a third more on PostgreSQL, and a p99 of 19 ms instead of 341 ms.
-# Answers to Twilio are short and never wait for anything but the database, so threads only
-# contend for the interpreter and for SQLite's write lock. A slow client would hold a sync worker:
-# in production a reverse proxy stands in front, which it does for TLS anyway.
-worker_class = "sync"
-workers = int(os.environ.get("WEB_CONCURRENCY", "4"))
+try:
+    bind = listen_address()
+    _concurrency = web_concurrency()
+except SettingsError as error:
+    sys.exit(f"Dispatch cannot start: {error}")
+
+# One process reads requests, the others run the application: half and more of them answer Twilio
+# and do nothing else, the rest is for reports and for people. See app/serving.
+worker_class = BulkheadWorker
+workers = 1 + max(pools.FEWEST, _concurrency)
+
+# Of the pool that also serves media and asks Twilio: what waits there leaves room for the others.
+# Answers have one thread a process: more only contend for the interpreter and SQLite's write lock.
+threads = 4
+
+# Loaded once; what the workers do not change they share.
+preload_app = True
 
 # Twilio gives up after 15 s; a worker that is silent for longer is lost and replaced.
 timeout = 30
 graceful_timeout = 10
+
+# The answer is written by ourselves, so that a slow reader holds nobody.
+sendfile = False
+backlog = 2048
 
 # Memory that a long life accumulates is given back, at different times per worker.
 max_requests = 20_000
@@ -32,6 +49,26 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
 _own_metrics = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 if _own_metrics:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="dispatch-metrics-")
+
+
+def when_ready(server):
+    """Keep what is loaded, and shared, out of the garbage collector's sight."""
+    gc.collect()
+    gc.freeze()
+    server.handle_ttin = server.handle_ttou = lambda: server.log.warning(
+        "The number of processes is set by WEB_CONCURRENCY; restart after changing it."
+    )
+
+
+def pre_fork(server, worker):
+    """Give a new worker the part that is missing."""
+    worker.play_a_part(server.WORKERS.values())
+
+
+def worker_abort(worker):
+    """Say what a worker that is taken for lost was doing."""
+    del worker
+    faulthandler.dump_traceback(all_threads=True)
 
 
 def on_exit(server):

@@ -1,10 +1,11 @@
 """`make bench`: requests per second and p99 of `POST /inbound/sms` beside a naive minimum.
 
-Both are served by gunicorn with the same flags, on SQLite and on PostgreSQL, in turns, so that
-what else the machine does meets both. The load generator runs on the same cores: read the figures
-as ratios. On a busy machine the processor time that a request costs all together (web, database,
-Redis) says more than requests per second. An auto-reply is measured, with all that belongs to it:
-route, template, repeats, loop breaker, the text and its reply in the log.
+Both are served by gunicorn with as many processes that answer, the naive one by its plain workers,
+on SQLite and on PostgreSQL, in turns, so that what else the machine does meets both. The load
+generator runs on the same cores: read the figures as ratios. On a busy machine the processor time
+that a request costs all together (web, database, Redis) says more than requests per second. An
+auto-reply is measured, with all that belongs to it: route, template, repeats, loop breaker, the
+text and its reply in the log.
 """
 
 from __future__ import annotations
@@ -104,15 +105,18 @@ def _compare(
         "DATABASE_URL": url,
         "REDIS_URL": redis.url,
         "LOG_LEVEL": "WARNING",
-        "WEB_CONCURRENCY": str(options.workers),
+        # Half of these processes answer Twilio; the others have nothing to do here.
+        "WEB_CONCURRENCY": str(2 * options.workers),
         "BENCH_AUTH_TOKEN": TOKEN,
     }
     _set_up(environ)
     found: dict[str, list[Measured]] = {"naive": [], "ours": []}
+    plain = ["--config", str(folder / "plain.conf.py")]
+    (folder / "plain.conf.py").write_text(f"workers = {options.workers}\n")
     shared = [server.process.pid, *([redis.process.pid] if redis.process else [])]
     with (
-        _gunicorn("bench.naive:app", environ, folder) as naive,
-        _gunicorn("wsgi:app", environ, folder) as ours,
+        _gunicorn("bench.naive:app", plain, environ, folder) as naive,
+        _gunicorn("wsgi:app", ["--config", "gunicorn.conf.py"], environ, folder) as ours,
     ):
         for turn in range(options.rounds + 1):
             for name, (port, pid) in (("naive", naive), ("ours", ours)):
@@ -190,13 +194,15 @@ def _set_up(environ: dict[str, str]) -> None:
 
 
 @contextmanager
-def _gunicorn(application: str, environ: dict[str, str], folder: Path) -> Iterator[tuple[int, int]]:
+def _gunicorn(
+    application: str, flags: list[str], environ: dict[str, str], folder: Path
+) -> Iterator[tuple[int, int]]:
     """Serve an application; lend its port and its process id."""
     port = process.free_port()
     log = folder / f"{application.replace(':', '-')}-{port}.log"
     with log.open("wb") as output:
         running = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", application],
+            [sys.executable, "-m", "gunicorn", *flags, "--bind", f"127.0.0.1:{port}", application],
             cwd=ROOT, stdout=output, stderr=output,
             env={**os.environ, **environ, "BIND": f"127.0.0.1:{port}"},
         )  # fmt: skip

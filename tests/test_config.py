@@ -119,5 +119,38 @@ def test_a_process_says_it_in_one_sentence_and_is_not_started_again(processes: P
     assert command.stderr.startswith("Dispatch cannot start: PUBLIC_BASE_URL is ")
     assert command.stderr.count("\n") == 1
     web = processes.procfile("web", PUBLIC_BASE_URL="http://example.edu", WEB_CONCURRENCY="1")
-    web.wait_for_output("Worker failed to boot", 60)
+    assert web.process.wait(60) != 0
+    assert "Dispatch cannot start: PUBLIC_BASE_URL is " in web.output()
     assert "Traceback" not in web.output()
+
+
+@pytest.mark.parametrize(
+    ("environ", "address"),
+    [
+        ({}, "127.0.0.1:8000"),
+        ({"PORT": "80"}, "127.0.0.1:80"),
+        ({"BIND": "0.0.0.0", "PORT": "80"}, "0.0.0.0:80"),
+        ({"BIND": "10.0.0.5:90", "PORT": "80"}, "10.0.0.5:90"),
+        ({"BIND": "::"}, "[::]:8000"),
+        ({"BIND": "[::1]"}, "[::1]:8000"),
+        ({"BIND": "[::1]:90"}, "[::1]:90"),
+        ({"BIND": " localhost "}, "localhost:8000"),
+        ({"BIND": "unix:/run/dispatch.sock"}, "unix:/run/dispatch.sock"),
+    ],
+)
+def test_web_listens_on_this_machine_only_unless_told(
+    environ: dict[str, str], address: str
+) -> None:
+    assert config.listen_address(environ) == address
+
+
+@pytest.mark.parametrize("bind", ["1.2.3.4:port", "http://0.0.0.0", "a b", ":80", "u@host", "/run"])
+def test_an_address_that_is_none_is_named(bind: str) -> None:
+    with pytest.raises(config.SettingsError, match=r"^BIND is "):
+        config.listen_address({"BIND": bind})
+
+
+@pytest.mark.parametrize("value", ["0", "many", "-1", "1000"])
+def test_a_number_of_processes_that_is_none_is_named(value: str) -> None:
+    with pytest.raises(config.SettingsError, match=r"^WEB_CONCURRENCY is "):
+        config.web_concurrency({"WEB_CONCURRENCY": value})
