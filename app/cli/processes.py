@@ -24,6 +24,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import wake
+from app.domain.sending import journal
 from app.extensions import current_settings, db, redis_client
 from app.maintenance import retention
 from app.outbound import sweep
@@ -100,6 +101,7 @@ def tasks() -> tuple[Task, ...]:
     """Return what the clock does, most frequent first."""
     return (
         Task("wake the relay", 1.0, relay.wake_due),
+        Task("wake reports", 1.0, wake_reports),
         Task("wake send", 1.0, partial(wake_drain, "send")),
         Task("wake house", 1.0, partial(wake_drain, "house")),
         Task("sweep lost claims", 5.0, sweep.lost_claims),
@@ -122,6 +124,12 @@ def keep_house(function: str) -> None:
 def wake_drain(name: str) -> None:
     """Let the queue ``name`` look at the database: wake-ups are lost, work is not."""
     wake.enqueue_drain(name, redis_client())
+
+
+def wake_reports() -> None:
+    """Have reports applied of which nobody was told: a wake-up is lost with its process."""
+    if journal.oldest(db.session(), 1):
+        wake_drain("reports")
 
 
 @click.command()

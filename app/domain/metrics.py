@@ -24,7 +24,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.delivery import Delivery, DeliveryState
 from app.models.house import SetAside
-from app.models.message import Message
+from app.models.message import JournaledReport, Message
 
 unknown_ids = Counter(
     "dispatch_unknown_ids",
@@ -35,6 +35,7 @@ arrivals = Counter(
     "dispatch_arrivals", "Texts and calls that came in, by outcome.", ["channel", "outcome"]
 )
 
+_REPORTS = select(func.count(), func.min(JournaledReport.at)).select_from(JournaledReport)
 _MESSAGES = {
     # In words, because PostgreSQL uses a partial index only for a condition that it can read.
     "waiting": select(func.count()).select_from(Message).where(text("state = 'waiting'")),
@@ -81,6 +82,7 @@ class _Waiting(Collector):
                 ),
                 _oldest_delivery(),
                 _set_aside(),
+                *_reports(),
             ]
         except SQLAlchemyError:
             up.add_metric([], 0)
@@ -121,3 +123,15 @@ def _oldest_delivery() -> GaugeMetricFamily:
     )
     family.add_metric([], max((utcnow() - due).total_seconds(), 0) if due else 0)
     return family
+
+
+def _reports() -> Iterable[Metric]:
+    waiting, since = db.session.execute(_REPORTS).one()
+    late = (utcnow() - since).total_seconds() if waiting else 0
+    count = GaugeMetricFamily(
+        "dispatch_reports", "Reports of Twilio's that are taken and not yet applied."
+    )
+    count.add_metric([], waiting)
+    age = GaugeMetricFamily("dispatch_report_age_seconds", "The age of the oldest of these.")
+    age.add_metric([], max(late, 0))
+    return count, age

@@ -7,9 +7,11 @@ nobody imports a job to start it.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -30,10 +32,15 @@ DRAINS = {
 }
 """The queues, one per kind of worker process, and the drain that each of them runs."""
 
+BESIDE = {"reports": ("relay", "app.outbound.reports.drain")}
+"""Drains that only start a thread, in the worker of another queue."""
+
 DRAIN_SECONDS = 10.0
 """How long a drain goes on while there is work; then it hands over to a new one."""
 JOB_TIMEOUT = 90
 COALESCE_SECONDS = 0.02
+SOON = 0.25
+"""Seconds for which a wake-up may wait for others when nothing depends on it."""
 
 stopping = threading.Event()
 """Set when this worker process was asked to stop; a drain then ends within a second or two."""
@@ -78,13 +85,15 @@ def queue(name: str, connection: Redis) -> Queue:
     return Queue(name, connection=connection, serializer=JSONSerializer)
 
 
-def wake(name: str) -> None:
-    """Ask for a drain of the queue ``name``, after the transaction that wrote the work.
+def wake(name: str, within: float = 0.0) -> None:
+    """Ask for the drain ``name``, after the transaction that wrote the work.
 
     Returns at once: a thread of this process tells Redis, many wake-ups at a time. Redis being
     away is logged and otherwise harmless.
+
+    :param within: seconds for which it may wait for others.
     """
-    _waker(current_app).wake(name)
+    _waker(current_app).wake(name, within)
 
 
 def enqueue_drain(name: str, connection: Redis) -> bool:
@@ -94,7 +103,8 @@ def enqueue_drain(name: str, connection: Redis) -> bool:
 
     :raises redis.RedisError: when Redis is away.
     """
-    return enqueue_job(name, DRAINS[name], connection)
+    queue_name, function = BESIDE[name] if name in BESIDE else (name, DRAINS[name])
+    return enqueue_job(queue_name, function, connection)
 
 
 def enqueue_job(name: str, function: str, connection: Redis) -> bool:
@@ -115,14 +125,17 @@ class Waker:
     def __init__(self, connection: Redis, pause: Callable[[float], object]) -> None:
         self._connection = connection
         self._pause = pause
-        self._asked: set[str] = set()
+        self._due: dict[str, float] = {}
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def wake(self, name: str) -> None:
-        """Note that the queue ``name`` has work."""
+    def wake(self, name: str, within: float = 0.0) -> None:
+        """Note that there is work for the drain ``name``, to be started in that many seconds."""
+        due = time.monotonic() + within
         with self._condition:
-            self._asked.add(name)
+            if self._due.get(name, math.inf) <= due:
+                return
+            self._due[name] = due
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="waker", daemon=True)
                 self._thread.start()
@@ -130,12 +143,21 @@ class Waker:
 
     def _run(self) -> None:
         while True:
-            with self._condition:
-                self._condition.wait_for(lambda: bool(self._asked))
-                names, self._asked = self._asked, set()
-            for name in sorted(names):
+            for name in self._take_due():
                 self._tell(name)
             self._pause(COALESCE_SECONDS)
+
+    def _take_due(self) -> list[str]:
+        """Wait until something is due, and return it."""
+        with self._condition:
+            while True:
+                now = time.monotonic()
+                names = sorted(name for name, due in self._due.items() if due <= now)
+                if names:
+                    for name in names:
+                        del self._due[name]
+                    return names
+                self._condition.wait(min(self._due.values()) - now if self._due else None)
 
     def _tell(self, name: str) -> None:
         try:

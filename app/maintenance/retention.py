@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Select, delete, exists, select, tuple_, up
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain.clients import usage
+from app.domain.sending import journal
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import DEFAULT_RETENTION_DAYS, Client
@@ -163,6 +164,10 @@ def _messages(client_id: str, cutoff: datetime) -> Select[str]:
 
 
 def _remove_messages(session: Session, ids: list[str]) -> Counter[str]:
+    if journal.apply_to(session, ids):  # which may have made something to tell
+        may_go = (Message.id.in_(ids), Message.state.not_in(_IN_FLIGHT))
+        open_ = _has_open(Delivery.message_id == Message.id)
+        ids = list(session.scalars(select(Message.id).where(*may_go, ~open_)))
     removed = _with_deliveries(session, Delivery.message_id, ids)
     links = list(session.scalars(select(Link.code).where(Link.message_id.in_(ids))))
     _delete(session, Click.code, links)

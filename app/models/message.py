@@ -244,6 +244,21 @@ class MessageReport(Base):
     """The report's parameters without the text: sequence number, duration, and so on."""
 
 
+class JournaledReport(Base):
+    """A report that Twilio's request has brought and that is still to be applied; then it goes.
+
+    Without a foreign key: taking it must not wait for whoever holds the message.
+    """
+
+    __tablename__ = "report_journal"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
+    message_id: Mapped[str] = mapped_column(String(26), index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    report: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """What it says, by the fields of :class:`app.domain.sending.reports.Report`."""
+
+
 class Lane(Base):
     """The queue of one sender (texts) or of one Twilio account (calls), and its pace."""
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from operator import itemgetter
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from app.domain.sending import communications, consequences, statuses, taking
+from app.domain.sending import communications, consequences, statuses
 from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.message import Lane, Message, MessageState
@@ -31,8 +30,10 @@ _QUEUE_FULL = 21611
 def settle(session: Session, found: Sequence[tuple[Outgoing, Outcome]]) -> None:
     """Write down what came of several POSTs, in one transaction."""
     now = utcnow()
-    taken = [(one.id, _report(outcome)) for one, outcome in found if isinstance(outcome, Taken)]
-    taking.take_all(session, sorted(taken, key=itemgetter(0)), now)
+    statuses.record_all(
+        session,
+        [(one.id, _report(outcome), now) for one, outcome in found if isinstance(outcome, Taken)],
+    )
     for outgoing, outcome in found:
         if not isinstance(outcome, Taken):
             _settle_failure(session, outgoing, outcome, now)

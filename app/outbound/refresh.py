@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, case, func, null, select, update
 
 from app.domain import wake
 from app.domain.clients.accounts import client_of
-from app.domain.sending import statuses
+from app.domain.sending import journal, statuses
 from app.domain.sending.reports import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
@@ -136,6 +136,7 @@ def _ask(twilio: TwilioClient, its_log: _Log, sid: str, message_id: str) -> None
 
 def _note(message_id: str, report: Report) -> None:
     with unit_of_work() as session:
+        journal.apply_to(session, [message_id])
         statuses.record_report(session, message_id, report)
 
 

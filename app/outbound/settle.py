@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import clocks, wake
 from app.domain.clients.accounts import client_of
-from app.domain.sending import statuses
+from app.domain.sending import journal, statuses
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.credential import Credential
@@ -103,6 +103,7 @@ def look_up(message_id: str) -> None:
     span = span_of(message, twilio.clock.known().minus(database))
     found = [one for one in found if span.holds(one.created)]
     with unit_of_work() as session:
+        journal.apply_to_twins(session, message)
         # Meanwhile a report may have come, which says more than the log; or another look has been
         # quicker, whose time for the next one counts.
         still = _open(message_id).where(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from app.domain.sending import statuses
+from app.domain.sending import journal, statuses
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.message import Message, MessageState
@@ -27,6 +27,7 @@ def lost_claims() -> int:
     if not ids:
         return 0
     with unit_of_work() as session:
+        journal.apply_to(session, ids)
         ended = [
             statuses.end(
                 session,

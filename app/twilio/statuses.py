@@ -55,15 +55,6 @@ def call_may_become(
     return _moves(CALL_RANKS, current, new)
 
 
-def below(ranks: dict[str, int], new: str) -> tuple[str, ...]:
-    """Return the words that `new` may replace, for the WHERE of a compare-and-set update.
-
-    Empty for an unknown word. The caller adds "or no status yet".
-    """
-    rank = ranks.get(new, -1)
-    return tuple(word for word, other in ranks.items() if other < rank)
-
-
 def _moves(ranks: dict[str, int], current: str | None, new: str) -> bool:
     if new not in ranks:
         return False

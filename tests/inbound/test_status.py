@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 
+from app.domain import wake
 from app.models.base import new_id
-from app.models.message import Message, MessageReport, MessageState
+from app.models.message import JournaledReport, Message, MessageReport, MessageState
 from tests.support.house import House, furnish, text
+from tests.support.reports import apply_reports
 from tests.support.rows import Rows
 from tests.support.twilio import ACCOUNT_SID, Twilio, sid
 
@@ -44,22 +47,60 @@ def path(message: Message) -> str:
     return f"/inbound/sms/status/{message.id}"
 
 
-def test_a_report_moves_the_message_on(twilio: Twilio, rows: Rows, message: Message) -> None:
+def test_a_report_is_kept_before_its_204_and_applied_after(
+    app: Flask, twilio: Twilio, rows: Rows, message: Message
+) -> None:
     assert twilio.post(path(message), parameters()).status_code == 204
+    assert rows.one(JournaledReport).message_id == message.id
+    assert rows.count(MessageReport) == 0
+    apply_reports(app)
     stored = rows.one(Message)
     assert (stored.state, stored.status, stored.sid) == (MessageState.ACCEPTED, "sent", SID)
     assert rows.one(MessageReport).source == "callback"
+    assert rows.count(JournaledReport) == 0
 
 
-def test_an_error_code_is_kept(twilio: Twilio, rows: Rows, message: Message) -> None:
+def test_taking_a_report_is_one_look_and_one_row(
+    twilio: Twilio, rows: Rows, message: Message, statements: list[str]
+) -> None:
+    assert twilio.post(path(message), parameters()).status_code == 204
+    assert [one.split()[0] for one in statements if not one.startswith("BEGIN")] == [
+        "SELECT", "INSERT",
+    ]  # fmt: skip
+
+
+def test_an_error_code_is_kept(app: Flask, twilio: Twilio, rows: Rows, message: Message) -> None:
     answer = twilio.post(path(message), parameters(MessageStatus="undelivered", ErrorCode="30003"))
     assert answer.status_code == 204
+    apply_reports(app)
     assert (rows.one(Message).status, rows.one(Message).error_code) == ("undelivered", 30003)
+
+
+@pytest.mark.parametrize(
+    ("sid_known", "changes", "within"),
+    [
+        (False, {}, 0.0),
+        (True, {}, wake.SOON),
+        (True, {"MessageStatus": "undelivered", "ErrorCode": "30003"}, wake.SOON),
+        (True, {"MessageStatus": "undelivered", "ErrorCode": "21610"}, 0.0),
+    ],
+    ids=["proves a SID", "ordinary", "not reached", "opted out"],
+)
+def test_what_others_wait_for_is_applied_at_once(
+    sid_known: bool, changes: dict[str, str], within: float,
+    twilio: Twilio, rows: Rows, house: House, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    message = text(house, state=MessageState.ACCEPTED, sid=SID if sid_known else None)
+    rows.add(message)
+    woken: list[tuple[str, float]] = []
+    monkeypatch.setattr(wake, "wake", lambda name, after: woken.append((name, after)))
+    assert twilio.post(path(message), parameters(**changes)).status_code == 204
+    assert woken == [("reports", within)]
 
 
 def test_an_unknown_id_is_harmless(twilio: Twilio, message: Message, rows: Rows) -> None:
     assert twilio.post(f"/inbound/sms/status/{new_id()}", parameters()).status_code == 204
-    assert rows.count(MessageReport) == 0
+    assert rows.count(JournaledReport) == 0
 
 
 @pytest.mark.parametrize(
@@ -75,7 +116,7 @@ def test_what_speaks_of_another_message_is_refused(
     changes: dict[str, str], twilio: Twilio, rows: Rows, message: Message
 ) -> None:
     assert twilio.post(path(message), parameters(**changes)).status_code == 403
-    assert rows.count(MessageReport) == 0
+    assert rows.count(JournaledReport) == 0
     assert rows.one(Message).sid is None
 
 
@@ -91,7 +132,7 @@ def test_another_accounts_signature_is_refused(
     twilio: Twilio, rows: Rows, message: Message
 ) -> None:
     assert twilio.post(path(message), parameters(), token="f" * 32).status_code == 403
-    assert rows.count(MessageReport) == 0
+    assert rows.count(JournaledReport) == 0
 
 
 @pytest.mark.parametrize("missing", ["MessageStatus", "MessageSid"])

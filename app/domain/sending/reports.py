@@ -6,11 +6,12 @@ on only by what is news here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.models.message import Message, MessageReport
@@ -47,18 +48,13 @@ class Report:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def is_news(destination: Channel, report: Report) -> ColumnElement[bool] | None:
-    """Return the condition under which the report's word replaces the stored one.
-
-    None for a word that we do not know.
-    """
-    ranks = words.CALL_RANKS if destination is Channel.VOICE else words.MESSAGE_RANKS
-    if report.status not in ranks:
-        return None
-    news = or_(Message.status.is_(None), Message.status.in_(words.below(ranks, report.status)))
-    if report.sequence is not None:
-        news = and_(news, Message.status_sequence < report.sequence)
-    return news
+def is_news(message: Message, report: Report) -> bool:
+    """Tell whether the report's word replaces the message's; never a word that we do not know."""
+    if message.destination is Channel.VOICE:
+        return words.call_may_become(
+            message.status, report.status, message.status_sequence, report.sequence
+        )
+    return words.message_may_become(message.status, report.status)
 
 
 def is_end(destination: Channel, report: Report) -> bool:
@@ -83,12 +79,13 @@ def extras(report: Report) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def keep(session: Session, message_id: str, report: Report, at: datetime) -> None:
-    """Add the report to the message's history."""
-    session.add(MessageReport(**kept(message_id, report, at)))
+def keep_all(session: Session, given: Sequence[tuple[str, Report, datetime]]) -> None:
+    """Add reports to the histories of their messages, in this order."""
+    if given:
+        session.execute(insert(MessageReport), [_kept(*one) for one in given])
 
 
-def kept(message_id: str, report: Report, at: datetime) -> dict[str, Any]:
+def _kept(message_id: str, report: Report, at: datetime) -> dict[str, Any]:
     """Return what is kept of a report, by the columns of MessageReport."""
     return {
         "message_id": message_id,

@@ -1,19 +1,23 @@
 """What becomes of a message: every report is kept, and both columns move by compare-and-set.
 
 ``state`` is ours and follows ``MESSAGE_TRANSITIONS``; ``status`` is Twilio's and only ever moves
-up in rank, whatever the order in which reports come. Every change is announced, once.
+up in rank, whatever the order in which reports come. Every change is announced, once. There is one
+way for one report and for hundreds: the rows are locked, compared, and set together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby, zip_longest
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.audience import contacts
-from app.domain.relaying import announcements
+from app.domain.relaying import announcements, listeners
 from app.domain.sending import call_retries, consequences, reports
 from app.domain.sending.reports import Report
 from app.models.base import utcnow
@@ -36,29 +40,75 @@ TAKEABLE = (
 )
 INITIAL = ("accepted", "scheduled", "queued")
 
+Given = tuple[str, Report, datetime]
+"""A report: of which message, by its id, and when it came."""
+
 
 def record_report(
     session: Session, message_id: str, report: Report, at: datetime | None = None
 ) -> Message | None:
-    """Keep ``report`` and let it move the message on, where it is news.
+    """Keep one report and let it move its message on, as :func:`record_all` does for many.
+
+    :returns: the message if anything of it moved, else None.
+    """
+    return record_all(session, [(message_id, report, at or utcnow())]).get(message_id)
+
+
+def record_all(session: Session, given: Sequence[Given]) -> dict[str, Message]:
+    """Keep reports and let each move its message on, where it is news.
 
     A SID proves that Twilio has taken the message, whatever we believed before. Reports may be
     repeated, late, out of order and in words we do not know: all are kept, none moves back.
 
-    :returns: the message if anything of it moved, else None.
+    :param given: in the order in which they came.
+    :returns: the messages of which anything moved, by id.
     """
-    at = at or utcnow()
-    # Locked before its report is inserted: the report's foreign key would share the row with
-    # another transaction's, and then neither could change it.
-    if session.get(Message, message_id, with_for_update=True, populate_existing=True) is None:
-        return None
-    reports.keep(session, message_id, report, at)
-    moved = None
-    if report.sid is not None:
-        moved = _take(session, message_id, report, at)
-    if moved is not None and report.status in INITIAL:
-        return moved
-    return move_status(session, message_id, report, at) or moved
+    return apply(session, lock(session, {message_id for message_id, _, _ in given}), given)
+
+
+def lock(
+    session: Session, ids: Collection[str], *, skip_locked: bool = False
+) -> dict[str, Message]:
+    """Lock messages, in one order always, and return them as they are now, by id.
+
+    To be done before their reports are inserted: a report's foreign key would share the row with
+    another transaction's, and then neither could change it.
+    """
+    found = session.scalars(
+        select(Message)
+        .where(Message.id.in_(ids))
+        .order_by(Message.id)
+        .with_for_update(skip_locked=skip_locked)
+        .execution_options(populate_existing=True)
+    )
+    return {message.id: message for message in found}
+
+
+def apply(
+    session: Session, messages: Mapping[str, Message], given: Sequence[Given]
+) -> dict[str, Message]:
+    """Do :func:`record_all` for messages that are locked; reports about others are left out.
+
+    By few statements for all of them: first each message's first report, then each one's second.
+    """
+    listeners.read_ahead(session, list(messages.values()))
+    moved: dict[str, Message] = {}
+    waiting: dict[str, list[Given]] = {}
+    for one in given:
+        waiting.setdefault(one[0], []).append(one)
+    for turn in zip_longest(*(waiting[id_] for id_ in messages if id_ in waiting)):
+        now = [one for one in turn if one is not None]
+        reports.keep_all(session, now)
+        due = [(messages[message_id], report, at) for message_id, report, at in now]
+        taken = [one for one in due if _take(*one)]
+        _after_taking(session, taken)
+        told = {message.id for message, report, _ in taken if report.status in INITIAL}
+        gone_on = [one for one in due if one[0].id not in told and _go_on(*one)]
+        session.flush()
+        for message, report, at in gone_on:
+            _after_going_on(session, message, report, at)
+        moved |= {message.id: message for message, _, _ in (*taken, *gone_on)}
+    return moved
 
 
 def end(
@@ -91,9 +141,8 @@ def end(
     )
     if message is None:
         return None
-    reports.keep(
-        session, message_id, Report(state.value, "dispatch", error_code=error_code), utcnow()
-    )
+    own = Report(state.value, "dispatch", error_code=error_code)
+    reports.keep_all(session, [(message_id, own, utcnow())])
     announcements.problem(session, message, reason)
     if state is not MessageState.UNKNOWN:
         drop_next_steps(session, message)
@@ -126,24 +175,31 @@ def drop_next_steps(session: Session, message: Message, why: str = NOT_OUT) -> N
         )
 
 
-def _take(session: Session, message_id: str, report: Report, at: datetime) -> Message | None:
-    """Twilio has the message: note its SID, and let the next step go."""
-    values = {column.key: value for column, value in taken_values(at).items()}
-    values["sid"] = report.sid
+def _take(message: Message, report: Report, at: datetime) -> bool:
+    """Twilio has the message: note its SID, if that is news."""
+    if report.sid is None or message.sid is not None or message.state not in TAKEABLE:
+        return False
+    for column, value in taken_values(at).items():
+        setattr(message, column.key, value)
+    message.sid = report.sid
     if report.status in INITIAL:
-        values["status"] = report.status
-    values |= reports.extras(report)
-    message = _set(
-        session,
-        and_(Message.id == message_id, Message.sid.is_(None), Message.state.in_(TAKEABLE)),
-        **values,
-    )
-    if message is not None:
-        if is_contact(message):
-            contacts.remember(session, message, at)
+        message.status = report.status
+    for name, value in reports.extras(report).items():
+        setattr(message, name, value)
+    return True
+
+
+def _after_taking(session: Session, taken: Sequence[tuple[Message, Report, datetime]]) -> None:
+    """Remember whom the texts went to, tell of them, and let their next steps go."""
+    if not taken:
+        return
+    session.flush()
+    for at, together in groupby(taken, itemgetter(2)):
+        texts = [message for message, _, _ in together if is_contact(message)]
+        contacts.remember_all(session, texts, at)
+    for message, _, at in taken:
         announcements.taken(session, message)
         release_next_step(session, message, at)
-    return message
 
 
 def taken_values(at: datetime) -> dict[Any, Any]:
@@ -164,45 +220,43 @@ def is_contact(message: Message) -> bool:
     return message.destination is Channel.SMS and message.direction is Direction.API
 
 
-def move_status(session: Session, message_id: str, report: Report, at: datetime) -> Message | None:
-    """Let a report that is kept move the status on, where its word is news."""
-    message = session.get(Message, message_id)
-    if message is None:
-        return None
-    more = reports.extras(report)
-    newer = reports.is_news(message.destination, report)
-    values: dict[str, Any] = {**more, "status": report.status}
+def _go_on(message: Message, report: Report, at: datetime) -> bool:
+    """Let a report move the status on, where its word is news; the rest of it counts anyway.
+
+    A price, for example, comes long after the last word.
+    """
+    for name, value in reports.extras(report).items():
+        if getattr(message, name) != value:
+            setattr(message, name, value)
+    if not reports.is_news(message, report):
+        return False
+    message.status = report.status
     if report.sequence is not None:
-        values["status_sequence"] = report.sequence
+        message.status_sequence = report.sequence
     if report.error_code is not None:
-        values["error_code"] = report.error_code
-        values["error_message"] = (report.error_message or "")[:500] or None
+        message.error_code = report.error_code
+        message.error_message = (report.error_message or "")[:500] or None
     if report.status == "sent":
-        values["sent_at"] = at
+        message.sent_at = at
     if reports.is_end(message.destination, report) and message.price is not None:
-        values["check_at"] = None  # nothing is left to ask Twilio
-    moved = None
-    if newer is not None:
-        moved = _set(session, and_(Message.id == message_id, newer), **values)
-    if moved is None:
-        # The rest counts whatever its place in the order: a price comes long after the last word.
-        if any(getattr(message, name) != value for name, value in more.items()):
-            _set(session, Message.id == message_id, **more)
-        return None
-    announcements.status_changed(session, moved)
-    call_retries.place_again(session, moved, at)
+        message.check_at = None  # nothing is left to ask Twilio
+    return True
+
+
+def _after_going_on(session: Session, message: Message, report: Report, at: datetime) -> None:
+    announcements.status_changed(session, message)
+    call_retries.place_again(session, message, at)
     if report.status in ("failed", "undelivered", "canceled"):
-        drop_next_steps(session, moved)
-        moved = _opted_out(session, moved) or moved
-        consequences.apply(session, moved, moved.error_code, at)
-    return moved
+        drop_next_steps(session, message)
+        _end_if_opted_out(session, message)
+        consequences.apply(session, message, message.error_code, at)
 
 
-def _opted_out(session: Session, message: Message) -> Message | None:
+def _end_if_opted_out(session: Session, message: Message) -> None:
     """Twilio's late word that the person has opted out: the message counts as suppressed."""
     if message.error_code is None or not errors.rule(message.error_code).opted_out:
-        return None
-    return end(
+        return
+    end(
         session,
         message.id,
         MessageState.SUPPRESSED,

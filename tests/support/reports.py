@@ -1,0 +1,13 @@
+"""Reports that were taken, applied as worker-relay does it."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app.outbound.reports import applier_of
+
+
+def apply_reports(app: Flask) -> None:
+    """Apply what waits in the journal, to its end."""
+    with app.app_context():
+        applier_of(app).apply_all()
