@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 from sqlalchemy import select
@@ -15,7 +16,7 @@ from app.api.shapes import Phone
 from app.api.urls import Url, owned
 from app.extensions import current_settings
 from app.models.credential import Scope
-from app.models.incoming import Incoming, OptOut, Outcome
+from app.models.incoming import Incoming, OptOut, Outcome, TextChannel
 from app.models.route import Channel, Handler
 
 
@@ -24,6 +25,14 @@ class InboundMedia(Shape):
 
     url: Url = Field(description="Served by Dispatch until retention ends.")
     content_type: str
+
+
+class InboundReaction(Shape):
+    """What somebody showed about one of our texts."""
+
+    kind: Literal["like", "love", "dislike", "laugh", "emphasize", "question", "other"]
+    removed: bool = Field(description="It was taken back.")
+    message_id: str | None = Field(description="The text that the phone quotes, where known.")
 
 
 class InboundObject(Shape):
@@ -37,6 +46,10 @@ class InboundObject(Shape):
     body: str | None = Field(description="Null for calls, and once it is past retention.")
     media: list[InboundMedia]
     received_at: datetime
+    channel: TextChannel | None = Field(description="By what a text came; null for calls.")
+    reaction: InboundReaction | None = Field(
+        description="Not null for a tapback, which is no message."
+    )
     handler: Handler | None
     opt_out: OptOut | None
     outcome: Outcome
@@ -86,6 +99,8 @@ def _describe(one: Incoming) -> InboundObject:
             if "code" in item
         ],
         received_at=one.received_at,
+        channel=one.channel,
+        reaction=InboundReaction.model_validate(one.reaction) if one.reaction else None,
         handler=one.handler,
         opt_out=one.opt_out,
         outcome=one.outcome,

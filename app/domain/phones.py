@@ -82,6 +82,11 @@ _NEVER: Final = frozenset(
 _TWILIO_TEST_NUMBERS: Final = "+1500555"
 _EMERGENCY: Final = re.compile(r"\+?1?([2-9]11|112|988|999|000)")
 _NANP: Final = re.compile(r"\+1(?P<area>[2-9]\d\d)(?P<exchange>[2-9]\d\d)\d{4}")
+_TWO_SPELLINGS: Final = (
+    (re.compile(r"\+521(\d{10})"), r"+52\1"),
+    (re.compile(r"\+55([1-9]\d)([6-9]\d{7})"), r"+55\g<1>9\2"),
+    (re.compile(r"\+229(?!01)(\d{8})"), r"+22901\1"),
+)
 _SHORT_CODE: Final = re.compile(r"[1-9]\d{4,5}")
 _E164: Final = re.compile(r"\+[1-9]\d{6,14}")
 _WRITTEN: Final = re.compile(r"[+\d\s().\-/]+")
@@ -114,6 +119,18 @@ def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -
     if nanp := _as_nanp(digits, default_region):
         return _check_nanp(nanp, raw.strip())
     return _parse(digits, default_region, raw.strip())
+
+
+def one_spelling(phone: str) -> str:
+    """Return the one E.164 spelling of a phone that has two; anything else as it is.
+
+    Mexico took the 1 of its mobile phones away in 2019 and Twilio still writes it in places;
+    Brazil put a 9 before mobile numbers (by 2016), Benin 01 before all (2024, ITU OB 1305).
+    """
+    for old, new in _TWO_SPELLINGS:
+        if old.fullmatch(phone):
+            return old.sub(new, phone)
+    return phone
 
 
 def classify(phone: str) -> Kind:
@@ -226,6 +243,9 @@ def _check_nanp(phone: str, shown: str) -> str:
 def _parse(digits: str, default_region: str, shown: str) -> str:
     try:
         number = phonenumbers.parse(digits, default_region)
+        written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        if (usual := one_spelling(written)) != written:
+            number = phonenumbers.parse(usual)
     except phonenumbers.NumberParseException as error:
         raise InvalidPhone(
             f"“{shown}” is not a phone number: its country code is unknown or it is too short or "

@@ -31,12 +31,14 @@ def payload(context: TextContext, contact: LastContact | None) -> dict[str, Any]
         "from": arrival.from_,
         "to": arrival.to,
         "body": arrival.body,
+        "channel": arrival.text_channel,
         "media": [
             {"url": f"{base}/media/{code}", "contentType": item.content_type}
             for code, item in zip(context.media_codes, arrival.media, strict=True)
         ],
         "numSegments": arrival.segments,
         "receivedAt": events.instant(arrival.received_at),
+        "reaction": context.reaction,
         "optOut": context.opt_out.value if context.opt_out else None,
         "member": contact.member if contact else None,
         "lastMessage": {

@@ -61,7 +61,7 @@ def _history_statement() -> Select[Any]:
         _message.c.direction == Direction.REPLY,
     )
     listed = exists().where(
-        _entry.c.list_id == bindparam("list_id"),
+        or_(_entry.c.list_id == bindparam("list_id"), _entry.c.binding),
         _entry.c.phone == bindparam("phone"),
         or_(
             _entry.c.scope == bindparam("number_id"),

@@ -47,6 +47,7 @@ def store(
     answer: Answer,
     media_codes: tuple[str, ...] = (),
     opt_out: OptOut | None = None,
+    reaction: dict[str, object] | None = None,
 ) -> None:
     """Write the row of the text or call, before it that of its reply, and its media.
 
@@ -74,6 +75,8 @@ def store(
                 for item, code in zip(arrival.media, media_codes, strict=True)
             ],
             "segments": arrival.segments,
+            "channel": arrival.text_channel,
+            "reaction": reaction,
             "parameters": arrival.details,
             "received_at": arrival.received_at,
             "recovered": arrival.recovered,

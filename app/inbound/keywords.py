@@ -1,89 +1,110 @@
-"""The words by which people opt out and in, and ask for help.
+"""What a text that asks to be left alone, or to be texted again, changes: the suppression list.
 
-Twilio acts on them itself and calls us all the same ("Twilio support for opt-out keywords"): only
-the whole text counts, in any case. We keep the client's suppression list in step.
+Twilio acts on its own words itself and calls us all the same ("Twilio support for opt-out
+keywords"); we keep the client's list in step. On a word that is not exactly Twilio's (`Stop.`,
+`PARAR`) nobody acts but us: the entry is binding, and the answer is ours.
 """
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.audience import suppression
-from app.inbound.lookup import Number
+from app.domain.keywords import YES, Asked, Vocabulary
+from app.inbound.lookup import ClientFacts, Number
 from app.inbound.parsing import Arrival
 from app.models.incoming import Incoming, OptOut
 from app.models.suppression import SuppressionSource
 
-YES = "YES"
-WORDS: dict[str, OptOut] = {
-    **dict.fromkeys(
-        ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"), OptOut.STOP
-    ),
-    **dict.fromkeys(("START", YES, "UNSTOP"), OptOut.START),
-    **dict.fromkeys(("HELP", "INFO"), OptOut.HELP),
-}
-_WISHES = re.compile(
-    r"\bplease\s+stop\b|^\W*stop\b|\bstop\W*$"
-    r"|\bstop\s+(?:all|any|it|now|please|pls|this|that|these|those|the|your|text\w*|messag\w*"
-    r"|send\w*|contact\w*|call\w*|spam\w*|bother\w*|harass\w*)\b"
-    r"|\bunsubscrib\w*|\bopt(?:ing|ed)?[\s-]*out\b|\bquit\s+(?:text|messag|send|contact)\w*"
-    r"|\b(?:remove|delete|unenroll)\s+(?:me|my\s+(?:number|name|phone))\b"
-    r"|\btake\s+(?:me|my\s+number)\s+off\b|\bleave\s+me\s+alone\b"
-    r"|\b(?:do\s*not|don.?t|never|no\s+longer)\s+(?:ever\s+)?(?:text|messag|contact|call|send)\w*"
-    r"|\bno\s+more\s+(?:text|messag|sms|call)\w*|\brevoke\s+(?:my\s+)?consent\b"
-    r"|^\W*(?:cancel|end|quit|revoke|arr[eê]te?|arrett)\W*$",
-    re.IGNORECASE,
-)
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a text asked for by a keyword, and what came of it."""
+
+    what: OptOut
+    exact: bool
+    """Twilio has acted and answered already."""
+    changed: bool = False
+    """The suppression list is another than before."""
+    blocked: bool = False
+    """Twilio goes on blocking the phone, whatever we do: only its own START ends that."""
 
 
-def recognise(arrival: Arrival) -> OptOut | None:
-    """Return what the text asks for: Twilio's ``OptOutType`` wins over the words."""
-    return arrival.opt_out_type or WORDS.get(arrival.word)
-
-
-def sounds_like_stop(body: str) -> bool:
-    """Tell whether somebody may want no more texts, in words on which nobody acts by itself.
-
-    The FCC lets people revoke consent "by any reasonable means": a person has to read these.
-    """
-    return bool(_WISHES.search(body))
-
-
-def act(session: Session, arrival: Arrival, number: Number) -> OptOut | None:
+def act(session: Session, arrival: Arrival, number: Number) -> Wish | None:
     """Keep the suppression list in step with the text; return what it asked for.
 
     A YES that lifts nothing is an ordinary message: somebody answered a question.
     """
-    asked = recognise(arrival)
-    list_id = number.suppression_list_id
-    if asked is OptOut.STOP and list_id:
-        if not _asked_since(session, arrival, number, OptOut.START):
-            suppression.suppress(
-                session,
-                list_id,
-                arrival.from_,
-                scope=number.scope,
-                source=SuppressionSource.KEYWORD,
-                at=arrival.received_at,
-            )
-    elif asked is OptOut.START:
-        lifted = (
-            list_id
-            and not _asked_since(session, arrival, number, OptOut.STOP)
-            and suppression.lift(
-                session,
-                list_id,
-                arrival.from_,
-                scopes=suppression.scopes_of(number.id, number.service_id),
-                at=arrival.received_at,
-            )
-        )
-        if not lifted and not arrival.opt_out_type and arrival.word == YES:
+    asked = _read(arrival, number.client)
+    if asked is None:
+        return None
+    wish = Wish(asked.what, asked.exact)
+    if asked.what is OptOut.STOP:
+        return replace(wish, changed=_suppress(session, arrival, number, binding=not wish.exact))
+    if asked.what is OptOut.START:
+        wish = _lift(session, arrival, number, wish)
+        if asked.word == YES and not (wish.changed or wish.blocked):
             return None
-    return asked
+    return wish
+
+
+def unrecorded(wish: Wish | None, number: Number) -> str | None:
+    """Say what is wrong when a STOP cannot be kept anywhere: nobody else enforces it."""
+    stop = wish is not None and wish.what is OptOut.STOP and wish.exact
+    if stop and number.is_short_code and not number.suppression_list_id:
+        return (
+            "This short code has no suppression list, and Twilio does not enforce STOP for short"
+            " codes. Choose a list for it and add this phone."
+        )
+    return None
+
+
+def _read(arrival: Arrival, client: ClientFacts) -> Asked | None:
+    """Return what the text asks for: Twilio's ``OptOutType`` wins over the words."""
+    if arrival.opt_out_type:
+        return Asked(arrival.opt_out_type, True, "")
+    return _vocabulary(client.languages, client.opt_words).read(arrival.body)
+
+
+@lru_cache(maxsize=1000)
+def _vocabulary(
+    languages: tuple[str, ...], own: tuple[tuple[str, tuple[str, ...]], ...]
+) -> Vocabulary:
+    return Vocabulary.of(languages, dict(own))
+
+
+def _suppress(session: Session, arrival: Arrival, number: Number, *, binding: bool) -> bool:
+    list_id = number.suppression_list_id
+    if list_id is None and binding:
+        list_id = suppression.list_for_opt_outs(session, number.client.id)
+    if list_id is None or _asked_since(session, arrival, number, OptOut.START):
+        return False
+    return suppression.suppress(
+        session,
+        list_id,
+        arrival.from_,
+        scope=number.scope,
+        source=SuppressionSource.KEYWORD,
+        at=arrival.received_at,
+        binding=binding,
+    )
+
+
+def _lift(session: Session, arrival: Arrival, number: Number, wish: Wish) -> Wish:
+    """Lift what this START may: an inexact one, only what Twilio does not block as well."""
+    if _asked_since(session, arrival, number, OptOut.STOP):
+        return wish
+    scopes = suppression.scopes_of(number.id, number.service_id)
+    list_id, phone = number.suppression_list_id, arrival.from_
+    lifted = suppression.opt_in(
+        session, list_id, phone, scopes=scopes, at=arrival.received_at, exact=wish.exact
+    )
+    blocked = not wish.exact and suppression.is_blocked_by_twilio(session, list_id, phone, scopes)
+    return replace(wish, changed=lifted > 0, blocked=blocked)
 
 
 def _asked_since(session: Session, arrival: Arrival, number: Number, what: OptOut) -> bool:
@@ -96,17 +117,9 @@ def _asked_since(session: Session, arrival: Arrival, number: Number, what: OptOu
         Incoming.from_ == arrival.from_,
         Incoming.received_at > arrival.received_at,
     )
-    return any(
-        what in (opt_out, WORDS.get((body or "").strip().upper()))
-        for opt_out, body in session.execute(later)
-    )
-
-
-def unrecorded(asked: OptOut | None, number: Number) -> str | None:
-    """Say what is wrong when a STOP cannot be kept anywhere: nobody else enforces it."""
-    if asked is OptOut.STOP and number.is_short_code and not number.suppression_list_id:
-        return (
-            "This short code has no suppression list, and Twilio does not enforce STOP for short"
-            " codes. Choose a list for it and add this phone."
-        )
-    return None
+    vocabulary = _vocabulary(number.client.languages, number.client.opt_words)
+    for opt_out, body in session.execute(later):
+        read = None if opt_out else vocabulary.read(body or "")
+        if what in (opt_out, read and read.what):
+            return True
+    return False

@@ -48,6 +48,9 @@ class ClientFacts:
     name: str
     owner_email: str
     retention_days: int
+    languages: tuple[str, ...]
+    opt_words: tuple[tuple[str, tuple[str, ...]], ...]
+    """The client's own words, by ``stop``, ``start`` and ``help``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ _COLUMNS: list[ColumnElement[Any]] = [
     or_(_number.c.stopped_at.is_not(None), _credential.c.stopped_at.is_not(None)).label("stopped"),
     func.coalesce(_number.c.stopped_reason, _credential.c.stopped_reason).label("stopped_reason"),
     _number.c.name.label("number_name"),
+    _client.c.languages,
+    _client.c.opt_words,
     _route.c.id.label("route_id"),
     _route.c.sender_id.label("route_sender"),
     _route.c.handler,
@@ -220,7 +225,8 @@ def for_text(
     """Return the number ``to``, or the messaging service named, with its route for texts.
 
     A number inside a messaging service answers by the service's route when Twilio names the
-    service and the service has one; otherwise by its own. ``word`` selects a keyword rule.
+    service and the service has one; otherwise by its own. ``word`` selects a keyword rule: the text
+    as `app.domain.keywords.read` reads it.
     """
     values = {"service_sid": service_sid, "from_": from_, "word": word[:100]}
     for address in (to, service_sid):
@@ -271,7 +277,14 @@ def _as_number(
     list_id: str | None,
     from_is_ours: bool,
 ) -> Number:
-    client = ClientFacts(row.client_id, row.name, row.owner_email, row.retention_days)
+    client = ClientFacts(
+        row.client_id,
+        row.name,
+        row.owner_email,
+        row.retention_days,
+        tuple(row.languages),
+        tuple((what, tuple(words)) for what, words in row.opt_words.items()),
+    )
     return Number(
         id=row.number_id,
         address=row.address,

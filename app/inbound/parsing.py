@@ -9,10 +9,12 @@ from datetime import datetime
 
 from werkzeug.exceptions import BadRequest
 
+from app.domain import phones
 from app.inbound.webhook import Webhook
 from app.models.base import PHONE_LENGTH, utcnow
-from app.models.incoming import OptOut
+from app.models.incoming import OptOut, TextChannel
 from app.models.route import Channel
+from app.twilio import addresses
 
 _HEX = "[0-9a-fA-F]{32}"
 _ACCOUNT = re.compile(f"AC{_HEX}")
@@ -51,6 +53,7 @@ class Arrival:
     body: str = ""
     media: tuple[MediaItem, ...] = ()
     segments: int = 0
+    text_channel: TextChannel | None = None
     service_sid: str | None = None
     opt_out_type: OptOut | None = None
     call_status: str | None = None
@@ -65,11 +68,6 @@ class Arrival:
             if name not in _OWN_COLUMNS and not _MEDIA_FIELD.fullmatch(name)
         }
         object.__setattr__(self, "details", details)
-
-    @property
-    def word(self) -> str:
-        """The whole text, trimmed and in upper case, as keywords are compared."""
-        return self.body.strip().upper()
 
 
 def text(webhook: Webhook) -> Arrival:
@@ -88,8 +86,9 @@ def text(webhook: Webhook) -> Arrival:
         channel=Channel.SMS,
         sid=sid,
         account_sid=account,
-        from_=sender,
-        to=called,
+        from_=phone_of(sender),
+        to=phone_of(called),
+        text_channel=addresses.channel(sender, called, len(media)),
         received_at=utcnow(),
         parameters=webhook.fields,
         body=webhook.get("Body"),
@@ -120,6 +119,14 @@ def call(webhook: Webhook) -> Arrival:
         parameters=webhook.fields,
         call_status=webhook.get("CallStatus")[:32] or None,
     )
+
+
+def phone_of(address: str) -> str:
+    """Return the one spelling of the person's phone, without the channel that Twilio puts before.
+
+    ``rcs:+13195550100`` is ``+13195550100``; what is no phone stays as it is.
+    """
+    return phones.one_spelling(addresses.plain(address.strip()))
 
 
 def service_sid(webhook: Webhook) -> str | None:

@@ -19,12 +19,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import DataError
 from werkzeug.exceptions import Forbidden
 
-from app.domain import wake
+from app.domain import keywords, wake
 from app.domain.clients.accounts import client_of
 from app.extensions import db, reading, redis_client, unit_of_work
 from app.inbound import calls, lookup, texts, twilio_log, voice
 from app.inbound.lookup import Number
-from app.inbound.parsing import Arrival, MediaItem
+from app.inbound.parsing import Arrival, MediaItem, phone_of
 from app.inbound.twilio_log import Account, began, came
 from app.models.base import PHONE_LENGTH, utcnow
 from app.models.client import Client
@@ -33,7 +33,7 @@ from app.models.house import Bookmark
 from app.models.incoming import Incoming
 from app.models.route import Channel, Handler
 from app.models.sender import Sender, SenderKind
-from app.twilio import results
+from app.twilio import addresses, results
 from app.twilio.client import TwilioClient
 from app.twilio.failures import Refused, TwilioFailure
 
@@ -186,8 +186,8 @@ def _take_in_text(account: Account, text: results.Message) -> bool:
     """Take in one text as the webhook does, unless it is not ours to handle."""
     with reading() as connection:
         number = lookup.for_text(
-            connection, text.to or "", text.from_ or "", text.messaging_service_sid,
-            text.body.strip().upper(),
+            connection, phone_of(text.to or ""), phone_of(text.from_ or ""),
+            text.messaging_service_sid, keywords.read(text.body),
         )  # fmt: skip
     if number is None or not _ours(number, account, came(text)):
         return False
@@ -196,8 +196,9 @@ def _take_in_text(account: Account, text: results.Message) -> bool:
         channel=Channel.SMS,
         sid=text.sid,
         account_sid=account.sid,
-        from_=(text.from_ or "")[:PHONE_LENGTH],
-        to=(text.to or "")[:PHONE_LENGTH],
+        from_=phone_of(text.from_ or "")[:PHONE_LENGTH],
+        to=phone_of(text.to or "")[:PHONE_LENGTH],
+        text_channel=addresses.channel(text.from_ or "", text.to or "", len(media)),
         received_at=came(text),
         parameters={
             "MessageSid": text.sid, "AccountSid": account.sid, "From": text.from_ or "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from flask import Blueprint, Response
 
+from app.domain import keywords
 from app.extensions import reading
 from app.inbound import errors, lookup, parsing, texts, tokens, webhook
 from app.inbound.errors import twiml
@@ -33,10 +34,10 @@ def _number_of(request: webhook.Webhook) -> lookup.Number | None:
     with reading() as connection:
         return lookup.for_text(
             connection,
-            to=request.get("To").strip(),
-            from_=request.get("From").strip(),
+            to=parsing.phone_of(request.get("To")),
+            from_=parsing.phone_of(request.get("From")),
             service_sid=parsing.service_sid(request),
-            word=request.get("Body").strip().upper(),
+            word=keywords.read(request.get("Body")),
         )
 
 

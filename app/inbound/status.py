@@ -20,6 +20,7 @@ from app.domain.sending.reports import Report
 from app.extensions import reading
 from app.inbound import errors, shared_commits, tokens
 from app.inbound.lookup import table
+from app.inbound.parsing import phone_of
 from app.inbound.webhook import Webhook, is_id, received
 from app.models.base import utcnow
 from app.models.credential import Credential
@@ -101,8 +102,11 @@ def _find(connection: Connection, message_id: str) -> Text | None:
 def _verify(webhook: Webhook, text: Text) -> None:
     """Refuse what is not signed by the message's own account, or speaks of another message."""
     webhook.require_signature(text.tokens)
-    webhook.require(AccountSid=text.account_sid, To=text.to)
-    if text.number is not None and "From" in webhook.fields:
+    webhook.require(AccountSid=text.account_sid)
+    if phone_of(webhook.get("To")) != text.to:
+        raise Forbidden("To is not the one that this belongs to.")
+    # By another channel Twilio writes the name of an agent, or a phone behind the channel's.
+    if text.number is not None and ":" not in webhook.get("From") and "From" in webhook.fields:
         webhook.require(From=text.number)
     if text.sid is not None and webhook.get("MessageSid") != text.sid:
         raise Forbidden("MessageSid is not the one that this belongs to.")

@@ -13,9 +13,10 @@ from werkzeug.exceptions import Forbidden
 
 from app.domain import reach
 from app.domain.content import templates
+from app.domain.keywords import sounds_like_stop
 from app.domain.wake import wake
 from app.extensions import unit_of_work
-from app.inbound import journal, keywords
+from app.inbound import journal, keywords, reactions
 from app.inbound.handlers import (
     Answer,
     TextContext,
@@ -25,6 +26,7 @@ from app.inbound.handlers import (
     handle_yourself,
 )
 from app.inbound.history import History, look_back
+from app.inbound.keywords import Wish
 from app.inbound.lookup import Number
 from app.inbound.parsing import Arrival
 from app.models.base import new_id, utcnow
@@ -46,7 +48,7 @@ HANDLERS = {
 MAX_LATENESS = timedelta(minutes=1)
 """A text that is heard of later than this gets no automatic reply."""
 
-SHORT_CODE_ANSWERS: dict[OptOut, str] = {
+KEYWORD_ANSWERS: dict[OptOut, str] = {
     OptOut.STOP: "{name}: You are unsubscribed and will receive no more messages from this number."
     " Reply START to resubscribe.",
     OptOut.START: "{name}: You are subscribed again. Reply HELP for help, STOP to unsubscribe."
@@ -54,7 +56,9 @@ SHORT_CODE_ANSWERS: dict[OptOut, str] = {
     OptOut.HELP: "{name}: For help, write to {owner}. Reply STOP to unsubscribe."
     " Msg&Data Rates May Apply.",
 }
-"""What a short code says when the client has no template of that name."""
+"""What we say, where Twilio says nothing, when the client has no template of that name."""
+ONLY_START = "{name}: To receive texts from this number again, reply with only the word START."
+"""The answer to a START that is not exactly Twilio's, where only Twilio can lift its block."""
 
 
 def take_in(arrival: Arrival, number: Number) -> str:
@@ -99,29 +103,27 @@ def _in_one_transaction(arrival: Arrival, number: Number) -> Answer | str:
 def _decide_and_store(session: Session, arrival: Arrival, number: Number, past: History) -> Answer:
     incoming_id = new_id()
     codes = tuple(new_media_code() for _ in arrival.media)
-    asked = keywords.act(session, arrival, number)
-    if asked is OptOut.START:
+    reaction = reactions.of(session, arrival, number)
+    asked = keywords.act(session, arrival, number) if reaction is None else None
+    if asked and asked.what is OptOut.START:
         past = look_back(session.connection(), arrival, number)  # the list has just changed
-    answer = _choose(session, incoming_id, arrival, number, past, asked, codes)
-    answer = _flag(answer, arrival, number, asked)
+    context = TextContext(
+        session, incoming_id, arrival, number, past, reaction, asked.what if asked else None, codes
+    )
+    answer = _choose(context, asked)
+    if reaction is None:
+        answer = _flag(answer, arrival, number, asked)
     if arrival.recovered:
         answer = _late(answer, arrival)
-    journal.store(session, incoming_id, arrival, number, answer, codes, asked)
+    journal.store(session, incoming_id, arrival, number, answer, codes, context.opt_out, reaction)
     if answer.afterwards:
         answer.afterwards(session)
     return answer
 
 
-def _choose(
-    session: Session,
-    incoming_id: str,
-    arrival: Arrival,
-    number: Number,
-    past: History,
-    asked: OptOut | None,
-    codes: tuple[str, ...],
-) -> Answer:
+def _choose(context: TextContext, asked: Wish | None) -> Answer:
     """Choose the answer: the client's switch first, then keywords, then the number's handler."""
+    number = context.number
     route = number.route
     if not number.standing.enabled:
         return Answer(messaging.empty(), Outcome.NOT_ENABLED)
@@ -129,14 +131,18 @@ def _choose(
         if silence := reach.silence(number.standing):
             return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=silence.sentence)
         return handle_yourself.answer(route, Channel.SMS)
-    if asked and (route is None or route.handler is Handler.AUTO_REPLY):
-        return _keyword_answer(session, arrival, number, past, asked)
+    answers = route is None or route.handler is Handler.AUTO_REPLY
+    if context.reaction and answers:
+        return Answer(messaging.empty(), Outcome.REACTION)
+    if asked and answers:
+        return _keyword_answer(context, asked)
     if route is None:
         return Answer(messaging.empty(), Outcome.NO_ROUTE)
-    context = TextContext(session, incoming_id, arrival, number, route, past, asked, codes)
     answer = HANDLERS[route.handler](context)
+    if context.reaction and answer.outcome is Outcome.FORWARDED:
+        return replace(answer, outcome=Outcome.REACTION)
     if asked:
-        own = _keyword_answer(session, arrival, number, past, asked)
+        own = _keyword_answer(context, asked)
         answer = replace(
             answer, twiml=own.twiml, reply=own.reply,
             error=answer.error or own.error, flagged=answer.flagged or own.flagged,
@@ -144,26 +150,37 @@ def _choose(
     return answer
 
 
-def _keyword_answer(
-    session: Session, arrival: Arrival, number: Number, past: History, asked: OptOut
-) -> Answer:
-    """Leave the answer to Twilio, except on a short code, where Twilio leaves it to us."""
-    if arrival.opt_out_type or not number.is_short_code:
+def _keyword_answer(context: TextContext, asked: Wish) -> Answer:
+    """Leave the answer to Twilio, except where Twilio leaves it to us.
+
+    It does on a short code, and for a word that is not exactly its own; that word is confirmed
+    once, not each time that it is said again.
+    """
+    arrival, number = context.arrival, context.number
+    short_code = number.is_short_code and not arrival.opt_out_type
+    if not short_code and (asked.exact or (asked.what is OptOut.STOP and not asked.changed)):
         return Answer(messaging.empty(), Outcome.KEYWORD)
-    version_id, body, media = _short_code_template(session, number, asked)
+    only_start = not short_code and asked.what is OptOut.START and not asked.changed
+    version_id, body, media = (
+        (None, _literally(number, ONLY_START), ())
+        if only_start or asked.blocked
+        else _own_words(context.session, number, asked.what)
+    )
     try:
         rendered = templates.render(body, auto_reply.attributes(arrival))
     except templates.TemplateProblem as problem:
         return auto_reply.failure(
-            f"The template “{asked.value.lower()}” could not be rendered. {problem.message}"
+            f"The template “{asked.what.value.lower()}” could not be rendered. {problem.message}"
         )
-    answer = auto_reply.reply(arrival, number, past, rendered, media, version_id, asked)
+    # Whoever Twilio blocks asked how to come back: that is help, which the list does not keep away.
+    confirmed = OptOut.HELP if asked.blocked else asked.what
+    answer = auto_reply.reply(arrival, number, context.past, rendered, media, version_id, confirmed)
     if answer.outcome is Outcome.REPLIED:
         return replace(answer, outcome=Outcome.KEYWORD)
     return answer
 
 
-def _short_code_template(
+def _own_words(
     session: Session, number: Number, asked: OptOut
 ) -> tuple[str | None, str, tuple[str, ...]]:
     """Return version, body and media of the client's own words, or the built-in ones."""
@@ -179,9 +196,14 @@ def _short_code_template(
     ).first()
     if own:
         return own.id, own.body, tuple(own.media)
+    return None, _literally(number, KEYWORD_ANSWERS[asked]), ()
+
+
+def _literally(number: Number, words: str) -> str:
+    """Return built-in words as a template that says just them."""
     client = number.client
-    words = SHORT_CODE_ANSWERS[asked].format(name=client.name, owner=client.owner_email)
-    return None, words.replace("{", "{{'{'}}"), ()
+    said = words.format(name=client.name, owner=client.owner_email)
+    return said.replace("{", "{{'{'}}")
 
 
 def _late(answer: Answer, arrival: Arrival) -> Answer:
@@ -197,10 +219,10 @@ def _late(answer: Answer, arrival: Arrival) -> Answer:
     return replace(answer, twiml=messaging.empty(), reply=None, outcome=outcome)
 
 
-def _flag(answer: Answer, arrival: Arrival, number: Number, asked: OptOut | None) -> Answer:
+def _flag(answer: Answer, arrival: Arrival, number: Number, asked: Wish | None) -> Answer:
     """Ask staff to look at what no machine may decide."""
     if error := keywords.unrecorded(asked, number):
         return replace(answer, flagged=True, error=error)
-    if asked is None and keywords.sounds_like_stop(arrival.body):
+    if asked is None and sounds_like_stop(arrival.body):
         return replace(answer, flagged=True)
     return answer

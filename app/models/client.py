@@ -33,6 +33,10 @@ class Client(Identified, Created, Base):
     time_zone: Mapped[str] = mapped_column(String(64), default="America/Chicago")
     quiet_from: Mapped[str | None] = mapped_column(String(5))
     quiet_to: Mapped[str | None] = mapped_column(String(5))
+    languages: Mapped[list[str]] = mapped_column(JSON, default=lambda: ["en"])
+    """In whose words people opt out and in and ask for help, of `app.domain.keywords.LANGUAGES`."""
+    opt_words: Mapped[dict[str, list[str]]] = mapped_column(JSON, default=dict)
+    """Words of the client's own, by ``stop``, ``start`` and ``help``."""
     retention_days: Mapped[int] = mapped_column(default=DEFAULT_RETENTION_DAYS)
     alert_segments: Mapped[int | None]
     alert_call_minutes: Mapped[int | None]

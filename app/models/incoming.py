@@ -30,6 +30,15 @@ class OptOut(enum.StrEnum):
     HELP = "HELP"
 
 
+class TextChannel(enum.StrEnum):
+    """By what a text came; the person behind it is the same."""
+
+    SMS = "sms"
+    MMS = "mms"
+    RCS = "rcs"
+    WHATSAPP = "whatsapp"
+
+
 class Outcome(enum.StrEnum):
     """What was done about an incoming text or call."""
 
@@ -47,6 +56,8 @@ class Outcome(enum.StrEnum):
     now: the client is halted, or the number stopped. The reason is in ``error``."""
     TOO_LATE = "too_late"
     """Recovered from Twilio's log after the time in which a reply makes sense."""
+    REACTION = "reaction"
+    """A tapback on a text of ours: told to whom texts are told, and answered by nobody."""
     FAILED = "failed"
     """The handler could not answer; the reason is in ``error``."""
 
@@ -80,6 +91,10 @@ class Incoming(Identified, Ordered, Base):
     media: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list)
     """``{"url": Twilio's, "contentType", "code": of our /media}`` of each picture and the like."""
     segments: Mapped[int] = mapped_column(default=0)
+    channel: Mapped[TextChannel | None] = mapped_column(choice(TextChannel))
+    """By what a text came; None for calls."""
+    reaction: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """``{"kind", "removed", "messageId"}`` of a text that is no message but a reaction to one."""
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     """What Twilio said besides: where the number is from, its idempotency token, and so on."""
     received_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -46,6 +46,12 @@ class SuppressionEntry(Identified, Base):
     __table_args__ = (
         UniqueConstraint("list_id", "phone", "scope", "source"),
         Index(None, "list_id", "id"),
+        Index(
+            "ix_suppression_entry_binding",
+            "phone",
+            postgresql_where=text("binding AND lifted_at IS NULL"),
+            sqlite_where=text("binding = 1 AND lifted_at IS NULL"),
+        ),
     )
 
     list_id: Mapped[str] = mapped_column(ForeignKey("suppression_list.id"))
@@ -53,5 +59,8 @@ class SuppressionEntry(Identified, Base):
     scope: Mapped[str] = mapped_column(String(26), default=SCOPE_ALL)
     """The id of a sender (a number or a messaging service), or ``all``."""
     source: Mapped[SuppressionSource] = mapped_column(choice(SuppressionSource))
+    binding: Mapped[bool] = mapped_column(default=False)
+    """The person opted out in words that are not exactly Twilio's, which therefore lets our texts
+    through: the entry binds every text of its scope, whichever list a communication names."""
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     lifted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

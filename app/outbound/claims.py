@@ -206,18 +206,18 @@ def _in_turn(view: LaneView) -> list[str]:
 
 def _without_suppressed(session: Session, messages: Sequence[Candidate]) -> set[str]:
     """End the messages whose phones have opted out; return the ids of the others."""
-    listed = suppression.listed_among(
-        session,
-        {message.suppression_list_id for message in messages if message.suppression_list_id},
-        {message.to for message in messages if message.suppression_list_id},
+    texts = [one for one in messages if one.destination is Channel.SMS]
+    listed = suppression.in_force(
+        session, {one.suppression_list_id for one in texts}, {one.to for one in texts}
     )
-    if not listed:
+    if not listed.entries:
         return {message.id for message in messages}
     allowed = set()
     for message in messages:
         sender = session.get_one(Sender, message.sender_id)
         scopes = suppression.scopes_of(sender.id, sender.service_id)
-        if any((message.suppression_list_id, message.to, scope) in listed for scope in scopes):
+        is_text = message.destination is Channel.SMS
+        if is_text and listed.forbid(message.suppression_list_id, message.to, scopes):
             statuses.end(
                 session,
                 message.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import abort, g, redirect, render_template, request, url_for
@@ -36,6 +36,8 @@ class Turn:
     at: datetime
     incoming: Incoming | None = None
     message: Message | None = None
+    reactions: tuple[str, ...] = ()
+    """Pictures of what people showed about our text, as they stand now."""
 
 
 @client_blueprint.get("/inbox")
@@ -121,10 +123,38 @@ def _place(before: str) -> tuple[datetime, str] | None:
 @client_blueprint.get("/inbox/phone/<path:phone>")
 def inbox_conversation(phone: str) -> str:
     """Show both sides of the conversation with one phone, the newest at the end."""
-    turns = sorted(_theirs(phone) + _ours(phone), key=lambda turn: turn.at)[-CONVERSATION:]
+    theirs, ours = _theirs(phone), _ours(phone)
+    turns = sorted(_beside(theirs, ours), key=lambda turn: turn.at)[-CONVERSATION:]
     if not turns:
         abort(404, "There is nothing from or to this phone, or it is older than you keep.")
     return render_template("staff/conversation.html", phone=phone, turns=turns)
+
+
+REACTIONS = {
+    "like": "👍", "love": "❤️", "dislike": "👎", "laugh": "😂", "emphasize": "‼️", "question": "❓",
+    "other": "💬",
+}  # fmt: skip
+
+
+def _beside(theirs: list[Turn], ours: list[Turn]) -> list[Turn]:
+    """Put each reaction beside the text that it is about; others stay turns of their own."""
+    shown: dict[str, dict[str, None]] = {turn.message.id: {} for turn in ours if turn.message}
+    left = []
+    for turn in sorted(theirs, key=lambda turn: turn.at):
+        reaction = turn.incoming.reaction if turn.incoming else None
+        kinds = shown.get(reaction["messageId"] or "") if reaction else None
+        if reaction is None or kinds is None:
+            left.append(turn)
+        elif reaction["removed"]:
+            kinds.pop(reaction["kind"], None)
+        else:
+            kinds[reaction["kind"]] = None
+    reacted = [
+        replace(turn, reactions=tuple(REACTIONS[kind] for kind in shown[turn.message.id]))
+        for turn in ours
+        if turn.message
+    ]
+    return left + reacted
 
 
 def _theirs(phone: str) -> list[Turn]:

@@ -35,6 +35,7 @@ def settings_save() -> Response | tuple[str, int]:
     """Save what owners choose."""
     require_owner()
     typed = {name: request.form.get(name, "").strip() for name in _stored()}
+    typed["languages"] = " ".join(request.form.getlist("languages"))
     fields = callback_fields.typed()
     try:
         with unit_of_work() as session:
@@ -101,11 +102,16 @@ def settings_request() -> Response:
     return redirect(url_for("client.settings"))
 
 
+OPT_WORDS = ("stop", "start", "help")
+LANGUAGES = {"en": "English", "es": "Spanish", "fr": "French", "zh": "Chinese"}
 LABELS = {
     "owner_email": "Who is told of trouble",
     "time_zone": "Time zone",
     "retention_days": "Keep texts for",
     "quiet_hours": "Quiet hours",
+    "stop": "Words that mean STOP",
+    "start": "Words that mean START",
+    "help": "Words that mean HELP",
     "segments_per_month": "Warn me, segments of texts",
     "call_minutes_per_month": "Warn me, minutes of calls",
 }
@@ -130,6 +136,8 @@ def _stored() -> dict[str, str]:
         "time_zone": client.time_zone,
         "quiet_from": client.quiet_from or "",
         "quiet_to": client.quiet_to or "",
+        "languages": " ".join(client.languages),
+        **{f"opt_{what}": "\n".join(client.opt_words.get(what, ())) for what in OPT_WORDS},
         "retention_days": str(client.retention_days),
         "alert_segments": str(client.alert_segments or ""),
         "alert_call_minutes": str(client.alert_call_minutes or ""),
@@ -142,6 +150,11 @@ def _as_written(typed: dict[str, str]) -> dict[str, Any]:
     return {
         "owner_email": typed["owner_email"],
         "time_zone": typed["time_zone"],
+        "languages": typed["languages"].split(),
+        "opt_words": {
+            what: [line for line in typed[f"opt_{what}"].splitlines() if line.strip()]
+            for what in OPT_WORDS
+        },
         "retention_days": typed["retention_days"],
         "quiet_hours": quiet if any(quiet.values()) else None,
         "usage_alert": {
@@ -159,6 +172,7 @@ def _page(
         "staff/settings.html",
         values=values,
         zones=ZONES,
+        languages=LANGUAGES,
         fields=fields,
         choices=callback_fields.choices(session, g.client.id),
         wrong=wrong,

@@ -22,6 +22,7 @@ OUTCOMES: dict[Outcome, tuple[str, str]] = {
     Outcome.KEYWORD: ("Keyword, answered", ""),
     Outcome.NOT_ENABLED: ("Not answered: Twilio is not enabled for you", "warn"),
     Outcome.NO_ROUTE: ("Not answered: nothing is set up for this", "warn"),
+    Outcome.REACTION: ("A reaction, which nobody answers", ""),
     Outcome.LOOP_STOPPED: ("Not answered: too many replies to this phone within an hour", "warn"),
     Outcome.NOT_REPLIED: ("Not answered: this sender cannot be replied to", ""),
     Outcome.TOO_LATE: ("Not answered: it came in while Dispatch was down", "warn"),

@@ -228,8 +228,8 @@ def test_what_came_in_is_listed(api: Caller, rows: Rows, registrar: Department) 
     )  # fmt: skip
     (shown,) = api.get("inbound?from=%2B13195550150").json["items"]
     assert list(shown) == [
-        "id", "destination", "sid", "from", "to", "body", "media", "receivedAt", "handler",
-        "optOut", "outcome", "reply",
+        "id", "destination", "sid", "from", "to", "body", "media", "receivedAt", "channel",
+        "reaction", "handler", "optOut", "outcome", "reply",
     ]  # fmt: skip
     assert shown["reply"] == reply.id
     assert shown["optOut"] == "STOP"

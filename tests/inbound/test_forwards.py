@@ -102,6 +102,8 @@ class TestWebhook:
                 "from": PHONE,
                 "to": registrar.number.address,
                 "body": "I can't come 🎓",
+                "channel": "mms",
+                "reaction": None,
                 "media": [
                     {"url": f"{PUBLIC_BASE_URL}/media/{media.code}", "contentType": "image/jpeg"}
                 ],

@@ -322,7 +322,7 @@ class TestWhoIsNotAnswered:
             "+442079460018",
             "+19005550100",
             "+18765550100",
-            "whatsapp:+13195550150",
+            "rcs:some_agent",
             "+266696687",
         ],
     )

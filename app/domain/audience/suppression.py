@@ -1,29 +1,33 @@
 """Suppression lists: who must not be texted, from which sender, and since when.
 
 An entry counts while it is not lifted and its scope is the sender, the sender's messaging service,
-or all. Every change carries the time at which the person wrote, so that an old STOP, heard of late,
-never undoes a newer START.
+or all; on the list that was asked for, or on any if it is binding, because nobody but us protects
+the person then (see `SuppressionEntry.binding`). Every change carries the time at which the person
+wrote, so that an old STOP, heard of late, never undoes a newer START.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, exists, select, update
+from sqlalchemy import CursorResult, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.models.base import new_id
+from app.models.base import new_id, utcnow
 from app.models.sender import Sender
 from app.models.suppression import (
     LIFTED_BY_START,
     SCOPE_ALL,
     SuppressionEntry,
+    SuppressionList,
     SuppressionSource,
 )
 
+OPTED_OUT = "opted-out"
 _CHUNK = 500
 
 
@@ -35,14 +39,20 @@ def suppress(
     scope: str = SCOPE_ALL,
     source: SuppressionSource,
     at: datetime,
+    binding: bool = False,
 ) -> bool:
     """Put ``phone`` on a list; return whether that changed anything.
 
+    :param binding: nobody but us keeps this person from being texted. What Twilio blocks as well
+        (its own words) is not binding, and an entry that was is no longer.
     :param scope: the id of a sender (a number or a messaging service), or ``all``.
     :param at: when the person, Twilio or staff said so, aware. An entry that was lifted after
         this stays lifted.
     """
-    return suppress_all(session, list_id, [phone], scope=scope, source=source, at=at) > 0
+    return (
+        suppress_all(session, list_id, [phone], scope=scope, source=source, at=at, binding=binding)
+        > 0
+    )
 
 
 def suppress_all(
@@ -53,6 +63,7 @@ def suppress_all(
     scope: str = SCOPE_ALL,
     source: SuppressionSource,
     at: datetime,
+    binding: bool = False,
 ) -> int:
     """Put phones, each named once, on a list; return for how many that changed anything.
 
@@ -66,16 +77,22 @@ def suppress_all(
             [
                 {
                     "id": new_id(), "list_id": list_id, "phone": phone, "scope": scope,
-                    "source": source, "since": at,
+                    "source": source, "since": at, "binding": binding,
                 }
                 for phone in phones[start : start + _CHUNK]
             ]
         )  # fmt: skip
         statement = added.on_conflict_do_update(
             index_elements=[entry.list_id, entry.phone, entry.scope, entry.source],
-            set_={"since": added.excluded.since, "lifted_at": None},
-            where=entry.lifted_at.is_not(None) & (entry.lifted_at <= added.excluded.since),
-        )
+            set_={
+                "since": added.excluded.since, "lifted_at": None, "binding": added.excluded.binding,
+            },
+            where=or_(
+                entry.lifted_at.is_not(None) & (entry.lifted_at <= added.excluded.since),
+                # Twilio blocks from now on what only we did.
+                entry.lifted_at.is_(None) & entry.binding & ~added.excluded.binding,
+            ),
+        )  # fmt: skip
         counted = statement.execution_options(preserve_rowcount=True)
         changed += _changed(session.execute(counted))
     return changed
@@ -111,41 +128,114 @@ def lift(
     return _changed(session.execute(statement))
 
 
-def is_suppressed(session: Session, list_id: str, phone: str, sender: Sender) -> bool:
-    """Tell whether ``phone`` must not be texted from ``sender`` according to a list."""
-    return counts(session, list_id, phone, scopes_of(sender.id, sender.service_id))
+def opt_in(
+    session: Session,
+    list_id: str | None,
+    phone: str,
+    *,
+    scopes: Collection[str],
+    at: datetime,
+    exact: bool,
+) -> int:
+    """Lift what a START of ``phone`` may; return how many entries that were.
+
+    Binding entries are lifted whichever list they are on: whoever made them knew nothing of lists.
+
+    :param exact: it was Twilio's own word, on which Twilio has lifted its block; another lifts only
+        binding entries, since Twilio goes on blocking where it did.
+    """
+    entry = SuppressionEntry
+    statement = (
+        update(entry)
+        .where(
+            entry.phone == phone,
+            entry.scope.in_(scopes),
+            entry.source.in_(LIFTED_BY_START),
+            entry.lifted_at.is_(None),
+            entry.since <= at,
+            or_(entry.list_id == list_id, entry.binding) if exact else entry.binding,
+        )
+        .values(lifted_at=at)
+        .execution_options(synchronize_session=False)
+    )
+    return _changed(session.execute(statement))
 
 
-def listed_among(
-    session: Session, list_ids: Collection[str], phones: Collection[str]
-) -> set[tuple[str, str, str]]:
-    """Return (list, phone, scope) of every entry in force among these lists and phones."""
-    if not list_ids or not phones:
-        return set()
-    found = session.execute(
-        select(SuppressionEntry.list_id, SuppressionEntry.phone, SuppressionEntry.scope).where(
-            SuppressionEntry.list_id.in_(list_ids),
-            SuppressionEntry.phone.in_(phones),
-            SuppressionEntry.lifted_at.is_(None),
+def is_blocked_by_twilio(
+    session: Session, list_id: str | None, phone: str, scopes: Collection[str]
+) -> bool:
+    """Tell whether Twilio, as far as the list knows, blocks ``phone`` besides us."""
+    entry = SuppressionEntry
+    query = select(entry.id).where(
+        entry.list_id == list_id,
+        entry.phone == phone,
+        entry.scope.in_(scopes),
+        entry.source.in_(LIFTED_BY_START),
+        entry.lifted_at.is_(None),
+        ~entry.binding,
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The entries that count for some phones."""
+
+    entries: frozenset[tuple[str | None, str, str]]
+    """(list, phone, scope); the list is None of an entry that binds whatever the list."""
+
+    def forbid(self, list_id: str | None, phone: str, scopes: Collection[str]) -> bool:
+        """Tell whether ``phone`` must not be texted from the sender with these scopes.
+
+        :param list_id: the list that counts for the text; None for one that is not filtered.
+        :param scopes: from :func:`scopes_of`.
+        """
+        return any(
+            (one, phone, scope) in self.entries for scope in scopes for one in {None, list_id}
+        )
+
+
+def in_force(
+    session: Session, list_ids: Collection[str | None], phones: Collection[str]
+) -> InForce:
+    """Return what counts now for these phones on these lists, by one statement."""
+    if not phones:
+        return InForce(frozenset())
+    entry, lists = SuppressionEntry, [one for one in list_ids if one is not None]
+    columns = (entry.list_id, entry.phone, entry.scope, entry.binding)
+    current = (entry.phone.in_(phones), entry.lifted_at.is_(None))
+    # Two halves, each with its own index, rather than an OR that has none.
+    binding = select(*columns).where(*current, entry.binding)
+    query = binding.union_all(select(*columns).where(*current, entry.list_id.in_(lists)))
+    return InForce(
+        frozenset(
+            (one, phone, scope)
+            for list_id, phone, scope, binds in session.execute(query if lists else binding)
+            for one in ({None, list_id} if binds else {list_id})
         )
     )
-    return {(list_id, phone, scope) for list_id, phone, scope in found}
 
 
-def counts(session: Session, list_id: str, phone: str, scopes: Collection[str]) -> bool:
-    """Tell whether an entry of ``phone`` with one of these scopes counts now."""
-    return bool(
-        session.scalar(
-            select(
-                exists().where(
-                    SuppressionEntry.list_id == list_id,
-                    SuppressionEntry.phone == phone,
-                    SuppressionEntry.scope.in_(scopes),
-                    SuppressionEntry.lifted_at.is_(None),
-                )
-            )
-        )
+def is_suppressed(session: Session, list_id: str | None, phone: str, sender: Sender) -> bool:
+    """Tell whether ``phone`` must not be texted from ``sender``, by a list or a binding entry."""
+    scopes = scopes_of(sender.id, sender.service_id)
+    return in_force(session, [list_id], [phone]).forbid(list_id, phone, scopes)
+
+
+def list_for_opt_outs(session: Session, client_id: str) -> str:
+    """Return the id of the client's list ``opted-out``, made if there is none.
+
+    It keeps the binding opt-outs from senders that have no list of their own.
+    """
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    session.execute(
+        dialect.insert(SuppressionList)
+        .values(id=new_id(), client_id=client_id, name=OPTED_OUT, created_at=utcnow())
+        .on_conflict_do_nothing(index_elements=["client_id", "name"])
     )
+    return session.scalars(
+        select(SuppressionList.id).filter_by(client_id=client_id, name=OPTED_OUT)
+    ).one()
 
 
 def scopes_of(sender_id: str, service_id: str | None) -> list[str]:

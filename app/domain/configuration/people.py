@@ -37,6 +37,8 @@ def apply_client(work: Work, path: mistakes.Path, data: Any) -> Scope | None:
         "time_zone": spec.time_zone,
         "quiet_from": spec.quiet_hours.begin if spec.quiet_hours else None,
         "quiet_to": spec.quiet_hours.end if spec.quiet_hours else None,
+        "languages": spec.languages,
+        "opt_words": spec.opt_words.given(),
         "retention_days": spec.retention_days,
         "alert_segments": spec.usage_alert.segments_per_month if spec.usage_alert else None,
         "alert_call_minutes": (

@@ -26,6 +26,8 @@ def save(session: Session, client: Client, data: Mapping[str, Any], actor: str) 
     if "quiet_hours" in spec.model_fields_set:
         values["quiet_from"] = quiet.begin if quiet else None
         values["quiet_to"] = quiet.end if quiet else None
+    if "opt_words" in spec.model_fields_set:
+        values["opt_words"] = spec.opt_words.given()
     if "usage_alert" in spec.model_fields_set:
         values["alert_segments"] = alert.segments_per_month if alert else None
         values["alert_call_minutes"] = alert.call_minutes_per_month if alert else None
@@ -41,7 +43,7 @@ def save(session: Session, client: Client, data: Mapping[str, Any], actor: str) 
     return list(changed)
 
 
-_NESTED = ("quiet_hours", "usage_alert", "callbacks")
+_NESTED = ("quiet_hours", "opt_words", "usage_alert", "callbacks")
 
 
 def halt(session: Session, client: Client, actor: str) -> bool:

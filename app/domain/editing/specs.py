@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     StringConstraints,
     model_validator,
 )
 
+from app.domain import keywords
 from app.domain.relaying.callbacks import CallbacksSpec
 from app.domain.sending.call_options import CallOptionsSpec
 from app.domain.specs import (
@@ -77,6 +79,45 @@ class UsageAlert(Spec):
     call_minutes_per_month: Annotated[int, Field(ge=1, le=MOST_COUNTED)] | None = None
 
 
+def _opt_word(text: str) -> str:
+    word = keywords.fold(text)
+    if not word or len(word.split("_")) > keywords.MAX_WORDS:
+        raise ValueError(f"“{text.strip()}” must be one word or two, such as PARAR or NO MAS.")
+    return keywords.read(text)
+
+
+OptWord = Annotated[str, StringConstraints(max_length=40), AfterValidator(_opt_word)]
+OptWordList = Annotated[list[OptWord], Field(max_length=50)]
+Language = Literal["en", "es", "fr", "zh"]
+
+
+def _english() -> list[Language]:
+    return ["en"]
+
+
+class OptWords(Spec):
+    """Words of the client's own by which people opt out and in and ask for help."""
+
+    stop: OptWordList = Field(default_factory=list)
+    start: OptWordList = Field(default_factory=list)
+    help: OptWordList = Field(default_factory=list)
+
+    def given(self) -> dict[str, list[str]]:
+        """Return the words as a client's row keeps them: what has none is left out."""
+        return self.model_dump(exclude_defaults=True)
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> OptWords:
+        meant: dict[str, str] = {}
+        for what in ("stop", "start", "help"):
+            for word in map(keywords.fold, getattr(self, what)):
+                twilios = keywords.TWILIO_WORDS.get(word)
+                known = twilios.value.lower() if twilios else meant.setdefault(word, what)
+                if known != what:
+                    raise ValueError(f"“{word}” already means {known}; it cannot mean {what} too.")
+        return self
+
+
 class ClientSpec(Spec):
     """A client's own settings; its lists of things are sections of their own."""
 
@@ -88,6 +129,10 @@ class ClientSpec(Spec):
     allow_list: Annotated[list[Phone], Empty] = Field(default_factory=list)
     time_zone: Zone = "America/Chicago"
     quiet_hours: QuietHours | None = None
+    languages: Annotated[list[Language], Field(max_length=len(keywords.LANGUAGES))] = Field(
+        default_factory=_english
+    )
+    opt_words: OptWords = Field(default_factory=OptWords)
     retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION_DAYS)] = 45
     usage_alert: UsageAlert | None = None
     callbacks: CallbacksSpec | None = None

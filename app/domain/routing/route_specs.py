@@ -13,21 +13,12 @@ from pydantic import (
     model_validator,
 )
 
-from app.domain import mistakes
+from app.domain import keywords, mistakes
 from app.domain.mistakes import Mistake, Refused
 from app.domain.specs import Name, Phone, Spec, WebAddress
 from app.models.route import HANDLERS, Channel
 
-CARRIER_KEYWORDS = {
-    "STOP",
-    "STOPALL",
-    "UNSUBSCRIBE",
-    "CANCEL",
-    "END",
-    "QUIT",
-    "REVOKE",
-    "OPTOUT",
-} | {"START", "UNSTOP", "HELP", "INFO"}
+CARRIER_KEYWORDS = keywords.TWILIO_WORDS.keys() - {keywords.YES}
 """Words that never reach a number's own rules. YES may: one that lifts nothing is ordinary."""
 
 _VOICE = re.compile(r"man|woman|alice|(Polly|Google)\.[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
@@ -49,7 +40,7 @@ def _language(name: str) -> str:
 
 
 def _keyword(text: str) -> str:
-    word = text.strip().upper()
+    word = keywords.read(text)
     if not word or len(word.split()) != 1:
         raise ValueError(f"“{text.strip()}” must be one word: only a text of that word matches.")
     if word in CARRIER_KEYWORDS:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from app.domain import named, reach
+from app.domain import keywords, named, reach
 from app.domain.mistakes import Reasons
 from app.domain.routing.route_specs import (
     AutoReply,
@@ -169,13 +169,23 @@ def _auto_reply(
     reply, client = TemplateKind.REPLY, sender.client_id
     template = reasons.get(named.template, session, client, spec.template, reply, "template")
     rules = []
+    owner = session.get_one(Client, client)
+    vocabulary = keywords.Vocabulary.of(owner.languages, owner.opt_words)
     for index, rule in enumerate(spec.keywords):
+        if vocabulary.read(rule.match) and rule.match != keywords.YES:
+            reasons.add(_TAKEN.format(rule.match), "keywords", index, "match")
         answer = reasons.get(
             named.template, session, client, rule.template, reply, "keywords", index, "template"
         )
         if answer is not None:
             rules.append(KeywordRule(match=rule.match, position=index, template_id=answer.id))
     return {"template_id": template.id if template else None, "keywords": rules}
+
+
+_TAKEN = (
+    "“{}” is a word by which people opt out or in or ask for help in the languages of this client;"
+    " it is handled before any rule and cannot have one."
+)
 
 
 def _forward_to_email(

@@ -123,12 +123,12 @@ def unreachable(
 
 
 def _listed(session: Session, plan: Plan, sender: Sender, numbers: set[str]) -> set[str]:
-    """Return the phones among ``numbers`` that the plan's suppression list forbids now."""
-    if plan.destination is Channel.VOICE or plan.suppression_list_id is None:
+    """Return the phones among ``numbers`` that must not be texted: by the list, or by a “Stop.”."""
+    if plan.destination is Channel.VOICE:
         return set()
     scopes = suppression.scopes_of(sender.id, sender.service_id)
-    entries = suppression.listed_among(session, [plan.suppression_list_id], numbers)
-    return {phone for _, phone, scope in entries if scope in scopes}
+    entries = suppression.in_force(session, [plan.suppression_list_id], numbers)
+    return {one for one in numbers if entries.forbid(plan.suppression_list_id, one, scopes)}
 
 
 def _render(plan: Plan, step: StepPlan, client: Client, attributes: Mapping[str, Any]) -> str:

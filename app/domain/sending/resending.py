@@ -22,6 +22,7 @@ from app.models.client import Client
 from app.models.communication import Callback
 from app.models.credential import Credential
 from app.models.message import Direction, Message, MessageReport, MessageState
+from app.models.route import Channel
 from app.models.sender import Sender
 from app.twilio import errors
 
@@ -80,8 +81,9 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
     check_client(client)
     check_sender(sender, credential, first.destination)
     check_recipient(client, sender, first.to, first.destination)
-    listed = first.suppression_list_id
-    if listed is not None and suppression.is_suppressed(session, listed, first.to, sender):
+    if first.destination is Channel.SMS and suppression.is_suppressed(
+        session, first.suppression_list_id, first.to, sender
+    ):
         raise Refusal("suppressed", SUPPRESSED, "to")
     second = Message(
         id=new_id(),

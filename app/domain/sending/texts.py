@@ -81,8 +81,7 @@ def list_for(session: Session, sender: Sender, communication: Communication | No
 
 def _suppress(session: Session, message: Message, sender: Sender) -> None:
     """End a message to a phone that is on its list already."""
-    listed = message.suppression_list_id
-    if listed is None or not suppression.is_suppressed(session, listed, message.to, sender):
+    if not suppression.is_suppressed(session, message.suppression_list_id, message.to, sender):
         return
     message.state = MessageState.SUPPRESSED
     message.reason = "suppressed"

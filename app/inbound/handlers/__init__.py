@@ -54,9 +54,20 @@ class TextContext:
     """The id under which the text is being stored."""
     arrival: Arrival
     number: Number
-    route: RouteFacts
     past: History
+    reaction: dict[str, object] | None
+    """``{"kind", "removed", "messageId"}`` where the text is a reaction rather than a message."""
     opt_out: OptOut | None
     """Twilio has answered this person already; forwards carry it as a mark."""
     media_codes: tuple[str, ...]
     """Our codes of the arrival's media, in their order: ``/media/<code>``."""
+
+    @property
+    def route(self) -> RouteFacts:
+        """The route by which the handler was chosen.
+
+        :raises ValueError: for a number without one, which no handler answers for.
+        """
+        if self.number.route is None:
+            raise ValueError("this number has no route for texts")
+        return self.number.route

@@ -1,0 +1,185 @@
+"""The words by which people opt out and in and ask for help, read as people write them.
+
+One reading for everything that is compared with a text: Twilio's and the carriers' words, those of
+a client's languages, and a number's own keywords. `“Stop.”`, `ＳＴＯＰ` and `stop 🙏` are the word
+STOP: what stands around a word is not what it says. A sentence is never a keyword.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from app.models.incoming import OptOut
+
+TWILIO_WORDS: Final[Mapping[str, OptOut]] = {
+    **dict.fromkeys(
+        ("STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"), OptOut.STOP
+    ),
+    **dict.fromkeys(("START", "YES", "UNSTOP"), OptOut.START),
+    **dict.fromkeys(("HELP", "INFO"), OptOut.HELP),
+}
+"""On these, and only on exactly these, Twilio acts and answers itself (“Twilio support for opt-out
+keywords”; REVOKE and OPTOUT since 2025)."""
+YES: Final = "YES"
+
+_MORE: Final[Mapping[str, Mapping[OptOut, str]]] = {
+    # In two words: 47 CFR 64.1200(a)(10) and CTIA's Messaging Principles, 5.1.3.
+    "en": {
+        OptOut.STOP: "OPT_OUT STOP_ALL",
+        OptOut.START: "OPT_IN OPTIN",
+        OptOut.HELP: "",
+    },
+    "es": {
+        OptOut.STOP: "PARAR PARE DETENER ALTO BAJA CANCELAR CANCELA TERMINAR FIN SALIR BASTA",
+        OptOut.START: "INICIAR INICIO COMENZAR EMPEZAR ALTA REANUDAR",
+        OptOut.HELP: "AYUDA INFORMACION",
+    },
+    # ARRET, ARRETE, ARRETT: Twilio, “Opt-out keywords” of Proxy.
+    "fr": {
+        OptOut.STOP: "ARRET ARRETE ARRETT ARRETER ARRETEZ FIN ANNULER DESABONNER DESABONNEMENT"
+        " DESINSCRIRE",
+        OptOut.START: "DEBUT DEBUTER COMMENCER DEMARRER REPRENDRE ABONNER",
+        OptOut.HELP: "AIDE INFOS",
+    },
+    # TD and T are the words of China's carriers for 退订.
+    "zh": {
+        OptOut.STOP: "停止 停 退订 退訂 取消 取消订阅 取消訂閱 TD T",
+        OptOut.START: "开始 開始 订阅 訂閱 恢复 恢復",
+        OptOut.HELP: "帮助 幫助 帮忙 說明 说明",
+    },
+}
+LANGUAGES: Final = tuple(_MORE)
+"""The languages whose words come along; an owner adds words of others."""
+MAX_WORDS: Final = 2
+"""How many words a keyword of an owner may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a text asks for by a keyword."""
+
+    what: OptOut
+    exact: bool
+    """It is Twilio's own word as Twilio reads it: Twilio has acted and answered already."""
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words that count for one client, folded as :func:`fold` does it."""
+
+    words: Mapping[str, OptOut]
+
+    @classmethod
+    def of(
+        cls, languages: Iterable[str] = ("en",), own: Mapping[str, Iterable[str]] | None = None
+    ) -> Vocabulary:
+        """Return Twilio's words, those of the languages, and a client's own (``opt_words``).
+
+        :param own: by ``stop``, ``start`` and ``help``. They give way to Twilio's.
+        """
+        words: dict[str, OptOut] = {}
+        for language in ("en", *languages):
+            for what, listed in _MORE.get(language, {}).items():
+                words |= dict.fromkeys((fold(word) for word in listed.split()), what)
+        for name, given in (own or {}).items():
+            words |= dict.fromkeys(map(fold, given), OptOut(name.upper()))
+        return cls({**words, **TWILIO_WORDS})
+
+    def read(self, body: str) -> Asked | None:
+        """Return what a whole text asks for; None for everything but a keyword."""
+        exact = TWILIO_WORDS.get(body.strip().upper())
+        if exact:
+            return Asked(exact, True, body.strip().upper())
+        word = fold(body)
+        what = self.words.get(word)
+        return Asked(what, False, word) if what else None
+
+
+def read(text: str) -> str:
+    """Return what a text says if it is a word: in upper case, without what stands around it.
+
+    Full-width and other forms of the same letters are one (NFKC); what cannot be seen, punctuation,
+    quotation marks, symbols and emoji are left out at both ends, and blanks inside are single.
+    """
+    # A text of any length is looked at no further than a keyword could reach.
+    seen = unicodedata.normalize("NFKC", text[:_LONGEST])
+    seen = "".join(one for one in seen if unicodedata.category(one) not in _UNSEEN or one in "\n\t")
+    start, end = 0, len(seen)
+    while start < end and not _says(seen[start]):
+        start += 1
+    while end > start and not _says(seen[end - 1]):
+        end -= 1
+    return " ".join(seen[start:end].upper().split()) if len(text) <= _LONGEST else ""
+
+
+def fold(text: str) -> str:
+    """Return :func:`read` without accents and with single underscores between words.
+
+    Phones leave accents out and put others in (`arrêt`), and write `opt-out` for `opt out`.
+    """
+    plain = unicodedata.normalize("NFD", read(text))
+    plain = "".join(one for one in plain if unicodedata.category(one) != "Mn")
+    return re.sub(r"[\s\-_]+", "_", unicodedata.normalize("NFC", plain))
+
+
+def sounds_like_stop(body: str) -> bool:
+    """Tell whether somebody may want no more texts, in words on which nobody acts by itself.
+
+    The FCC lets people revoke consent "by any reasonable means": a person has to read these.
+    Spanish, French and Chinese wishes are seen whatever the client's languages are.
+    """
+    return any(wish.search(body) for wish in _WISHES)
+
+
+_LONGEST: Final = 200
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
+
+
+def _says(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LN"
+
+
+def _wish(*forms: str) -> re.Pattern[str]:
+    return re.compile("|".join(forms), re.IGNORECASE)
+
+
+_WISHES: Final = (
+    _wish(
+        r"\bplease[ \t]{1,3}stop\b",
+        r"\A\W{0,20}stop\b(?!\s+(?:by|in|at|over|sign|light|watch|loss)\b)",
+        r"\bstop\W{0,20}\Z",
+        r"\bstop\s{1,3}(?:all|any|it|now|please|pls|this|that|these|those|the|your|text\w*|messag\w*"
+        r"|send\w*|contact\w*|call\w*|spam\w*|bother\w*|harass\w*)\b",
+        r"\bunsubscrib\w*",
+        r"\bopt(?:ing|ed)?[\s-]{0,3}out\b",
+        r"\bquit\s{1,3}(?:text|messag|send|contact)\w*",
+        r"\b(?:remove|delete|unenroll)\s{1,3}(?:me|my\s{1,3}(?:number|name|phone))\b",
+        r"\btake\s{1,3}(?:me|my\s{1,3}number)\s{1,3}off\b",
+        r"\bleave\s{1,3}me\s{1,3}alone\b",
+        r"\b(?:do\s{0,3}not|don.?t|never|no\s{1,3}longer)\s{1,3}(?:ever\s{1,3})?"
+        r"(?:text|messag|contact|call|send)\w*",
+        r"\bno\s{1,3}more\s{1,3}(?:text|messag|sms|call)\w*",
+        r"\brevoke\s{1,3}(?:my\s{1,3})?consent\b",
+        r"\b(?:wrong|not\s{1,3}my)\s{1,3}number\b",
+    ),
+    _wish(
+        r"\bno\s{1,3}m[aá]s\s{1,3}(?:mensaj|text|sms|llamad)\w*",
+        r"\b(?:no\s{1,3}(?:me\s{1,3})?(?:env[ií]e|mand|escrib|llam)\w*)",
+        r"\b(?:deje|dej[ae]n?|pare|paren|basta)\s{1,3}(?:ya\s{1,3})?de\b",
+        r"\b(?:darme|dar|denme|d[eé]me)\s{1,3}de\s{1,3}baja\b",
+        r"\bno\s{1,3}quiero\s{1,3}(?:recibir\s{1,3})?m[aá]s\b",
+        r"\b(?:quiten|quite|borren|borre|elimin\w{1,4})\s{1,3}mi\s{1,3}(?:n[uú]mero|tel[eé]fono)\b",
+    ),
+    _wish(
+        r"\bplus\s{1,3}de\s{1,3}(?:messages?|textos?|sms)\b",
+        r"\b(?:arr[eê]te[rz]?|cesse[rz]?)\s{1,3}(?:de|d.|les|vos|ces)",
+        r"\bne\s{1,3}(?:m.|me\s{1,3})(?:envoye|[eé]crive|contacte|texte|appele)\w*",
+        r"\bd[eé](?:sabonne|sinscri)\w*",
+    ),
+    re.compile("不要再(?:发|發|给|給|联系|聯繫)|别再(?:发|發)|別再發|退订|退訂|取消订阅|取消訂閱"),
+)
