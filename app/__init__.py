@@ -6,6 +6,7 @@ from flask import Flask
 
 import config
 from app import api, cli, extensions, health, inbound, links, logging, problems, staff
+from app.domain.content import budget
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
@@ -21,6 +22,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     logging.init_app(app, settings)
     extensions.init_app(app, settings)
     problems.init_app(app)
+    app.before_request(budget.begin)
+    app.teardown_request(budget.end)
     for blueprint in (health.blueprint, *inbound.blueprints, *links.blueprints, *api.blueprints):
         app.register_blueprint(blueprint)
     staff.init_app(app)

@@ -59,8 +59,8 @@ def _text(number: Number, route: RouteFacts) -> Preview | None:
     if refused := auto_reply.refusal(_arrival(number, Channel.SMS), number, suppressed=False):
         return Preview(messaging.empty(), refused)
     try:
-        examples = {name: f"[{name}]" for name in templates.placeholders(body)}
-        return Preview(messaging.reply(templates.render(body, examples), route.template_media))
+        rendered = templates.render(body, templates.examples(body))
+        return Preview(messaging.reply(rendered, route.template_media))
     except templates.TemplateProblem:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.domain.clients import prices
 from app.domain.content import templates
@@ -46,13 +47,14 @@ HEARD_BY = {
 }
 
 
-def examples_for(body: str) -> dict[str, str]:
+def examples_for(body: str) -> dict[str, Any]:
     """Return a value for each placeholder, so that people see where each one goes.
 
     :raises templates.TemplateProblem: when it is no template.
     """
-    names = templates.placeholders(body) - {"AnsweredBy"}
-    return {name: TWILIOS_OWN.get(name, f"[{name}]") for name in names}
+    found = templates.examples(body)
+    found.pop("AnsweredBy", None)
+    return {name: TWILIOS_OWN.get(name, value) for name, value in found.items()}
 
 
 def preview(kind: TemplateKind, body: str, media: list[str]) -> Preview:

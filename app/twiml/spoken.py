@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr, unescape
 
-_PLACEHOLDER = re.compile(r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\})", re.DOTALL)
+from app.twiml.tags import pieces
+
 _SAYS = re.compile(
     r'\s*<Response>\s*<Say(?: voice="(?P<voice>[^"<>]*)")?'
     r'(?: language="(?P<language>[^"<>]*)")?\s*>'
@@ -40,11 +41,10 @@ def take_apart(template: str) -> Spoken | None:
     if found is None:
         return None
     words = found["words"]
-    if any("<" in part for part in _PLACEHOLDER.split(words)[::2]):
+    if any("<" in piece.text for piece in pieces(words) if not piece.opening):
         return None
     return Spoken(_outside(words, unescape).strip(), found["voice"] or "", found["language"] or "")
 
 
 def _outside(text: str, change: Callable[[str], str]) -> str:
-    parts = _PLACEHOLDER.split(text)
-    return "".join(part if place % 2 else change(part) for place, part in enumerate(parts))
+    return "".join(one.text if one.opening else change(one.text) for one in pieces(text))

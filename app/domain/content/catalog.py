@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import select
@@ -15,6 +14,7 @@ from app.domain.deletion import delete_thing, in_use
 from app.domain.mistakes import Mistake, Refused
 from app.models.client import Client
 from app.models.template import Template, TemplateKind, TemplateVersion
+from app.twiml.tags import pieces
 
 __all__ = [
     "current_version",
@@ -28,8 +28,6 @@ __all__ = [
 MAX_SMS = 1600
 """Longest text that Twilio sends, in characters (error 21617; for replies warning 14103)."""
 MAX_NAME = 100
-
-_TAGS = re.compile(r"\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
 
 
 def save_template(
@@ -152,7 +150,7 @@ def _shortest(body: str) -> int:
 
     With conditions or loops in it nothing can be said beforehand.
     """
-    return 0 if "{%" in body else len(_TAGS.sub("", body))
+    return 0 if "{%" in body else sum(len(one.text) for one in pieces(body) if not one.opening)
 
 
 def _says(version: TemplateVersion, body: str, media: Sequence[str]) -> bool:

@@ -1,15 +1,16 @@
 """The closed room in which templates of staff and clients are rendered.
 
 Jinja2's immutable sandbox, made narrower: only the statements and filters listed here, no calls,
-no Python attributes at all (a dot reaches keys of mappings and nothing else), and a budget for
-everything that can grow, so that no template takes long or makes a large text.
+no Python attributes at all (a dot reaches keys of mappings and nothing else). Every filter, test,
+operator, comparison and turn of a loop is charged to the budget by the size of what it works on,
+so that no template takes long or makes a large text.
 """
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import wraps
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from jinja2 import StrictUndefined, Undefined, nodes, pass_context, pass_eval_context
 from jinja2.exceptions import SecurityError
@@ -21,15 +22,18 @@ from jinja2.tests import TESTS
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
+from app.domain.content import budget
 from app.twiml.text import clean
 
 MAX_OUTPUT: Final = 64_000
 """Longest text a template may produce, in characters, at any step; Twilio reads 64 kB of TwiML."""
 MAX_ITERATIONS: Final = 1_000
 """Most turns of all loops of one rendering together."""
-MAX_SECONDS: Final = 1.0
 MAX_INTEGER: Final = 10**15
-BUDGET: Final = "_budget"
+MAX_TRIMMED: Final = 100
+"""Most different characters that the filter ``trim`` may be told."""
+STEP: Final = 10
+"""What each node of a template costs whenever it is passed, in units of the budget."""
 
 PLAIN_FILTERS: Final = (
     "capitalize default d e escape first float int last length count lower title trim truncate "
@@ -54,43 +58,6 @@ _LOOP_ATTRIBUTES: Final = frozenset(
 
 collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 """While set, an attribute without a value is noted here and reads as empty; else it is an error."""
-
-
-class Budget:
-    """What one rendering may still spend on loops and time."""
-
-    def __init__(self) -> None:
-        self._iterations = MAX_ITERATIONS
-        # The thread's own processor time: on a busy machine a short template is not a slow one.
-        self._deadline = time.thread_time() + MAX_SECONDS
-
-    def charge(self, iterations: int) -> None:
-        """Take `iterations` turns off; raise SecurityError when the budget is spent."""
-        self._iterations -= iterations
-        if self._iterations < 0:
-            raise SecurityError(f"its loops take more than {MAX_ITERATIONS} turns")
-        self.check_time()
-
-    def check_time(self) -> None:
-        """Raise SecurityError when the rendering has taken too long."""
-        if time.thread_time() > self._deadline:
-            raise SecurityError(f"it takes more than {MAX_SECONDS:g} second to render")
-
-
-class Turns:
-    """What a loop goes over; the time is looked at before each turn."""
-
-    def __init__(self, items: list[Any], budget: Budget) -> None:
-        self._items = items
-        self._budget = budget
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __iter__(self) -> Iterator[Any]:
-        for item in self._items:
-            self._budget.check_time()
-            yield item
 
 
 class Missing(StrictUndefined):
@@ -134,22 +101,34 @@ def too_large() -> NoReturn:
 def _sized(value: Any) -> Any:
     if isinstance(value, (str, list, tuple)) and len(value) > MAX_OUTPUT:
         too_large()
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise SecurityError("a number gets too large")
     return value
+
+
+def as_text(value: Any) -> str:
+    """Return a value as it stands in a text: nothing for null, JSON for a list or a mapping."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple, dict)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return value if isinstance(value, str) else str(value)
 
 
 @pass_eval_context
 def _concat(context: EvalContext, parts: Iterable[Any], separator: str = "") -> str:
     """Join `parts` as text: the filter ``join`` and the ``~`` operator."""
-    texts = ["" if part is None else part if isinstance(part, str) else str(part) for part in parts]
+    texts = [as_text(part) for part in parts]
     if sum(map(len, texts)) + len(separator) * len(texts) > MAX_OUTPUT:
         too_large()
+    budget.current().charge(len(texts) * (20 if context.autoescape else 2))
     if not context.autoescape:
         return separator.join(texts)
     return Markup.escape(separator).join(texts)  # which escapes what is not markup yet
 
 
 def _replace(value: Any, old: str, new: str) -> str:
-    text = value if isinstance(value, str) else str(value)
+    text = as_text(value)
     if not old:
         raise SecurityError("the filter “replace” needs a text to look for")
     if len(text) + text.count(old) * (len(new) - len(old)) > MAX_OUTPUT:
@@ -161,41 +140,87 @@ def _round(value: Any, precision: int = 0) -> float:
     return round(float(value), max(-15, min(int(precision), 15)))
 
 
-@pass_context
-def _each(context: Context, value: Any) -> "Turns":
-    """Return what a loop goes over, its turns charged to the budget."""
+def _trim(value: Any, characters: str | None = None) -> Any:
+    if characters is not None and len(characters) > MAX_TRIMMED:
+        raise SecurityError(f"the filter “trim” takes {MAX_TRIMMED} characters at most")
+    return FILTERS["trim"](value, characters)
+
+
+def _each(value: Any, weight: int) -> list[Any]:
+    """Return what a loop goes over; its turns are charged, each with the `weight` of its body."""
     if isinstance(value, Undefined):
-        items: list[Any] = list(value)
-    elif isinstance(value, (list, tuple, Mapping)):
-        items = list(value)
-    else:
+        return list(value)
+    if not isinstance(value, (list, tuple, Mapping)):
         raise SecurityError("a loop goes over a list")
-    budget: Budget = context.parent[BUDGET]
-    budget.charge(len(items))
-    return Turns(items, budget)
+    spending = budget.current()
+    spending.turns -= len(value)
+    if spending.turns < 0:
+        raise SecurityError(f"its loops take more than {MAX_ITERATIONS} turns")
+    spending.charge(len(value) * weight)
+    return list(value)
 
 
-def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the filter with a bound on its result; `wraps` keeps Jinja's pass_… marks."""
-
-    @wraps(function)
-    def bounded(*args: Any, **kwargs: Any) -> Any:
-        return _sized(function(*args, **kwargs))
-
-    return bounded
-
-
-def _finalize_xml(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        cleaned = clean(value)
-        return Markup(cleaned) if isinstance(value, Markup) else cleaned  # noqa: S704 - as it was
+def _weighed(value: Any) -> Any:
+    """Charge the size of what is compared or cut."""
+    budget.current().weigh(value)
     return value
 
 
-def _finalize_text(value: Any) -> Any:
-    return "" if value is None else value
+def _key(value: Any) -> Any:
+    """Return the key of a mapping: a text or a number, since the hash of others may take long."""
+    if isinstance(value, (str, int, float, Undefined)):
+        return value
+    raise SecurityError("the key of a mapping is a text or a number")
+
+
+def _words_of_lists(value: Any) -> Any:
+    return as_text(value) if isinstance(value, (list, tuple, dict)) else value
+
+
+_COSTS: Final = {"title": 5, "urlencode": 3, "capitalize": 2, "e": 2, "escape": 2, "truncate": 2}
+"""How many units a character costs with filters that take longer than others."""
+_OF_TEXTS: Final = frozenset(
+    ["capitalize", "e", "escape", "lower", "title", "trim", "truncate", "upper"]
+)
+
+
+def _charged(name: str, function: Any) -> Callable[..., Any]:
+    """Return a filter or test that charges what it is given, and bounds what it returns.
+
+    `wraps` keeps Jinja's pass_… marks.
+    """
+    factor = _COSTS.get(name, 1)
+
+    @wraps(function)
+    def charged(*args: Any, **kwargs: Any) -> Any:
+        spending = budget.current()
+        size = sum(spending.weigh(one) for one in (*args, *kwargs.values()))
+        spending.charge(STEP + size * (factor - 1))
+        if name in _OF_TEXTS:
+            args = tuple(map(_words_of_lists, args))
+        return _sized(function(*args, **kwargs))
+
+    return charged
+
+
+# With the context, although they do not need it: nothing is worked out when a template is read.
+@pass_context
+def _finalize_xml(_context: Context, value: Any) -> Any:
+    if isinstance(value, Undefined):
+        return value
+    spending = budget.current()
+    spending.charge(4 * STEP + spending.weigh(value))
+    text = as_text(value)
+    cleaned = clean(text)
+    return Markup(cleaned) if isinstance(value, Markup) else cleaned  # noqa: S704 - as it was
+
+
+@pass_context
+def _finalize_text(_context: Context, value: Any) -> Any:
+    if isinstance(value, Undefined):
+        return value
+    budget.current().weigh(value)
+    return as_text(value)
 
 
 class Room(ImmutableSandboxedEnvironment):
@@ -206,14 +231,17 @@ class Room(ImmutableSandboxedEnvironment):
     def __init__(self, autoescape_xml: bool) -> None:
         finalize = _finalize_xml if autoescape_xml else _finalize_text
         super().__init__(
-            undefined=Missing, autoescape=autoescape_xml, finalize=finalize, cache_size=0
-        )
+            undefined=Missing, autoescape=autoescape_xml, finalize=finalize, cache_size=0,
+            optimized=False,
+        )  # fmt: skip
         self.globals.clear()
-        self.filters = {name: _bounded(FILTERS[name]) for name in PLAIN_FILTERS.split()} | {
-            "join": _concat, "replace": _bounded(_replace), "round": _round,
-            "_each": _each, "_concat": _concat,
-        }  # fmt: skip
-        self.tests = {name: TESTS[name] for name in TEST_NAMES}
+        own = {"join": _concat, "replace": _replace, "round": _round, "trim": _trim}
+        plain = {name: FILTERS[name] for name in PLAIN_FILTERS.split()}
+        self.filters = {
+            name: _charged(name, function)
+            for name, function in {**plain, **own, "_concat": _concat}.items()
+        } | {"_each": _each, "_weighed": _weighed, "_key": _key}
+        self.tests = {name: _charged(name, TESTS[name]) for name in TEST_NAMES}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return the key `attribute` of a mapping; nothing else has attributes here."""
@@ -226,40 +254,70 @@ class Room(ImmutableSandboxedEnvironment):
         if isinstance(obj, Missing):
             obj.note()
             return obj
-        if isinstance(obj, (Mapping, str, list, tuple)):
+        if isinstance(obj, (Mapping, str, list, tuple)) and isinstance(argument, (str, int, float)):
             try:
-                return obj[argument]
+                return obj[argument]  # type: ignore[index]
             except (LookupError, TypeError):
                 pass
         return self.undefined(obj=obj, name=argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Calculate with numbers; join texts with +; no text or list is ever multiplied."""
+        spending = budget.current()
         for operand in (left, right):
             if isinstance(operand, Missing):
                 operand.note()
                 return operand
-        if isinstance(left, (str, list)) or isinstance(right, (str, list)):
-            if operator != "+":
-                raise SecurityError(f"“{operator}” works on numbers only")
-            _sized([*left, *right]) if isinstance(left, list) else _sized(f"{left}{right}")
-        result = super().call_binop(context, operator, left, right)
-        if isinstance(result, int) and abs(result) > MAX_INTEGER:
-            raise SecurityError("a number gets too large")
-        return result
+            spending.weigh(operand)
+        if operator != "+" and any(isinstance(one, (str, list)) for one in (left, right)):
+            raise SecurityError(f"“{operator}” works on numbers only")
+        return _sized(super().call_binop(context, operator, left, right))
+
+
+def count(tree: nodes.Node) -> int:
+    """Return how many nodes a part of a template has."""
+    return 1 + sum(count(child) for child in tree.iter_child_nodes())
 
 
 class Guard(NodeTransformer):
-    """Put the budget into loops and into the ``~`` operator of a checked template."""
+    """Put the budget into loops, comparisons, slices, mappings and the ``~`` of a template."""
 
     def visit_For(self, node: nodes.For) -> nodes.For:
-        """Charge the turns of the loop."""
+        """Charge the turns of the loop, each with what its body has in it."""
+        weight = STEP * count(node)
         self.generic_visit(node)
-        node.iter = nodes.Filter(node.iter, "_each", [], [], None, None, lineno=node.lineno)
+        node.iter = _through("_each", node.iter, nodes.Const(weight, lineno=node.lineno))
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:
         """Bound the text that ``~`` makes."""
         self.generic_visit(node)
-        parts = nodes.List(node.nodes, lineno=node.lineno)
-        return nodes.Filter(parts, "_concat", [], [], None, None, lineno=node.lineno)
+        return _through("_concat", nodes.List(node.nodes, lineno=node.lineno))
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:
+        """Charge what is compared."""
+        self.generic_visit(node)
+        node.expr = _through("_weighed", node.expr)
+        for operand in node.ops:
+            operand.expr = _through("_weighed", operand.expr)
+        return node
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Getitem:
+        """Charge what is cut."""
+        self.generic_visit(node)
+        if isinstance(node.arg, nodes.Slice):
+            node.node = _through("_weighed", node.node)
+        return node
+
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Pair:
+        """Let keys be texts and numbers."""
+        self.generic_visit(node)
+        node.key = _through("_key", node.key)
+        return node
+
+
+def _through(name: str, expression: nodes.Node, *arguments: nodes.Expr) -> nodes.Filter:
+    line = expression.lineno
+    return nodes.Filter(
+        cast(nodes.Expr, expression), name, list(arguments), [], None, None, lineno=line
+    )

@@ -135,9 +135,9 @@ def test_missing_attributes_are_named_in_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("source", "line", "said"),
     [
-        ("Hi {{ toName", 1, "unexpected end of template"),
-        ("one\n{% if x %}", 2, "end of template"),
-        ("one\ntwo {% foo %}", 2, "unknown tag 'foo'"),
+        ("Hi {{ toName", 1, "is not closed. Write }} at its end: {{ toName }}"),
+        ("one\n{% if x %}\nthree", 2, "“{% if x %}” has no end. Write {% endif %}"),
+        ("one\ntwo {% foo %}", 2, "“{% foo %}” is unknown. A person's value is put in with {{"),
         ("{{ toName|uper }}", 1, "There is no filter “uper”; did you mean “upper”?"),
         ("{{ toName|xmlattr }}", 1, "There is no filter “xmlattr”"),
         ("{{ x is definite }}", 1, "There is no test “definite”"),
@@ -152,8 +152,8 @@ def test_missing_attributes_are_named_in_one_sentence() -> None:
         ("{% filter upper %}x{% endfilter %}", 1, "“filterblock” cannot be used"),
         ("{% set x %}{% endset %}", 1, "“assignblock” cannot be used"),
         ("{% for a in b recursive %}{% endfor %}", 1, "recursive"),
-        ("{{ 1 / 0 }}", 1, "division by zero"),
-        ("a\n{{ toName > 3 }}", 2, "not supported"),
+        ("{{ 1 / 0 }}", 1, "divides by zero"),
+        ("a\n{{ toName > 3 }}", 2, "|int"),
         ("{{ 'a' * 3 }}", 1, "numbers only"),
         ("{% for c in toName %}{{ c }}{% endfor %}", 1, "a loop goes over a list"),
         ("x" * 64_001, None, "64,001 characters"),
@@ -263,9 +263,9 @@ def test_nothing_grows_or_takes_long(source: str) -> None:
 def test_the_most_a_template_can_do_is_quick() -> None:
     source = "{% for a in rows %}" + "{% set l = long|replace('x', 'y') %}" * 100 + "{% endfor %}"
     started = time.process_time()
-    with pytest.raises(TemplateProblem, match="more than 1 second"):
+    with pytest.raises(TemplateProblem, match="too much work"):
         render(source, {"rows": list(range(1000)), "long": "x" * 60_000})
-    assert time.process_time() - started < 3
+    assert time.process_time() - started < 1  # a tenth of it by itself
 
 
 def test_attributes_cannot_raise_the_budget() -> None:
