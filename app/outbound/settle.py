@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask, current_app
-from sqlalchemy import ColumnElement, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import clocks, wake
@@ -26,8 +26,9 @@ from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.credential import Credential
 from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel
-from app.outbound.traces import LATEST_POST, SEARCHES, Found, span_of
+from app.outbound import matching
+from app.outbound.matching import LOST, UNHEARD_OF
+from app.outbound.traces import SEARCHES, Found, span_of
 from app.twilio.client import TwilioFailure
 
 log = structlog.get_logger(__name__)
@@ -46,13 +47,6 @@ NO_TRACE_OF_REPLY = (
     "Twilio has no trace of this reply, so it was not sent. Twilio's debugger may say why: it did"
     " not have our answer in time, or the account may not text this phone."
 )
-SEVERAL = (
-    "Twilio's log holds several messages that this could be; look there before sending it again."
-)
-
-NOT_CERTAIN = (
-    "It could not be found out whether the text before this one went out, so this one was left out."
-)
 
 
 def run() -> None:
@@ -63,19 +57,11 @@ def run() -> None:
     """
     end = time.monotonic() + wake.DRAIN_SECONDS
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    ids = _due(_LOST, MOST) + _due(_UNHEARD_OF, MOST_REPLIES)
+    ids = _due(LOST, MOST) + _due(UNHEARD_OF, MOST_REPLIES)
     db.session.rollback()
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look-up") as pool:
         for _ in pool.map(lambda id_: _look_up_in_time(app, id_, end), ids):
             pass
-
-
-_LOST: ColumnElement[bool] = Message.state == MessageState.UNKNOWN
-_UNHEARD_OF = and_(
-    Message.state == MessageState.ACCEPTED,
-    Message.sid.is_(None),
-    Message.direction == Direction.REPLY,
-)
 
 
 def _due(fate: ColumnElement[bool], most: int) -> list[str]:
@@ -106,44 +92,27 @@ def look_up(message_id: str) -> None:
         journal.apply_to_twins(session, message)
         # Meanwhile a report may have come, which says more than the log; or another look has been
         # quicker, whose time for the next one counts.
-        still = _open(message_id).where(
-            Message.checks == message.checks,
-            Message.claim_token.is_not_distinct_from(message.claim_token),
-        )
-        if session.scalar(still.with_for_update()) is not None:
-            _settle(session, message, found)
+        alike = matching.in_doubt(session, message)
+        now = next((one for one in alike if one.id == message.id), None)
+        if now is not None and _doubt(now) == _doubt(message):
+            _settle(session, now, alike, found)
+
+
+def _doubt(message: Message) -> tuple[MessageState, int, str | None]:
+    """Return what stays the same while a look is about the same doubt."""
+    return message.state, message.checks, message.claim_token
 
 
 def _open(message_id: str) -> Select[Message]:
-    return select(Message).where(Message.id == message_id, or_(_LOST, _UNHEARD_OF))
+    return select(Message).where(Message.id == message_id, or_(LOST, UNHEARD_OF))
 
 
-def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
-    """Adopt the only SID that can be this message's; else look again later, or give up."""
-    taken = set(
-        session.scalars(select(Message.sid).where(Message.sid.in_([one.sid for one in found])))
-    )
-    free = [one for one in found if one.sid not in taken]
-    twins = session.scalar(
-        select(Message.id)
-        .where(
-            Message.to == message.to,
-            Message.sender_id == message.sender_id,
-            # Twilio's log does not tell what a call said: any other one may be the one found.
-            or_(Message.body == message.body, Message.destination == Channel.VOICE),
-            Message.id != message.id,
-            Message.lane_key == message.lane_key,
-            or_(Message.state == MessageState.CLAIMED, _LOST, _UNHEARD_OF),
-            # One whose POST was over long before cannot be what is found.
-            or_(
-                Message.claimed_at.is_(None),
-                Message.claimed_at >= (message.claimed_at or message.created_at) - LATEST_POST,
-            ),
-        )
-        .limit(1)
-    )
-    if len(free) == 1 and twins is None:
-        statuses.record_report(session, message.id, free[0].report)
+def _settle(
+    session: Session, message: Message, alike: Sequence[Message], found: Sequence[Found]
+) -> None:
+    """Adopt what was found where there is no doubt whose it is; else look again, or give up."""
+    free = matching.nobodys(session, found)
+    if matching.assign(session, alike, free):
         return
     looks = message.checks + 1
     times = LOOKS if message.direction is Direction.API else REPLY_LOOKS
@@ -151,7 +120,7 @@ def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
         wait = timedelta(seconds=times[looks] - times[looks - 1])
         _look_again(session, message, utcnow() + wait, looks)
     elif free:
-        _give_up(session, message, looks)
+        matching.leave_open(session, message, alike, free)
     else:
         statuses.end(
             session,
@@ -163,30 +132,11 @@ def _settle(session: Session, message: Message, found: Sequence[Found]) -> None:
         )
 
 
-def _give_up(session: Session, message: Message, looks: int) -> None:
-    """Leave it open which of several is the message: staff can see them in Twilio's log."""
-    if message.state is MessageState.UNKNOWN:
-        _look_again(session, message, None, looks, SEVERAL)
-        statuses.drop_next_steps(session, message, NOT_CERTAIN)
-    else:
-        statuses.end(
-            session,
-            message.id,
-            MessageState.UNKNOWN,
-            before=(message.state,),
-            reason="unknown",
-            error_message=SEVERAL,
-        )
-
-
-def _look_again(
-    session: Session, message: Message, at: datetime | None, looks: int, note: str | None = None
-) -> None:
-    values = {"check_at": at, "checks": looks}
+def _look_again(session: Session, message: Message, at: datetime, looks: int) -> None:
     session.execute(
         update(Message)
-        .where(Message.id == message.id, or_(_LOST, _UNHEARD_OF), Message.checks == message.checks)
-        .values({**values, "error_message": note} if note else values)
+        .where(Message.id == message.id, or_(LOST, UNHEARD_OF), Message.checks == message.checks)
+        .values(check_at=at, checks=looks)
         .execution_options(synchronize_session=False)
     )
 

@@ -70,10 +70,10 @@ def span_of(message: Message, ahead: Difference) -> Span:
 def find_texts(twilio: TwilioClient, message: Message) -> Iterator[Found]:
     """Yield the texts in Twilio's log that have this phone, sender and text."""
     service = message.from_ if message.from_.startswith("MG") else None
-    bodies = {essence(message.body or ""), essence(smart_encode(message.body or ""))}
+    wanted = essence(message.body)
     sender = None if service else message.from_
     for found in twilio.list_messages(to=message.to, from_=sender, limit=300, page_size=300):
-        if found.direction == message.direction and essence(found.body) in bodies:
+        if found.direction == message.direction and essence(found.body) == wanted:
             if service is not None and found.messaging_service_sid != service:
                 continue
             yield Found(found.sid, report_of(found), found.date_created)
@@ -121,6 +121,11 @@ SEARCHES: dict[Channel, Search] = {Channel.SMS: find_texts, Channel.VOICE: find_
 """How each destination is looked for; what follows from the finds is the same for all."""
 
 
-def essence(body: str) -> str:
-    """Return a text without what Twilio adds for trial accounts or leaves out at the ends."""
-    return body.removeprefix("Sent from your Twilio trial account - ").strip()
+def essence(body: str | None) -> str:
+    """Return a text as far as Twilio's log tells it: two that share this cannot be told apart.
+
+    Without what Twilio adds for trial accounts, leaves out at the ends, and replaces in smart
+    encoding.
+    """
+    text = (body or "").removeprefix("Sent from your Twilio trial account - ")
+    return smart_encode(text).strip()

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.domain.reach import Refusal
-from app.domain.sending import resending
+from app.domain.sending import fates, resending
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
@@ -124,6 +124,8 @@ def communication_message(message_id: str) -> str:
         docs=errors.docs_url(found.error_code) if found.error_code else None,
         again=resending.sent_again_as(session, found),
         again_from=resending.again_from(session, found),
+        is_open=fates.is_open(found),
+        candidates=fates.candidates(session, found) if fates.is_open(found) else [],
         now=utcnow(),
     )
 
@@ -141,3 +143,25 @@ def communication_message_again(message_id: str) -> Response:
     wake("send")
     say("It is on its way again, as this message.")
     return redirect(url_for("client.communication_message", message_id=sent.id))
+
+
+@client_blueprint.post("/messages/<message_id>/fate")
+def communication_message_fate(message_id: str) -> Response:
+    """Take a person's word on a message of which Twilio's log does not tell whether it went out."""
+    found = own.find(Message, message_id, "message")
+    said = request.form.get("arrived", "")
+    arrived = said == "yes"
+    try:
+        if said not in ("yes", "no"):
+            raise Refusal("missing", "Say whether it arrived.", "arrived")
+        with unit_of_work() as session:
+            if arrived:
+                fates.arrived(session, found.id, request.form.get("sid", ""), current_user.email)
+            else:
+                fates.did_not_arrive(session, found.id, current_user.email)
+    except Refusal as refusal:
+        say(refusal.sentence, "bad")
+    else:
+        wake("relay")
+        say("Noted: it arrived." if arrived else "Noted: it did not arrive. It can be sent again.")
+    return redirect(url_for("client.communication_message", message_id=found.id))

@@ -120,6 +120,8 @@ def status(message: Message) -> tuple[str, str]:
     name = message.public_status
     if message.state is MessageState.WAITING:
         return STATUSES["waiting"]
+    if message.state is MessageState.UNKNOWN and message.check_at is None:
+        return "Unknown; somebody has to look", "warn"
     return STATUSES.get(name, (name, ""))
 
 

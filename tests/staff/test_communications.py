@@ -12,7 +12,9 @@ import time_machine
 from flask import Flask
 from sqlalchemy import event, select, update
 
-from app.extensions import db
+from app.domain.sending import fates
+from app.domain.sending.fates import Candidate
+from app.extensions import db, unit_of_work
 from app.models.audience import Member
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchMember, BatchState
@@ -341,6 +343,56 @@ def test_what_never_reached_twilio_is_sent_again_once(
     answer = pat.send(f"{path}/again", seen_at="/staff/account")
     assert "sent again already" in pat.http.get(answer.headers["Location"]).text
     assert rows.count(Message) == 2
+
+
+@pytest.fixture
+def in_doubt(app: Flask, rows: Rows, ours: Department, batch: Batch) -> Message:
+    """A message of which Twilio's log has two that it could be."""
+    rows.add(message(ours, batch, state=MessageState.UNKNOWN, error_message="It has two."))
+    found = rows.one(Message)
+    with app.app_context(), unit_of_work() as session:
+        known = [Candidate("SM" + digit * 32, "delivered", utcnow()) for digit in "12"]
+        fates.keep_candidates(session, found.id, known)
+    return found
+
+
+def test_somebody_says_which_of_twilios_a_message_is(
+    pat: Staff, rows: Rows, in_doubt: Message
+) -> None:
+    path = f"{HOME}/messages/{in_doubt.id}"
+    page = pat.http.get(path).get_data(as_text=True)
+    for said in ("somebody has to look", "It has two.", "SM" + "1" * 32, "SM" + "2" * 32):
+        assert said in page
+    pat.send(f"{path}/fate", seen_at=path, arrived="yes", sid="SM" + "2" * 32)
+    found = rows.one(Message)
+    assert (found.state, found.sid, found.status) == ("accepted", "SM" + "2" * 32, "delivered")
+    assert "Did it arrive?" not in pat.http.get(path).get_data(as_text=True)
+
+
+def test_somebody_says_that_it_did_not_arrive_and_sends_it_again(
+    pat: Staff, rows: Rows, in_doubt: Message
+) -> None:
+    path = f"{HOME}/messages/{in_doubt.id}"
+    pat.send(f"{path}/fate", seen_at=path, arrived="no")
+    page = pat.http.get(path).get_data(as_text=True)
+    assert "Somebody looked, and said that it did not arrive." in page
+    pat.send(f"{path}/again", seen_at=path)
+    assert rows.count(Message) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [({}, "Say whether it arrived"), ({"arrived": "yes"}, "begins with SM or MM"),
+     ({"arrived": "yes", "sid": "nonsense"}, "begins with SM or MM")],
+    ids=["nothing", "no id", "no such id"],
+)  # fmt: skip
+def test_a_word_on_it_that_is_none_changes_nothing(
+    pat: Staff, rows: Rows, in_doubt: Message, typed: dict[str, str], said: str
+) -> None:
+    path = f"{HOME}/messages/{in_doubt.id}"
+    answer = pat.send(f"{path}/fate", seen_at=path, **typed)
+    assert rows.one(Message).state is MessageState.UNKNOWN
+    assert said in pat.http.get(answer.headers["Location"]).get_data(as_text=True)
 
 
 @pytest.mark.parametrize(
