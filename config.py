@@ -59,6 +59,8 @@ class Settings:
     api_requests_per_minute: int
     default_area_code: str
     default_locality: str
+    instance: Path
+    """The folder beside the code for what belongs to this machine alone."""
 
     @property
     def is_development(self) -> bool:
@@ -117,6 +119,7 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         api_requests_per_minute=reader.integer("API_REQUESTS_PER_MINUTE", 6000, 1, 1_000_000),
         default_area_code=str(reader.integer("DEFAULT_AREA_CODE", 319, 200, 999)),
         default_locality=reader.text("DEFAULT_LOCALITY", "Iowa City"),
+        instance=Path(reader.text("INSTANCE_FOLDER", str(instance))).absolute(),
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import problems
 from app.domain import metrics
+from app.domain.restoring import hold
 from app.extensions import current_settings, db, redis_client
 
 blueprint = Blueprint("health", __name__)
@@ -25,10 +26,18 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """Say whether the database is there and migrated; report Redis, which is not needed."""
+    """Say whether the database is there and migrated; report Redis, which is not needed.
+
+    Whether texts and calls go out is told as well: they are held where a backup was restored.
+    """
     database = _database()
     ready = database == "ok"
-    answer = jsonify(status="ok" if ready else "failing", database=database, redis=_redis())
+    answer = jsonify(
+        status="ok" if ready else "failing",
+        database=database,
+        redis=_redis(),
+        sending=_sending() if ready else "unknown",
+    )
     return answer, 200 if ready else 503
 
 
@@ -56,6 +65,10 @@ def _database() -> str:
     except SQLAlchemyError:
         return "unreachable"
     return "ok" if current == _expected_heads() else "not migrated: run flask db upgrade"
+
+
+def _sending() -> str:
+    return "ok" if hold.state() is None else hold.HELD
 
 
 def _expected_heads() -> set[str]:

@@ -219,6 +219,7 @@ def processes(environ: dict[str, str], tmp_path: Path) -> Iterator[Processes]:
         "BIND": f"127.0.0.1:{port}",
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
         "LOG_LEVEL": "INFO",
+        "INSTANCE_FOLDER": str(tmp_path / "instance"),
     }
     started = Processes(folder, {**environ, **here})
     yield started

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import getpass
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
 import click
 
+from app.domain import specs
 from app.domain.mistakes import Refused
 from app.domain.phones import InvalidPhone
 from app.twilio.failures import TwilioFailure
@@ -39,3 +41,22 @@ def in_sentences(command: Callable[P, R]) -> Callable[P, R]:
             raise click.ClickException(f"Twilio: {failure}") from failure
 
     return run
+
+
+class Instant(click.ParamType[datetime]):
+    """An instant in ISO 8601; without a zone it is UTC."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read the instant."""
+        try:
+            at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+            return specs.instant(at if at.tzinfo else at.replace(tzinfo=UTC))
+        except ValueError:
+            self.fail(f"{value!r} is no time such as 2026-11-21T18:00:00Z", param, ctx)
+
+
+INSTANT = Instant()

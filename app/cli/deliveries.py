@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.cli.asking import in_sentences, operator
+from app.cli.asking import INSTANT, in_sentences, operator
 from app.cli.endpoints import endpoint_of
-from app.domain import specs
 from app.domain.mistakes import Refused
 from app.domain.relaying import deliveries
 from app.domain.wake import wake
@@ -22,25 +21,6 @@ from app.models.delivery import Delivery, DeliveryAttempt, DeliveryState
 from app.models.endpoint import Endpoint, EndpointKind
 
 group = AppGroup("deliveries", help="Events on their way to endpoints and mailboxes.")
-
-
-class Instant(click.ParamType[datetime]):
-    """An instant in ISO 8601; without a zone it is UTC."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Read the instant."""
-        try:
-            at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-            return specs.instant(at if at.tzinfo else at.replace(tzinfo=UTC))
-        except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-11-21T18:00:00Z", param, ctx)
-
-
-INSTANT = Instant()
 
 
 @group.command("list")

@@ -22,11 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import aside, wake
 from app.domain.provisioning import number_audit
+from app.domain.restoring import hold, marks
 from app.extensions import current_settings, db, redis_client
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.endpoint import Endpoint, EndpointKind, EndpointState
+from app.models.installation import Installation
 from app.models.sender import Sender
 from app.outbound.relay.smtp import Server
 from app.twilio import signature
@@ -295,8 +297,21 @@ def _remedy(difference: number_audit.Difference) -> str:
     return "See: flask numbers repair"
 
 
+def _sending() -> Iterator[Finding]:
+    held = hold.state()
+    if held is None:
+        yield _ok("sending", "nothing is held.")
+    else:
+        yield _bad("sending", held.sentence)
+    if problem := marks.trouble(db.session.scalar(select(Installation.id))):
+        yield _bad("restores", problem)
+    else:
+        yield _ok("restores", "the mark by which a restored backup is noticed can be written.")
+    db.session.rollback()
+
+
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    _database, _redis, _secrets, _mail, _clocks, _public_address, _numbers, _stopped,
+    _database, _redis, _sending, _secrets, _mail, _clocks, _public_address, _numbers, _stopped,
     _set_aside,
 )  # fmt: skip
 

@@ -27,7 +27,7 @@ from app.domain import wake
 from app.domain.sending import journal
 from app.extensions import current_settings, db, redis_client
 from app.maintenance import retention
-from app.outbound import sweep
+from app.outbound import restored, sweep
 from app.outbound.relay import sweep as relay
 
 log = structlog.get_logger(__name__)
@@ -104,6 +104,7 @@ def tasks() -> tuple[Task, ...]:
         Task("wake reports", 1.0, wake_reports),
         Task("wake send", 1.0, partial(wake_drain, "send")),
         Task("wake house", 1.0, partial(wake_drain, "house")),
+        Task("notice a restored database", 5.0, restored.watch),
         Task("sweep lost claims", 5.0, sweep.lost_claims),
         Task("settle unknown sends", 5.0, partial(keep_house, "app.outbound.settle.run")),
         Task("sweep the relay", 5.0, relay.sweep),

@@ -18,12 +18,14 @@ from sqlalchemy import ColumnElement, or_, select, true, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import wake
+from app.domain.restoring import hold, marks
+from app.domain.restoring.hold import WentBackError
 from app.domain.sending import lanes
 from app.domain.wake import DRAIN_SECONDS
 from app.extensions import db, unit_of_work
 from app.models.base import new_id
 from app.models.message import Lane
-from app.outbound import claims
+from app.outbound import claims, restored
 from app.outbound.claims import HORIZON_US, LaneView, Outgoing
 from app.outbound.posting import MAX_LANES, Posting
 
@@ -56,11 +58,15 @@ def drain() -> None:
     work = _work(current_app._get_current_object())  # type: ignore[attr-defined]
     end, more = time.monotonic() + DRAIN_SECONDS, True
     try:
+        more = work.may_send()
         while more and not wake.stopping.is_set() and time.monotonic() < end:
             more = work.turn()
             wake.stopping.wait(TICK_SECONDS if more else 0)
     except SQLAlchemyError as error:
         log.warning("the database is away; sending waits", error=type(error).__name__)
+        more = False
+    except WentBackError:
+        hold.went_back()
         more = False
     except BaseException:
         work.release()
@@ -85,6 +91,22 @@ class Drain:
         self._busy: set[str] = set()
         self._next_look = 0.0
         self._renew_at = 0.0
+        self._installation: str | None = None
+        """Known when it has found that it may send, and begins to count its claims."""
+        self._claims = 0
+
+    def may_send(self) -> bool:
+        """Return whether nothing is held because the database was restored.
+
+        A process compares the database with what is noted outside before it claims for the first
+        time.
+        """
+        if self._installation is not None:
+            return hold.state() is None
+        if restored.look() is not None:
+            return False
+        self._installation = hold.begin(self.token)
+        return True
 
     def turn(self) -> bool:
         """Look for lanes and claim what is due; return whether there may be anything left to do.
@@ -93,6 +115,8 @@ class Drain:
         a moment ago can have made the next step due, so nothing is left only when a look finds
         nothing after all had been settled.
         """
+        if self._installation is None and not self.may_send():
+            return False
         now, settled = time.monotonic(), not self.posting.busy()
         looks = now >= self._next_look
         if looks:
@@ -226,13 +250,18 @@ class Drain:
         A commit that failed may have happened nevertheless: what it claimed waits again, at once.
         """
         claimed: list[Outgoing] = []
+        known = self._claims
         try:
             with unit_of_work() as session:
                 before = time.monotonic()
                 now_us = lanes.db_now_us(session)
                 self.posting.clock.set(before, time.monotonic(), now_us)
+                self._claims = hold.count(session, self.token, known)
                 claimed = claims.claim(session, due, now_us, self.token)
+            if claimed:
+                marks.write(self._installation or "", {self.token: self._claims})
         except BaseException:
+            self._claims = known
             for outgoing in claimed:
                 self.posting.give_back(outgoing, "It is not known whether it was claimed.")
             raise

@@ -21,8 +21,10 @@ from flask_login import LoginManager, UserMixin, current_user, login_user
 from flask_wtf.csrf import CSRFProtect, generate_csrf
 from markupsafe import Markup
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
+from app.domain.restoring import hold
 from app.extensions import current_settings, db
 from app.models.client import Client
 from app.models.user import Membership, Role, User
@@ -184,7 +186,18 @@ def _secure(response: Response) -> Response:
 
 @blueprint.app_context_processor
 def _helpers() -> dict[str, object]:
-    return {"csrf_field": csrf_field, "sections": sections, "look": listing.LOOK}
+    return {
+        "csrf_field": csrf_field, "sections": sections, "look": listing.LOOK,
+        "sending_held": _sending_held,
+    }  # fmt: skip
+
+
+def _sending_held() -> bool:
+    """Tell whether all sending is held; where the database is away, a page says only that."""
+    try:
+        return hold.state() is not None
+    except SQLAlchemyError:
+        return False
 
 
 def csrf_field() -> Markup:

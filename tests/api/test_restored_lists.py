@@ -16,7 +16,7 @@ from app import create_app
 from app.extensions import db
 from embedded import postgres
 from tests.api.test_lists import follow, incoming, message
-from tests.support.databases import restore
+from tests.support.databases import back_up, restore
 from tests.support.departments import Caller, Department
 from tests.support.environment import BASE
 from tests.support.rows import Rows
@@ -30,7 +30,7 @@ def restored(database_url: str, tmp_path: Path) -> Iterator[Restored]:
     with _elsewhere(database_url, tmp_path) as url:
 
         def copy() -> Flask:
-            restore(database_url, url)
+            restore(back_up(database_url, tmp_path), url)
             return create_app(config.load({**BASE, "DATABASE_URL": url}))
 
         yield copy

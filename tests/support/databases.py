@@ -116,28 +116,36 @@ class PostgresTemplate:
         )
 
 
-def restore(source: str, target: str) -> None:
-    """Copy a database as docs/operations.md tells operators to, over what ``target`` has."""
-    if source.startswith("sqlite"):
-        file = Path(target.removeprefix("sqlite:///"))
-        for leftover in ("", "-wal", "-shm"):
-            Path(f"{file}{leftover}").unlink(missing_ok=True)
-        with (
-            sqlite3.connect(source.removeprefix("sqlite:///")) as old,
-            sqlite3.connect(file) as new,
-        ):
-            old.backup(new)
+def back_up(url: str, folder: Path) -> Path:
+    """Back a database up as docs/operations.md tells operators to; return the file."""
+    file = folder / "backup"
+    if url.startswith("sqlite"):
+        copy = ["sqlite3", url.removeprefix("sqlite:///"), f".backup {file}"]
+        if shutil.which("sqlite3"):
+            subprocess.run(copy, check=True)
+        else:  # what that command does
+            with sqlite3.connect(copy[1]) as old, sqlite3.connect(file) as new:
+                old.backup(new)
+    else:
+        dump = [postgres.program("pg_dump"), "--format=custom", f"--file={file}", url]
+        subprocess.run(dump, check=True)
+    return file
+
+
+def restore(file: Path, url: str) -> None:
+    """Put a backup in the place of a database, as docs/operations.md tells operators to."""
+    if url.startswith("sqlite"):
+        target = Path(url.removeprefix("sqlite:///"))
+        for leftover in ("-wal", "-shm"):
+            Path(f"{target}{leftover}").unlink(missing_ok=True)
+        shutil.copyfile(file, target)
         return
-    server, _, name = target.rpartition("/")
+    server, _, name = url.rpartition("/")
     with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
-        admin.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    dump = subprocess.run(
-        [postgres.program("pg_dump"), "--format=custom", source], capture_output=True, check=True
-    )
+        database = sql.Identifier(name)
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(database))
     subprocess.run(
-        [postgres.program("pg_restore"), f"--dbname={target}", "--exit-on-error"],
-        input=dump.stdout, capture_output=True, check=True,
-    )  # fmt: skip
+        [postgres.program("pg_restore"), f"--dbname={url}", "--exit-on-error", str(file)],
+        check=True,
+    )

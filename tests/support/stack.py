@@ -73,6 +73,7 @@ def running(folder: Path, database_url: str, redis_url: str) -> Iterator[Stack]:
     own = {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
+        "INSTANCE_FOLDER": str(folder / "instance"),
         "PORT": str(port),
         "BIND": f"127.0.0.1:{port}",
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",

@@ -8,6 +8,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.domain.restoring.installation import ensure as ensure_installation
 from app.models.credential import Credential
 from app.models.message import Lane
 from app.models.route import Channel
@@ -48,6 +49,7 @@ def ensure_lane(
         rate = owner.rate
     lane = session.get(Lane, key)
     if lane is None:
+        ensure_installation(session)
         insert = _insert(session)(Lane).values(key=key, rate=rate, next_slot_us=0)
         session.execute(insert.on_conflict_do_nothing(index_elements=["key"]))
     elif lane.rate != rate:
