@@ -14,6 +14,7 @@ import structlog
 from flask import Blueprint, Response, abort, request
 from sqlalchemy import select
 
+from app.domain.content import attachments
 from app.domain.content.file_types import EXTENSIONS
 from app.extensions import current_settings, db
 from app.models.base import utcnow
@@ -59,9 +60,10 @@ def _find(code: str) -> Any:
             Media.expires_at,
         ).where(Media.code == code)
     ).one_or_none()
-    if row is None or (row.expires_at is not None and row.expires_at <= utcnow()):
-        return None
-    return row
+    if row is None or row.expires_at is None or row.expires_at > utcnow():
+        return row
+    wanted = select(Media.code).where(Media.code == code, attachments.are_on_their_way())
+    return row if db.session.scalar(wanted) is not None else None
 
 
 def _stored(found: Any) -> Response:

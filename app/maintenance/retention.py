@@ -1,37 +1,39 @@
 """After a client's days of retention every copy of a text goes; counts for usage stay.
 
-What has not ended is left alone: messages still to be sent, deliveries still on their way. Rows
-go in small batches, each with a commit of its own, so that nobody waits for a lock and a crash
-loses nothing.
+What has not ended is left alone, deliveries still on their way for example, but ended where it is
+too old itself (`app.maintenance.overdue`). Rows go in small batches, each with a commit of its own,
+so that nobody waits for a lock and a crash loses nothing.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Select, delete, exists, select, tuple_, update
+from sqlalchemy import Select, delete, exists, select, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain.clients import usage
+from app.domain.content import attachments
 from app.domain.sending import journal
 from app.extensions import db, unit_of_work
+from app.maintenance import overdue
+from app.maintenance.overdue import has_ended
+from app.maintenance.steps import Step, delete_all, has_open
 from app.models.base import utcnow
 from app.models.client import DEFAULT_RETENTION_DAYS, Client
 from app.models.communication import Callback
-from app.models.delivery import Delivery, DeliveryAttempt, DeliveryState
+from app.models.delivery import OPEN_STATES, Delivery, DeliveryAttempt
 from app.models.house import Bookmark, IdempotencyKey
 from app.models.incoming import Incoming
 from app.models.last_contact import LastContact
 from app.models.link import Click, Link
 from app.models.media import Media, Recording
-from app.models.message import Message, MessageReport, MessageState
+from app.models.message import Message, MessageReport
 
 log = structlog.get_logger(__name__)
 
@@ -44,20 +46,7 @@ PAUSE = timedelta(hours=6)
 """Between two passes of the clock; a pass is made in slices."""
 SLICE_SECONDS = 1.0
 
-_IN_FLIGHT = (MessageState.WAITING, MessageState.CLAIMED, MessageState.UNKNOWN)
-_OPEN = (DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.HELD)
-
 _CONTACT = tuple_(LastContact.client_id, LastContact.phone, LastContact.sender_id)
-
-Removal = Callable[[Session, list[Any]], Counter[str]]
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is too old, and what is done about some of it in one small transaction."""
-
-    too_old: Select[*tuple[Any, ...]]
-    remove: Removal
 
 
 def tick() -> None:
@@ -112,7 +101,8 @@ def _steps(now: datetime) -> list[Step]:
     for client_id, days in clients:
         cutoff = now - timedelta(days=days)
         steps += [
-            Step(_held(client_id, cutoff, now), _cancel),
+            Step(overdue.held(client_id, cutoff, now), overdue.cancel_deliveries),
+            Step(overdue.waiting(client_id, cutoff), overdue.cancel_messages),
             Step(_messages(client_id, cutoff), _remove_messages),
             Step(_incoming(client_id, cutoff), _remove_incoming),
             Step(_deliveries(client_id, cutoff), _remove_deliveries),
@@ -130,34 +120,14 @@ def _steps(now: datetime) -> list[Step]:
     ]
 
 
-def _held(client_id: str, cutoff: datetime, now: datetime) -> Select[str]:
-    """Find what waits for a disabled endpoint for longer than the text may be kept."""
-    return select(Delivery.id).where(
-        Delivery.client_id == client_id,
-        Delivery.created_at < cutoff,
-        Delivery.state == DeliveryState.HELD,
-        Delivery.give_up_at < now,
-    )
-
-
-def _cancel(session: Session, ids: list[str]) -> Counter[str]:
-    session.execute(
-        update(Delivery)
-        .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.HELD)
-        .values(state=DeliveryState.CANCELED, next_attempt_at=None)
-        .execution_options(synchronize_session=False)
-    )
-    return +Counter(canceled=len(ids))
-
-
 def _messages(client_id: str, cutoff: datetime) -> Select[str]:
     return (
         select(Message.id)
         .where(
             Message.client_id == client_id,
             Message.created_at < cutoff,
-            Message.state.not_in(_IN_FLIGHT),
-            ~_has_open(Delivery.message_id == Message.id),
+            has_ended(),
+            ~has_open(Delivery.message_id == Message.id),
         )
         .order_by(Message.created_at)
     )
@@ -165,23 +135,23 @@ def _messages(client_id: str, cutoff: datetime) -> Select[str]:
 
 def _remove_messages(session: Session, ids: list[str]) -> Counter[str]:
     if journal.apply_to(session, ids):  # which may have made something to tell
-        may_go = (Message.id.in_(ids), Message.state.not_in(_IN_FLIGHT))
-        open_ = _has_open(Delivery.message_id == Message.id)
+        may_go = (Message.id.in_(ids), has_ended())
+        open_ = has_open(Delivery.message_id == Message.id)
         ids = list(session.scalars(select(Message.id).where(*may_go, ~open_)))
     removed = _with_deliveries(session, Delivery.message_id, ids)
     links = list(session.scalars(select(Link.code).where(Link.message_id.in_(ids))))
-    _delete(session, Click.code, links)
-    _delete(session, Link.code, links)
-    _delete(session, MessageReport.message_id, ids)
-    _delete(session, Callback.message_id, ids)
-    _delete(session, Media.message_id, ids)
+    delete_all(session, Click.code, links)
+    delete_all(session, Link.code, links)
+    delete_all(session, MessageReport.message_id, ids)
+    delete_all(session, Callback.message_id, ids)
+    delete_all(session, Media.message_id, ids)
     session.execute(
         update(Incoming)
         .where(Incoming.reply_id.in_(ids))
         .values(reply_id=None)
         .execution_options(synchronize_session=False)
     )
-    _delete(session, Message.id, ids)
+    delete_all(session, Message.id, ids)
     return removed + Counter(messages=len(ids))
 
 
@@ -191,7 +161,7 @@ def _incoming(client_id: str, cutoff: datetime) -> Select[str]:
         .where(
             Incoming.client_id == client_id,
             Incoming.received_at < cutoff,
-            ~_has_open(Delivery.incoming_id == Incoming.id),
+            ~has_open(Delivery.incoming_id == Incoming.id),
         )
         .order_by(Incoming.received_at)
     )
@@ -199,8 +169,8 @@ def _incoming(client_id: str, cutoff: datetime) -> Select[str]:
 
 def _remove_incoming(session: Session, ids: list[str]) -> Counter[str]:
     removed = _with_deliveries(session, Delivery.incoming_id, ids)
-    _delete(session, Media.incoming_id, ids)
-    _delete(session, Incoming.id, ids)
+    delete_all(session, Media.incoming_id, ids)
+    delete_all(session, Incoming.id, ids)
     return removed + Counter(incoming=len(ids))
 
 
@@ -208,13 +178,13 @@ def _deliveries(client_id: str | None, cutoff: datetime) -> Select[str]:
     return select(Delivery.id).where(
         Delivery.client_id == client_id,
         Delivery.created_at < cutoff,
-        Delivery.state.not_in(_OPEN),
+        Delivery.state.not_in(OPEN_STATES),
     )
 
 
 def _remove_deliveries(session: Session, ids: list[str]) -> Counter[str]:
-    _delete(session, DeliveryAttempt.delivery_id, ids)
-    _delete(session, Delivery.id, ids)
+    delete_all(session, DeliveryAttempt.delivery_id, ids)
+    delete_all(session, Delivery.id, ids)
     return +Counter(deliveries=len(ids))
 
 
@@ -261,11 +231,13 @@ def _forget_contacts(session: Session, found: list[Any], *, sent_before: datetim
 
 def _expired_media(now: datetime) -> Select[str]:
     in_use = exists().where(Recording.media_code == Media.code)
-    return select(Media.code).where(Media.expires_at < now, ~in_use)
+    return select(Media.code).where(
+        Media.expires_at < now, ~in_use, ~attachments.are_on_their_way()
+    )
 
 
 def _remove_media(session: Session, codes: list[str]) -> Counter[str]:
-    _delete(session, Media.code, codes)
+    delete_all(session, Media.code, codes)
     return +Counter(media=len(codes))
 
 
@@ -285,20 +257,3 @@ def _forget_answers(session: Session, found: list[Any], *, made_before: datetime
         .execution_options(synchronize_session=False)
     )
     return +Counter(idempotency_keys=len(found))
-
-
-def _has_open(tells_of: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists().where(tells_of, Delivery.state.in_(_OPEN))
-
-
-def _delete(
-    session: Session,
-    column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None],
-    values: list[str],
-) -> None:
-    if values:
-        session.execute(
-            delete(column.class_)
-            .where(column.in_(values))
-            .execution_options(synchronize_session=False)
-        )

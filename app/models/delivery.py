@@ -87,6 +87,10 @@ BY_HAND = (AttemptTrigger.MANUAL, AttemptTrigger.PING)
 """Tries that a person waits for: they wait for no breaker and no pause, and count for neither."""
 
 
+OPEN_STATES = (DeliveryState.PENDING, DeliveryState.IN_FLIGHT, DeliveryState.HELD)
+"""Deliveries that have not ended: what they name must still be there."""
+
+
 class Delivery(Identified, Created, Ordered, Base):
     """An event and its way to its endpoint. The same ``body`` is sent at every try."""
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskCliRunner
+from flask.testing import FlaskClient, FlaskCliRunner
+from sqlalchemy import update
 
 from app.extensions import db
 from app.maintenance import retention
 from app.models.base import utcnow
+from app.models.communication import Callback, CallbackEvent
 from app.models.delivery import (
+    OPEN_STATES,
     AttemptTrigger,
     Delivery,
     DeliveryAttempt,
@@ -170,13 +174,52 @@ def test_each_client_has_its_own_days(days: int, kept: int, rows: Rows, app: Fla
     assert rows.count(Incoming) == kept
 
 
-@pytest.mark.parametrize(
-    "state", [MessageState.WAITING, MessageState.CLAIMED, MessageState.UNKNOWN]
-)
-def test_a_message_that_has_not_ended_stays(state: MessageState, rows: Rows, app: Flask) -> None:
+@pytest.mark.parametrize("state", [*MessageState])
+def test_every_text_goes_whatever_its_state(state: MessageState, rows: Rows, app: Flask) -> None:
+    """What waits in a paused batch, or of unknown fate for good, is no exception."""
     Log(rows).message(days_ago(100), state)
     run(app)
-    assert rows.count(Message) == 1
+    if state is MessageState.CLAIMED:  # it is being sent just now; the sweep sees to the rest
+        assert rows.one(Message).state is MessageState.CLAIMED
+        rows.change(update(Message).values(state=MessageState.UNKNOWN, claimed_at=days_ago(2)))
+        run(app)
+    assert rows.count(Message) == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "columns"),
+    [
+        (MessageState.WAITING, {"due_at": days_ago(-1)}),
+        (MessageState.UNKNOWN, {"claimed_at": days_ago(0.01), "check_at": days_ago(-0.01)}),
+    ],
+    ids=["due later", "Twilio is being asked"],
+)
+def test_what_is_about_to_end_stays_till_then(
+    state: MessageState, columns: dict[str, Any], rows: Rows, app: Flask
+) -> None:
+    Log(rows).message(days_ago(100), state)
+    rows.change(update(Message).values(**columns))
+    run(app)
+    assert rows.one(Message).state is state
+
+
+def test_who_wants_to_know_of_problems_hears_of_what_waited_too_long(
+    rows: Rows, app: Flask
+) -> None:
+    log = Log(rows)
+    message = log.message(days_ago(46), MessageState.WAITING)
+    rows.add(
+        Callback(
+            client_id=log.client_id, message_id=message.id, event=CallbackEvent.MESSAGE_PROBLEM,
+            endpoint_id=log.endpoint.id,
+        )
+    )  # fmt: skip
+    run(app)
+    assert json.loads(rows.one(Delivery).body)["data"]["reason"] == "canceled"
+    assert rows.one(Message).state is MessageState.CANCELED
+    rows.change(update(Delivery).values(state=DeliveryState.DELIVERED))
+    run(app)
+    assert rows.count(Message) == 0
 
 
 @pytest.mark.parametrize(
@@ -268,6 +311,27 @@ def test_expired_media_and_answers_kept_for_repeats_go(rows: Rows, app: Flask) -
     run(app)
     assert rows.count(Media) == 2
     assert [kept.key for kept in rows.all(IdempotencyKey)] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [(state, int(state in OPEN_STATES)) for state in DeliveryState],
+    ids=[state.value for state in DeliveryState],
+)
+def test_media_stay_as_long_as_a_delivery_that_names_them_is_open(
+    state: DeliveryState, kept: int, rows: Rows, app: Flask, client: FlaskClient
+) -> None:
+    log = Log(rows)
+    text = log.incoming(days_ago(1))
+    media = Media(
+        client_id=log.client_id, source=MediaSource.STORED, content_type="image/png", content=b"x",
+        size=1, incoming_id=text.id, expires_at=days_ago(0.5),
+    )  # fmt: skip
+    rows.add(media)
+    log.delivery(days_ago(1), state, incoming_id=text.id)
+    assert client.get(f"/media/{media.code}").status_code == (200 if kept else 404)
+    run(app)
+    assert rows.count(Media) == kept
 
 
 def test_nobody_waits_for_a_pass_that_finds_nothing(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import PurePath
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import urls
@@ -20,6 +20,7 @@ from app.domain.content.file_types import type_of
 from app.domain.mistakes import Mistake, Refused
 from app.models.base import utcnow
 from app.models.client import Client
+from app.models.delivery import OPEN_STATES, Delivery
 from app.models.media import Media, MediaSource
 
 MAX_FILES = 10
@@ -113,6 +114,15 @@ def pin(session: Session, client_id: str, media: Sequence[str]) -> None:
         .values(expires_at=None)
         .execution_options(synchronize_session=False)
     )
+
+
+def are_on_their_way() -> ColumnElement[bool]:
+    """Return the condition on Media that a delivery which names them has not ended.
+
+    Until then they are served, whatever their time: who gets it must be able to fetch them.
+    """
+    names = Delivery.incoming_id == Media.incoming_id
+    return exists().where(names, Delivery.state.in_(OPEN_STATES))
 
 
 def inspect(
