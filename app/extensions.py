@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import select
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, current_app
 from flask_migrate import Migrate
@@ -18,7 +19,7 @@ from flask_sqlalchemy import SQLAlchemy
 from redis import Redis
 from sqlalchemy import Connection, MetaData, event
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -169,6 +170,40 @@ def _refuse_lost_connection(connection: Any, _record: object, _proxy: object) ->
         raise DisconnectionError("the server has closed the connection")
 
 
+def _take_write_lock(connection: Connection) -> None:
+    """Begin a transaction that writes, as soon as the one before it has ended.
+
+    SQLite itself looks again after 1, 2, 5, … and at last 100 ms, and so passes over whoever has
+    waited longest: a busy writer's pauses are shorter. Here they look more often the longer they
+    have waited.
+
+    :raises sqlalchemy.exc.OperationalError: when the lock was not free for ``SQLITE_BUSY_MS``.
+    """
+    ends = time.monotonic() + SQLITE_BUSY_MS / 1000
+    file = cast(sqlite3.Connection, connection.connection.driver_connection)
+    file.execute("PRAGMA busy_timeout = 0")
+    try:
+        while not _begins(connection, last=time.monotonic() >= ends):
+            waited = SQLITE_BUSY_MS / 1000 - (ends - time.monotonic())
+            time.sleep(_LONGEST_LOOK / (1 + waited / _LONGEST_LOOK))
+    finally:
+        file.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_MS}")
+
+
+def _begins(connection: Connection, *, last: bool) -> bool:
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        if last or "locked" not in str(error.orig):
+            raise
+        return False
+    return True
+
+
+_LONGEST_LOOK = 0.002
+"""Seconds until the first further look for the write lock; after 20 ms of waiting it is 0.2 ms."""
+
+
 def _prepare_sqlite(engine: Engine) -> None:
     """Let SQLite serve several writing processes: WAL, and transactions begun by ourselves.
 
@@ -189,7 +224,10 @@ def _prepare_sqlite(engine: Engine) -> None:
     def on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         if not options.get(_NO_BEGIN):
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_IMMEDIATE) else "BEGIN")
+            if options.get(_IMMEDIATE):
+                _take_write_lock(connection)
+            else:
+                connection.exec_driver_sql("BEGIN")
 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)

@@ -24,7 +24,6 @@ from app.models.communication import Communication
 from app.models.credential import Scope
 from app.models.message import Message
 from app.models.route import Channel
-from app.outbound import batches
 
 MAX_ADHOCS = 10_000
 
@@ -64,9 +63,7 @@ class RefusedMember(Shape):
     """A member that gets nothing."""
 
     index: int = Field(description="From 0, in the order of `members`.")
-    reason: str = Field(
-        description="`invalid_phone`, `not_allowed`, `suppressed`, `template_error` or `refused`."
-    )
+    reason: str = Field(description="`invalid_phone`, `not_allowed` or `suppressed`.")
     message: str
 
 
@@ -112,27 +109,30 @@ class BatchQuery(Shape):
 def adhocs(caller: Caller, communication_id: str, body: AdhocsBody) -> Answer:
     """Send a communication to members given here, at once.
 
-    Members whose phone is invalid, suppressed or not allowed, or for whom the template cannot be
-    filled in, are named in `refused` and counted; the others go out. `Location` is the batch's
-    URL.
+    Members whose phone is invalid, suppressed or not allowed are named in `refused` and counted;
+    the others go out. Of whom the template cannot be filled in for, `message.problem` tells
+    (`template_error`). `Location` is the batch's URL.
     """
+    members = [one.root for one in body.members]
+    communication = owned(Communication, caller, communication_id, "communication")
+    refused = communications.judge_phones(db.session(), communication, members)
     with unit_of_work() as session:
         communication = owned(Communication, caller, communication_id, "communication")
         try:
             batch = communications.start_adhoc(
-                session, communication, [one.root for one in body.members], caller.actor
+                session, communication, members, caller.actor, refused
             )
         except Refusal as refusal:
             raise _refused(refusal) from None
-    batches.prepare(batch.id)
     _wake()
     batch_id = batch.id
-    refused = communications.refused_members(db.session(), batch)
     address = url("batches", batch_id)
     content = AdhocsObject(
         batch=_describe(caller, batch_id) if body.include_batch_response else address,
         refused=[
-            RefusedMember(index=one.position, reason=one.reason, message=one.sentence)
+            RefusedMember(
+                index=one.position, reason=one.refusal.reason, message=one.refusal.sentence
+            )
             for one in refused
         ],
     )

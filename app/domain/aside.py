@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Select, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import audit
 from app.domain.relaying import notices
@@ -50,6 +50,7 @@ LOOPS = {
     "audit": "looking over the numbers",
     "retention": "removing what is too old",
     "relay": "delivering an event or a mail",
+    "reports": "applying what Twilio reported of a message",
     "confirm": "asking Twilio about an account",
 }
 """What each loop does, for people."""
@@ -166,7 +167,9 @@ def reason_of(error: Exception) -> str:
     return f"{type(cause).__name__}{place}"[:REASON_LENGTH]
 
 
-def free(loop: str, name: ColumnElement[Any], now: datetime | None = None) -> ColumnElement[bool]:
+def free(
+    loop: str, name: ColumnElement[Any] | InstrumentedAttribute[Any], now: datetime | None = None
+) -> ColumnElement[bool]:
     """Return the condition that a row is not set aside by a loop."""
     return name.not_in(_aside(loop, now or utcnow()))
 

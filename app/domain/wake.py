@@ -28,12 +28,12 @@ log = structlog.get_logger(__name__)
 DRAINS = {
     "relay": "app.outbound.relay.drain",
     "send": "app.outbound.lanes.drain",
-    "house": "app.outbound.batches.drain",
+    "house": "app.outbound.batches.start",
 }
 """The queues, one per kind of worker process, and the drain that each of them runs."""
 
-BESIDE = {"reports": ("relay", "app.outbound.reports.drain")}
-"""Drains that only start a thread, in the worker of another queue."""
+BESIDE = {"reports": ("relay", "app.outbound.reports.start")}
+"""Drains that go on in a thread of another queue's worker, beside its own."""
 
 DRAIN_SECONDS = 10.0
 """How long a drain goes on while there is work; then it hands over to a new one."""

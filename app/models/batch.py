@@ -6,7 +6,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -69,7 +69,18 @@ class BatchMember(Base):
     """One member of a batch, as at its start; deleted when its messages have been prepared."""
 
     __tablename__ = "batch_member"
+    __table_args__ = (
+        Index(
+            "ix_batch_member_refused",
+            "batch_id",
+            postgresql_where=text("refusal IS NOT NULL"),
+            sqlite_where=text("refusal IS NOT NULL"),
+        ),
+    )
 
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     attributes: Mapped[dict[str, Any]] = mapped_column(JSON)
+    refusal: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    """Why this member gets nothing, where that was told when the batch was started: ``code``,
+    ``sentence`` and, where the phone could be read, ``to``."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import wraps
 
 import structlog
+from flask import Flask, current_app
 from sqlalchemy import ColumnElement, delete, or_, select, text, update
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -18,20 +20,34 @@ from app.domain import wake
 from app.domain.reach import Refusal
 from app.domain.relaying import announcements
 from app.domain.sending import call_retries, communications, composing, preparation, statuses
+from app.domain.sending.composing import Plan
 from app.domain.sending.messages import check_client, check_sender
+from app.domain.sending.preparation import Judged
 from app.domain.wake import DRAIN_SECONDS
-from app.extensions import db, unit_of_work
+from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchMember, BatchState
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
+from app.outbound.background import background
 
 log = structlog.get_logger(__name__)
 
-CHUNK = 500
-"""Members prepared in one transaction: a fraction of a second."""
+CHUNK, CHUNK_ON_SQLITE = 200, 40
+"""Members prepared in one transaction: on SQLite the only writer's lock is held meanwhile, for
+10 ms with 40 of them."""
+COMPOSE_SECONDS = 0.5
+"""How long members are rendered before what is done is written."""
+PAUSE = 0.01
+"""Seconds between two transactions, so that others have their turn."""
 CANCELED_TOGETHER = 50
+
+
+def start() -> None:
+    """Have batches moved on, beside the chores; the job of the queue ``house``."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    background(app, "batches", drain).start()
 
 
 def drain() -> None:
@@ -53,11 +69,11 @@ def turn() -> bool:
     canceled = _found(Batch.state == BatchState.CANCELED, Batch.ended_at.is_(None))
     done = _found(Batch.state == BatchState.RUNNING, ~_unfinished())
     db.session.rollback()
-    begun = [_step(_begin, batch_id) for batch_id in due]
+    begun = [_step(_in_one(_begin), batch_id) for batch_id in due]
     prepared = [_step(_prepare, batch_id) for batch_id in preparing]
-    emptied = [_step(_cancel_rest, batch_id) for batch_id in canceled]
+    emptied = [_step(_in_one(_cancel_rest), batch_id) for batch_id in canceled]
     for batch_id in done:
-        _step(_complete, batch_id)
+        _step(_in_one(_complete), batch_id)
     if any(prepared):
         wake.wake("send")
     return any(begun) or any(prepared) or any(emptied)
@@ -67,16 +83,29 @@ def _found(*conditions: ColumnElement[bool]) -> Sequence[str]:
     return db.session.scalars(select(Batch.id).where(*conditions)).all()
 
 
-def _step(work: Callable[[Session, str], bool], batch_id: str) -> bool:
-    """Move one batch on in a transaction of its own; one that fails does not stop the others."""
-    try:
+def _in_one(work: Callable[[Session, str], bool]) -> Callable[[str], bool]:
+    """Have ``work`` done in a transaction of its own."""
+
+    @wraps(work)
+    def do(batch_id: str) -> bool:
         with unit_of_work() as session:
             return work(session, batch_id)
+
+    return do
+
+
+def _step(work: Callable[[str], bool], batch_id: str) -> bool:
+    """Move one batch on; one that fails does not stop the others."""
+    try:
+        return work(batch_id)
     except OperationalError:
         raise
     except Exception:
         log.exception("a batch could not be moved on", batch=batch_id, step=work.__name__)
         return False
+    finally:
+        db.session.rollback()
+        time.sleep(PAUSE)
 
 
 def _unfinished() -> ColumnElement[bool]:
@@ -117,49 +146,57 @@ def _begin(session: Session, batch_id: str) -> bool:
     return True
 
 
-def prepare(batch_id: str) -> None:
-    """Prepare a batch to its end, for somebody who waits for what comes of it.
+def _prepare(batch_id: str) -> bool:
+    """Prepare one chunk; the last one lets the batch run. Return whether there is more to do.
 
-    Each chunk is a transaction of its own, so that others get their turn, and a worker may take
-    some of them. Whatever goes wrong is left to the workers: the batch is there already, and must
-    not be asked for again.
+    Rendered outside of the transaction, which then takes over what nobody else has meanwhile.
     """
-    try:
-        while True:
-            with unit_of_work() as session:
-                if not _prepare(session, batch_id):
-                    return
-    except Exception:
-        log.exception("a batch could not be prepared at once; a worker will", batch=batch_id)
-
-
-def _prepare(session: Session, batch_id: str) -> bool:
-    """Prepare one chunk; the last one lets the batch run."""
-    batch = session.get_one(Batch, batch_id, with_for_update=True, populate_existing=True)
-    if batch.state is not BatchState.PREPARING:
-        return False
+    session = db.session()
+    batch = session.get_one(Batch, batch_id, populate_existing=True)
     members = session.scalars(
         select(BatchMember)
         .where(BatchMember.batch_id == batch_id)
         .order_by(BatchMember.position)
-        .limit(CHUNK)
+        .limit(min(CHUNK, CHUNK_ON_SQLITE) if current_settings().is_sqlite else CHUNK)
     ).all()
-    if members:
-        plan = composing.read_plan(session, batch.plan)
-        numbered = [(member.position, member.attributes) for member in members]
-        preparation.prepare(session, batch, plan, numbered)
-        session.execute(
+    plan = composing.read_plan(session, batch.plan)
+    client = session.get_one(Client, batch.client_id)
+    sender = composing.sender_of(session, batch)
+    # Held: a session forgets what nobody holds, and each member would have it read again.
+    credential = session.get_one(Credential, sender.credential_id)
+    judged = preparation.compose(plan, client, sender, members, COMPOSE_SECONDS)
+    del credential
+    with unit_of_work() as writing:
+        return _write(writing, batch_id, plan, judged)
+
+
+def _write(session: Session, batch_id: str, plan: Plan, judged: Sequence[Judged]) -> bool:
+    batch = session.get_one(Batch, batch_id, with_for_update=True, populate_existing=True)
+    if batch.state is not BatchState.PREPARING:
+        return False
+    taken = set(
+        session.scalars(
             delete(BatchMember)
-            .where(BatchMember.batch_id == batch_id, BatchMember.position <= numbered[-1][0])
+            .where(
+                BatchMember.batch_id == batch_id,
+                BatchMember.position.in_([one.member[0] for one in judged]),
+            )
+            .returning(BatchMember.position)
             .execution_options(synchronize_session=False)
         )
-    whole = len(members) < CHUNK
+    )
+    if taken:
+        mine = [one for one in judged if one.member[0] in taken]
+        preparation.write(session, batch, plan, mine)
+    more = session.scalar(
+        select(BatchMember.position).where(BatchMember.batch_id == batch_id).limit(1)
+    )
     session.execute(
         update(Batch)
         .where(Batch.id == batch_id)
         .values(
-            prepared=Batch.prepared + len(members),
-            state=BatchState.RUNNING if whole else BatchState.PREPARING,
+            prepared=Batch.prepared + len(taken),
+            state=BatchState.RUNNING if more is None else BatchState.PREPARING,
         )
         .execution_options(synchronize_session=False)
     )

@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import update
 
-from app.models.batch import Batch, BatchState
+from app.models.batch import Batch, BatchMember, BatchState
 from app.models.client import Client
 from app.models.communication import Communication
 from app.models.message import Message
 from app.models.suppression import SuppressionEntry, SuppressionSource
+from app.outbound import batches
 from tests.support.departments import Caller, Department
 from tests.support.rows import Rows
 
@@ -45,9 +47,15 @@ def test_a_batch_is_scheduled(api: Caller, path: str) -> None:
     assert api.post(f"{path}/batches", {"at": far}).status_code == 409
 
 
-def test_a_batch_is_paused_resumed_and_canceled(api: Caller, path: str) -> None:
+def keep_house(app: Flask) -> None:
+    with app.app_context():
+        batches.drain()
+
+
+def test_a_batch_is_paused_resumed_and_canceled(app: Flask, api: Caller, path: str) -> None:
     body = {"members": [{"toName": "Ann", "toPhone": "+13195550150"}]}
     batch = api.post(f"{path}/adhocs", body).json["batch"]
+    keep_house(app)
     states = [
         (api.post(f"{batch}/{action}").status_code, api.get(batch).json["state"])
         for action in ("pause", "resume", "cancel", "resume")
@@ -56,7 +64,7 @@ def test_a_batch_is_paused_resumed_and_canceled(api: Caller, path: str) -> None:
 
 
 def test_members_that_get_nothing_count_in_the_total(
-    api: Caller, rows: Rows, registrar: Department, path: str
+    app: Flask, api: Caller, rows: Rows, registrar: Department, path: str
 ) -> None:
     rows.change(update(Communication).values(suppression_list_id=registrar.suppression.id))
     rows.add(
@@ -72,13 +80,40 @@ def test_members_that_get_nothing_count_in_the_total(
         "suppressed", "invalid_phone", "not_allowed",
     ]  # fmt: skip
     assert answer.json["batch"]["total"] == 4
-    assert answer.json["batch"]["counts"] == {"queued": 1, "suppressed": 1, "refused": 2}
+    assert answer.json["batch"]["counts"] == {"suppressed": 1, "refused": 2}
+    keep_house(app)
+    batch = api.get(f"batches/{answer.json['batch']['id']}").json
+    assert (batch["total"], batch["counts"]) == (4, {"queued": 1, "suppressed": 1, "refused": 2})
 
 
-def test_a_call_goes_to_a_member_too(api: Caller, rows: Rows, registrar: Department) -> None:
+def test_a_thousand_members_are_taken_by_a_few_short_statements(
+    api: Caller, rows: Rows, path: str, statements: list[str]
+) -> None:
+    """None is rendered: the answer does not depend on what the template costs."""
+    members = [{"toName": "Ann", "toPhone": f"+1319555{n:04}"} for n in range(1000)]
+    statements.clear()
+    assert api.post(f"{path}/adhocs", {"members": members}).status_code == 201
+    assert len(statements) <= 25
+    assert rows.count(BatchMember) == 1000
+    assert rows.count(Message) == 0
+
+
+def test_what_the_template_lacks_is_told_afterwards(
+    app: Flask, api: Caller, rows: Rows, registrar: Department, path: str
+) -> None:
+    answer = api.post(f"{path}/adhocs", {"members": [{"toPhone": "+13195550150"}]})
+    assert answer.json["refused"] == []
+    keep_house(app)
+    assert rows.one(Message).reason == "template_error"
+
+
+def test_a_call_goes_to_a_member_too(
+    app: Flask, api: Caller, rows: Rows, registrar: Department
+) -> None:
     body = {"members": [{"toName": "Ann", "toPhone": "+13195550150"}]}
     answer = api.post(f"communications/{registrar.calls.id}/adhocs", body)
     assert answer.status_code == 201
+    keep_house(app)
     assert rows.one(Message).destination == "voice"
 
 

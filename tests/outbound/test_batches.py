@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import delete, select, update
-from sqlalchemy.exc import OperationalError
 
 from app.domain.reach import Refusal
 from app.domain.relaying import announcements
-from app.domain.sending import communications, preparation, statuses
+from app.domain.sending import communications, composing, preparation, statuses
 from app.extensions import db, unit_of_work
 from app.models.audience import Member
 from app.models.base import new_id
@@ -192,7 +193,7 @@ def test_a_crash_between_chunks_repeats_nothing(
     made = communication(rows, house)
     join(rows, made, *people(8))
     start(app, made)
-    real, calls = preparation.prepare, []
+    real, calls = preparation.write, []
 
     def dies_after_writing(*arguments: Any) -> Any:
         calls.append(1)
@@ -201,7 +202,7 @@ def test_a_crash_between_chunks_repeats_nothing(
             raise RuntimeError("killed")
         return result
 
-    monkeypatch.setattr(preparation, "prepare", dies_after_writing)
+    monkeypatch.setattr(preparation, "write", dies_after_writing)
     keep_house(app)
     assert state(rows) is BatchState.PREPARING
     assert rows.count(Message) == 3
@@ -338,7 +339,7 @@ def test_batches_wait_in_quiet_hours_and_single_texts_do_not(
 
 
 class TestAdhoc:
-    def test_refused_members_are_named_and_the_others_go(
+    def test_whose_phone_is_at_fault_is_named_and_the_others_go(
         self, app: Flask, rows: Rows, fake: FakeTwilio, house: House
     ) -> None:
         made = communication(rows, house)
@@ -348,15 +349,32 @@ class TestAdhoc:
             {"toPhone": "+13195550003"},
         ]
         with app.app_context():
-            batch = adhoc(made, members)
-            batches.prepare(batch.id)
-            refused = communications.refused_members(db.session(), batch)
+            refused = communications.judge_phones(db.session(), made, members)
+            assert [(one.position, one.refusal.reason) for one in refused] == [(1, "invalid_phone")]
+            batch = adhoc(made, members, refused)
+            assert communications.progress(db.session(), batch).counts == {"refused": 1}
+        keep_house(app)
         assert (rows.one(Batch).state, rows.one(Batch).total) == (BatchState.RUNNING, 3)
-        assert [(one.position, one.reason) for one in refused] == [
+        ended = rows.all(
+            select(Message).where(Message.state == MessageState.REFUSED).order_by(Message.position)
+        )
+        assert [(one.position, one.reason) for one in ended] == [
             (1, "invalid_phone"), (2, "template_error"),
         ]  # fmt: skip
         send(app)
         assert [m.body for m in fake.accepted] == ["Hi Ann"]
+
+    def test_who_was_named_as_suppressed_gets_nothing_though_the_entry_is_lifted(
+        self, app: Flask, rows: Rows, house: House
+    ) -> None:
+        """The answer has told it: what is told and what is done must not differ."""
+        made = communication(rows, house)
+        why = communications.Refused(0, Refusal("suppressed", "Opted out.", "to"), "+13195550001")
+        with app.app_context():
+            adhoc(made, [{"toName": "Ann", "toPhone": "+13195550001"}], [why])
+        keep_house(app)
+        stored = rows.one(Message)
+        assert (stored.state, stored.to) == (MessageState.SUPPRESSED, "+13195550001")
 
     def test_many_are_prepared_in_chunks_so_that_others_can_write_between(
         self, app: Flask, rows: Rows, house: House, monkeypatch: pytest.MonkeyPatch
@@ -365,37 +383,59 @@ class TestAdhoc:
         monkeypatch.setattr(batches, "CHUNK", 2)
         with app.app_context():
             batch = adhoc(made, [{"toName": "P", "toPhone": f"+131955500{n:02}"} for n in range(5)])
-            with unit_of_work() as session:
-                assert batches._prepare(session, batch.id)
-            assert rows.one(Batch).state is BatchState.PREPARING
-            assert rows.count(Message) == 2
-            batches.prepare(batch.id)
+            assert batches._prepare(batch.id)
+        assert rows.one(Batch).state is BatchState.PREPARING
+        assert rows.count(Message) == 2
+        keep_house(app)
         assert (rows.one(Batch).state, rows.one(Batch).prepared) == (BatchState.RUNNING, 5)
         assert rows.count(Message) == 5
 
-    def test_what_could_not_be_prepared_at_once_a_worker_prepares(
+    def test_two_workers_at_the_same_chunk_make_each_message_once(
         self, app: Flask, rows: Rows, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The batch is there: an error would have the client ask again, and people texted twice."""
+        """Both render it; the second to write finds its members taken."""
         made = communication(rows, house)
+        real = preparation.compose
 
-        def fail(*_: object) -> None:
-            raise OperationalError("INSERT", {}, ValueError("database is locked"))
+        def compose_while_another_prepares(*arguments: Any) -> Any:
+            monkeypatch.setattr(preparation, "compose", real)
+            judged = real(*arguments)
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(keep_house, app).result(30)
+            return judged
 
         with app.app_context():
-            batch = adhoc(made, [{"toName": "Ann", "toPhone": "+13195550001"}])
-            with monkeypatch.context() as patched:
-                patched.setattr(preparation, "prepare", fail)
-                batches.prepare(batch.id)
-            assert rows.one(Batch).state is BatchState.PREPARING
-            batches.drain()
+            adhoc(made, [{"toName": "P", "toPhone": f"+131955500{n:02}"} for n in range(5)])
+        monkeypatch.setattr(preparation, "compose", compose_while_another_prepares)
+        keep_house(app)
+        assert Counter(one.position for one in rows.all(Message)) == Counter(range(5))
+        assert (rows.one(Batch).state, rows.one(Batch).prepared) == (BatchState.RUNNING, 5)
+
+    def test_nothing_is_rendered_while_others_wait_to_write(
+        self, app: Flask, rows: Rows, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = communication(rows, house)
+        real = composing.compose
+
+        def compose(*arguments: Any) -> Any:
+            assert not db.session().info.get("unit_of_work")
+            return real(*arguments)
+
+        monkeypatch.setattr(composing, "compose", compose)
+        with app.app_context():
+            adhoc(made, [{"toName": "P", "toPhone": "+13195550001"}])
+        keep_house(app)
         assert rows.one(Batch).state is BatchState.RUNNING
 
 
-def adhoc(made: Communication, members: list[dict[str, str]]) -> Batch:
+def adhoc(
+    made: Communication,
+    members: list[dict[str, str]],
+    refused: Sequence[communications.Refused] = (),
+) -> Batch:
     with unit_of_work() as session:
         found = session.get_one(Communication, made.id)
-        return communications.start_adhoc(session, found, members, "sis")
+        return communications.start_adhoc(session, found, members, "sis", refused)
 
 
 def test_a_call_template_is_rendered_and_checked(app: Flask, rows: Rows, house: House) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.outbound.reports import applier_of
+from app.outbound import reports
 
 
 def apply_reports(app: Flask) -> None:
     """Apply what waits in the journal, to its end."""
     with app.app_context():
-        applier_of(app).apply_all()
+        reports.drain()

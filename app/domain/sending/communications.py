@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.reach import Refusal
-from app.domain.sending import call_retries, lanes
+from app.domain.sending import call_retries, composing, lanes
 from app.domain.sending.composing import Plan, StepPlan
 from app.domain.sending.messages import check_client, check_media, check_sender
 from app.extensions import current_settings
@@ -38,11 +38,16 @@ LATEST = timedelta(days=366)
 
 @dataclass(frozen=True)
 class Refused:
-    """A member that gets nothing, and why: a reason for programs, a sentence for people."""
+    """A member that gets nothing, and why; ``to`` where the phone could be read."""
 
     position: int
-    reason: str
-    sentence: str
+    refusal: Refusal
+    to: str | None
+
+    def as_json(self) -> dict[str, str]:
+        """Return what :attr:`app.models.batch.BatchMember.refusal` stores."""
+        said = {"code": self.refusal.code, "sentence": self.refusal.sentence}
+        return said if self.to is None else {**said, "to": self.to}
 
 
 @dataclass(frozen=True)
@@ -149,42 +154,62 @@ def begin(session: Session, batch: Batch) -> None:
     )
 
 
+def judge_phones(
+    session: Session, communication: Communication, members: Sequence[Mapping[str, Any]]
+) -> list[Refused]:
+    """Return the members whose phones may not be texted or called, in their order.
+
+    Only reads: to be done before the transaction that starts the batch.
+    """
+    client = session.get_one(Client, communication.client_id)
+    sender = session.get_one(Sender, communication.sender_id)
+    # Held: a session forgets what nobody holds, and each phone would have it read again.
+    credential = session.get_one(Credential, sender.credential_id)
+    phones: dict[int, str] = {}
+    refused: dict[int, Refused] = {}
+    for position, attributes in enumerate(members):
+        try:
+            phones[position] = composing.phone_of(
+                attributes, client, sender, communication.destination
+            )
+        except Refusal as refusal:
+            refused[position] = Refused(position, refusal, None)
+    unreachable = composing.unreachable(
+        session, communication.destination, communication.suppression_list_id, client, sender,
+        set(phones.values()),
+    )  # fmt: skip
+    for position, phone in phones.items():
+        if phone in unreachable:
+            refused[position] = Refused(position, unreachable[phone], phone)
+    del credential
+    return [refused[position] for position in sorted(refused)]
+
+
 def start_adhoc(
     session: Session,
     communication: Communication,
     members: Sequence[Mapping[str, Any]],
     actor: str,
+    refused: Sequence[Refused] = (),
 ) -> Batch:
     """Send the communication to these members only; preparation may begin at once.
 
+    :param refused: those who get nothing, as :func:`judge_phones` found them.
     :raises Refusal: when it cannot be sent at all.
     """
     batch = _new_batch(session, communication, actor, utcnow())
+    why = {one.position: one.as_json() for one in refused}
     rows = [
-        {"batch_id": batch.id, "position": position, "attributes": attributes}
+        {"batch_id": batch.id, "position": position, "attributes": attributes,
+         "refusal": why.get(position)}
         for position, attributes in enumerate(members)
-    ]
-    session.execute(insert(BatchMember), rows)
+    ]  # fmt: skip
+    session.execute(insert(BatchMember), rows, execution_options={"render_nulls": True})
     batch.total = len(rows)
     batch.state = BatchState.PREPARING
     batch.started_at = utcnow()
     session.flush()
     return batch
-
-
-def refused_members(session: Session, batch: Batch) -> Sequence[Refused]:
-    """Return the members of a batch that were refused or suppressed when it was prepared."""
-    found = session.execute(
-        select(Message.position, Message.reason, Message.error_message)
-        .where(
-            Message.batch_id == batch.id,
-            Message.state.in_((MessageState.REFUSED, MessageState.SUPPRESSED)),
-            Message.tries == 0,
-            Message.step == 0,
-        )
-        .order_by(Message.position)
-    )
-    return [Refused(position or 0, reason or "", why or "") for position, reason, why in found]
 
 
 def pause(session: Session, batch: Batch, actor: str) -> None:
@@ -245,6 +270,13 @@ def progress(session: Session, batch: Batch) -> Progress:
     for state, status, count in counted:
         counts[Message(state=state, status=status).public_status] += count
         waiting += count if state is MessageState.WAITING else 0
+    for refusal in session.scalars(
+        select(BatchMember.refusal).where(
+            BatchMember.batch_id == batch.id, BatchMember.refusal.is_not(None)
+        )
+    ):
+        code = refusal["code"] if refusal else ""
+        counts["suppressed" if code == "suppressed" else "refused"] += 1
     if batch.state is BatchState.CANCELED and batch.total > batch.prepared:
         counts["canceled"] += batch.total - batch.prepared
     return Progress(batch.total, batch.prepared, dict(counts), waiting, _eta(session, batch))

@@ -98,37 +98,61 @@ def compose(plan: Plan, client: Client, sender: Sender, attributes: Mapping[str,
 
     :raises Refusal: with the first reason why this member gets nothing.
     """
-    phone = attributes.get("toPhone")
-    if phone is None or not str(phone).strip():
-        raise Refusal("invalid_phone", "The member has no toPhone.", "to")
-    to = check_recipient(client, sender, str(phone), plan.destination, ours=())
+    to = phone_of(attributes, client, sender, plan.destination)
     rendered = [(_render(plan, step, client, attributes), step.media) for step in plan.steps]
     digest = hashlib.sha256(repr((to, rendered)).encode("utf-8", "surrogatepass"))
     texts = tuple(_finish(plan, body, media) for body, media in rendered)
     return Composed(to, texts, digest.hexdigest()[:32])
 
 
+def phone_of(
+    attributes: Mapping[str, Any], client: Client, sender: Sender, destination: Channel
+) -> str:
+    """Return a member's phone in E.164.
+
+    Own numbers and the suppression list are asked for many members at once: :func:`unreachable`.
+
+    :raises Refusal: when there is none, or it may not be texted or called.
+    """
+    phone = attributes.get("toPhone")
+    if phone is None or not str(phone).strip():
+        raise Refusal("invalid_phone", "The member has no toPhone.", "to")
+    return check_recipient(client, sender, str(phone), destination, ours=())
+
+
 def unreachable(
-    session: Session, plan: Plan, client: Client, sender: Sender, numbers: set[str]
+    session: Session,
+    destination: Channel,
+    list_id: str | None,
+    client: Client,
+    sender: Sender,
+    numbers: set[str],
 ) -> dict[str, Refusal]:
-    """Return the phones among ``numbers`` that get nothing now, each with the reason."""
+    """Return the phones among ``numbers`` that get nothing now, each with the reason.
+
+    :param list_id: the suppression list that counts, if there is one.
+    """
     credential = session.get_one(Credential, sender.credential_id)
     standing = reach.standing(client, sender, credential)
-    ours, listed = reach.own_numbers(session, numbers), _listed(session, plan, sender, numbers)
+    ours, listed = (
+        reach.own_numbers(session, numbers),
+        _listed(session, destination, list_id, sender, numbers),
+    )
     found = {
-        to: reach.why_not(standing, to, plan.destination, ours, to in listed)
-        for to in ours | listed
+        to: reach.why_not(standing, to, destination, ours, to in listed) for to in ours | listed
     }
     return {to: refusal for to, refusal in found.items() if refusal is not None}
 
 
-def _listed(session: Session, plan: Plan, sender: Sender, numbers: set[str]) -> set[str]:
+def _listed(
+    session: Session, destination: Channel, list_id: str | None, sender: Sender, numbers: set[str]
+) -> set[str]:
     """Return the phones among ``numbers`` that must not be texted: by the list, or by a “Stop.”."""
-    if plan.destination is Channel.VOICE:
+    if destination is Channel.VOICE:
         return set()
     scopes = suppression.scopes_of(sender.id, sender.service_id)
-    entries = suppression.in_force(session, [plan.suppression_list_id], numbers)
-    return {one for one in numbers if entries.forbid(plan.suppression_list_id, one, scopes)}
+    entries = suppression.in_force(session, [list_id], numbers)
+    return {one for one in numbers if entries.forbid(list_id, one, scopes)}
 
 
 def _render(plan: Plan, step: StepPlan, client: Client, attributes: Mapping[str, Any]) -> str:

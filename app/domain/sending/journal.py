@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.orm import Session
 
+from app.domain import aside
 from app.domain.sending import statuses
 from app.domain.sending.reports import Report
 from app.domain.sending.statuses import Given
@@ -35,15 +36,14 @@ def append(session: Session, given: Sequence[Given]) -> None:
     )
 
 
-def oldest(session: Session, most: int, without: Collection[str] = ()) -> list[str]:
-    """Return the messages of the oldest reports, each once.
+def oldest(session: Session, most: int) -> list[str]:
+    """Return the messages of the oldest reports, each once, without what is set aside.
 
     :param most: how many reports are looked at.
-    :param without: messages that are left out.
     """
     waiting = (
         select(JournaledReport.message_id)
-        .where(JournaledReport.message_id.not_in(without))
+        .where(aside.free("reports", JournaledReport.message_id))
         .order_by(JournaledReport.id)
         .limit(most)
     )

@@ -158,7 +158,9 @@ def _count(
                 if refusal.code == "template_error":
                     found.missing.update(_missing(plan, attributes))
         phones = {one.to for *_, one in composed}
-        unreachable = composing.unreachable(session, plan, client, sender, phones)
+        unreachable = composing.unreachable(
+            session, plan.destination, plan.suppression_list_id, client, sender, phones
+        )
         for position, attributes, one in composed:
             key = int(one.fingerprint[:16], 16)
             refused = unreachable.get(one.to)

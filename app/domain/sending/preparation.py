@@ -1,15 +1,17 @@
 """Making a batch's messages: each member's texts rendered, checked, and put into the lane.
 
-What is said is pinned in a plan when the batch is started. Members come in chunks, each a
-transaction of its own, so that a crash resumes where it stopped and writes nothing twice.
+What is said is pinned in a plan when the batch is started. Members come in chunks: rendered first,
+then written in a transaction of their own, which is short, so that answers to Twilio need not wait
+for it, and a crash resumes where it stopped and writes nothing twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
@@ -27,6 +29,22 @@ from app.models.sender import Sender
 
 Numbered = tuple[int, Mapping[str, Any]]
 """A member: position from 0, and attributes."""
+
+
+class Waiting(Protocol):
+    """A member whose turn in preparation has come; see :class:`app.models.batch.BatchMember`."""
+
+    @property
+    def position(self) -> int:
+        """From 0."""
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The person's."""
+
+    @property
+    def refusal(self) -> Mapping[str, str] | None:
+        """Why this member gets nothing, where that was told already."""
 
 
 @dataclass
@@ -114,38 +132,80 @@ class _Chunk:
         _announce(session, ended, self.now)
 
 
-def prepare(session: Session, batch: Batch, plan: Plan, members: Sequence[Numbered]) -> None:
-    """Write the messages of some members, by position; the caller owns the transaction.
+@dataclass(frozen=True)
+class Judged:
+    """What one member gets: texts, or nothing for a reason."""
+
+    member: Numbered
+    composed: Composed | None
+    refusal: Refusal | None = None
+    to: str | None = None
+
+
+def compose(
+    plan: Plan, client: Client, sender: Sender, members: Sequence[Waiting], seconds: float
+) -> list[Judged]:
+    """Render what members get, before any transaction that writes is opened.
+
+    :param seconds: after about this time no further member is looked at.
+    :returns: at least the first of them.
+    """
+    end = time.monotonic() + seconds
+    judged: list[Judged] = []
+    for member in members:
+        judged.append(_judge(plan, client, sender, member))
+        if time.monotonic() >= end:
+            break
+    return judged
+
+
+def _judge(plan: Plan, client: Client, sender: Sender, waiting: Waiting) -> Judged:
+    member = waiting.position, waiting.attributes
+    if waiting.refusal is not None:
+        told = waiting.refusal
+        refusal = Refusal(told["code"], told["sentence"], "to")
+        return Judged(member, None, refusal, told.get("to"))
+    try:
+        return Judged(member, composing.compose(plan, client, sender, waiting.attributes))
+    except Refusal as refusal:
+        return Judged(member, None, refusal)
+
+
+def write(session: Session, batch: Batch, plan: Plan, judged: Sequence[Judged]) -> None:
+    """Write the messages of members that were judged; the caller owns the transaction.
 
     A member whose phone or texts are at fault is refused alone, one whose phone is suppressed is
     marked so, and the same texts go to the same phone once.
     """
     chunk = _Chunk(batch, plan, composing.sender_of(session, batch), utcnow())
-    client = session.get_one(Client, batch.client_id)
-    composed = list(_compose(client, chunk, members))
-    phones = {one.to for _, one in composed}
+    phones = {one.composed.to for one in judged if one.composed is not None}
     known = _fingerprints(session, batch, phones)
-    unreachable = composing.unreachable(session, plan, client, chunk.sender, phones)
-    for member, one in composed:
-        if one.to in unreachable:
-            chunk.refuse(member, unreachable[one.to], one.to)
-        elif one.fingerprint in known:
-            chunk.refuse(member, Refusal("duplicate", composing.DUPLICATE, "to"), one.to)
-        else:
-            known.add(one.fingerprint)
-            chunk.take(member, one)
+    client = session.get_one(Client, batch.client_id)
+    unreachable = composing.unreachable(
+        session, plan.destination, plan.suppression_list_id, client, chunk.sender, phones
+    )
+    for one in judged:
+        if one.refusal is not None:
+            chunk.refuse(one.member, one.refusal, one.to)
+        elif one.composed is not None:
+            _place(chunk, one.member, one.composed, unreachable, known)
     chunk.write(session)
 
 
-def _compose(
-    client: Client, chunk: _Chunk, members: Sequence[Numbered]
-) -> Iterator[tuple[Numbered, Composed]]:
-    """Yield what each member gets; those at fault are refused instead."""
-    for member in members:
-        try:
-            yield member, composing.compose(chunk.plan, client, chunk.sender, member[1])
-        except Refusal as refusal:
-            chunk.refuse(member, refusal)
+def _place(
+    chunk: _Chunk,
+    member: Numbered,
+    composed: Composed,
+    unreachable: Mapping[str, Refusal],
+    known: set[str],
+) -> None:
+    if composed.to in unreachable:
+        chunk.refuse(member, unreachable[composed.to], composed.to)
+    elif composed.fingerprint in known:
+        chunk.refuse(member, Refusal("duplicate", composing.DUPLICATE, "to"), composed.to)
+    else:
+        known.add(composed.fingerprint)
+        chunk.take(member, composed)
 
 
 def _fingerprints(session: Session, batch: Batch, numbers: set[str]) -> set[str]:

@@ -1,0 +1,116 @@
+"""SQLite has one writer at a time: how long each holds the lock, and who gets it next."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, text
+
+from app.domain.sending import communications
+from app.extensions import db, unit_of_work
+from app.models.communication import Communication
+from app.models.message import Message, MessageState
+from app.outbound import batches, reports
+from tests.outbound.test_reports import take
+from tests.support.house import communication, furnish, join
+from tests.support.house import text as a_text
+from tests.support.rows import Rows
+
+pytestmark = pytest.mark.database("sqlite")
+LONGEST = 0.02
+
+
+@contextmanager
+def holds() -> Iterator[list[float]]:
+    """Note for how long each transaction of this thread has held the lock, in processor seconds.
+
+    Not in seconds by the clock: those would tell how busy the machine is.
+    """
+    held: list[float] = []
+    began: dict[int, float] = {}
+
+    def begin(session: Any, *_: object) -> None:
+        if session.info.get("unit_of_work"):
+            began[id(session)] = time.thread_time()
+
+    def end(session: Any, transaction: Any) -> None:
+        if transaction.parent is None and id(session) in began:
+            held.append(time.thread_time() - began.pop(id(session)))
+
+    event.listen(db.session, "after_begin", begin)
+    event.listen(db.session, "after_transaction_end", end)
+    try:
+        yield held
+    finally:
+        event.remove(db.session, "after_begin", begin)
+        event.remove(db.session, "after_transaction_end", end)
+
+
+def p99(held: list[float]) -> float:
+    return sorted(held)[int(len(held) * 0.99)]
+
+
+def test_preparing_a_batch_holds_it_briefly(app: Flask, rows: Rows) -> None:
+    house = furnish(rows)
+    made = communication(rows, house)
+    join(rows, made, *({"toName": "P", "toPhone": f"+1319555{n:04}"} for n in range(3000)))
+    with app.app_context():
+        with unit_of_work() as session:
+            communications.start_batch(session, session.get_one(Communication, made.id), "pat")
+        with holds() as held:
+            while batches.turn():
+                pass
+    assert rows.count(Message) == 3000
+    assert p99(held) <= LONGEST
+
+
+def test_applying_reports_holds_it_briefly(app: Flask, rows: Rows) -> None:
+    house = furnish(rows)
+    messages = [
+        a_text(house, state=MessageState.ACCEPTED, sid=f"SM{n:032}", to=f"+1319555{n:04}")
+        for n in range(500)
+    ]
+    rows.add(*messages)
+    for message in messages:
+        take(app, message, "delivered", message.sid)
+    with app.app_context(), holds() as held:
+        reports.drain()
+    assert {one.status for one in rows.all(Message)} == {"delivered"}
+    assert p99(held) <= LONGEST
+
+
+def test_who_waits_is_not_passed_over_by_a_busy_writer(app: Flask) -> None:
+    """By SQLite's own way of waiting, one in ten was passed over three times or more."""
+    stop, turns = threading.Event(), 0
+
+    def write_all_the_time() -> None:
+        nonlocal turns
+        with app.app_context():
+            while not stop.is_set():
+                with unit_of_work() as session:
+                    session.execute(text("UPDATE endpoint SET in_flight = in_flight"))
+                    time.sleep(0.01)
+                turns += 1
+                time.sleep(0.002)
+
+    busy = threading.Thread(target=write_all_the_time)
+    busy.start()
+    waited = []
+    try:
+        with app.app_context():
+            for _ in range(30):
+                before = turns
+                with unit_of_work() as session:
+                    session.execute(text("SELECT 1"))
+                    waited.append(turns - before)
+                time.sleep(0.005)
+    finally:
+        stop.set()
+        busy.join()
+    assert sorted(waited)[27] <= 2
