@@ -48,6 +48,10 @@ class Dialer:
     dns_seconds: float
     resolver: Resolver = resolve_name
     address: str | None = field(default=None, init=False)
+    dialled: bool = field(default=False, init=False)
+    """Whether a connection was opened since this was last set to False."""
+    kept: socket.socket | None = field(default=None, init=False)
+    """A duplicate of the connection's socket: TLS takes the original out of use."""
 
     def dial(self, scheme: str, host: str, port: int) -> socket.socket:
         """Return a connected socket that the deadline watches.
@@ -57,6 +61,7 @@ class Dialer:
         :raises DialError: when the name does not resolve, when no address is allowed, or when
             none answers.
         """
+        self.dialled = True
         allowed = self._allowed(scheme, host, port)
         seconds = self.deadline.remaining(self.connect_seconds)
         failure: OSError | None = None
@@ -68,6 +73,28 @@ class Dialer:
                 failure = error
             seconds = max(0.2, seconds - share)
         raise DialError("connect", _why_not_connected(failure))
+
+    def resume(self, scheme: str, port: int) -> bool:
+        """Have the deadline watch the connection that is kept; return whether it may be used.
+
+        That is, if it still leads to the address that was checked, and that is still allowed.
+        """
+        if self.kept is None or self.address is None:
+            return False
+        try:
+            peer = addresses.parse(self.kept.getpeername()[0])
+        except OSError:
+            return False
+        if str(peer) != self.address or not addresses.may_dial(peer, scheme, port, self.networks):
+            return False
+        self.deadline.watch(self.kept)
+        return True
+
+    def forget(self) -> None:
+        """Let go of the duplicate of a connection that is over."""
+        if self.kept is not None:
+            self.kept.close()
+            self.kept = None
 
     def _allowed(self, scheme: str, host: str, port: int) -> list[tuple[int, Address]]:
         answers = [
@@ -127,6 +154,8 @@ class Dialer:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(self.deadline.remaining(self.connect_seconds))
+            self.forget()
+            self.kept = sock.dup()
         except BaseException:
             sock.close()
             raise

@@ -21,7 +21,8 @@ from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.outbound.relay import sweep
 from app.outbound.relay.attempt import attempt
-from app.outbound.relay.claim import Lease, Room, claim, something_due
+from app.outbound.relay.claim import Group, Room, claim, something_due
+from app.outbound.relay.wires import Wires
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,8 @@ class Dispatcher:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._threads = 0
-        self._leases: dict[str, Lease] = {}
+        self._groups: dict[str, Group] = {}
+        self._wires = Wires(app.extensions["settings"].webhook_allowed_networks)
         self._changed = threading.Condition()
         # On SQLite a claim takes the only writer's lock: look before.
         self._spare_the_lock = app.extensions["settings"].is_sqlite
@@ -52,16 +54,16 @@ class Dispatcher:
         """Start a thread for everything that is due and fits in; return how many. Never waits."""
         started = 0
         while self._enter():
-            lease = None
+            group: Group = ()
             try:
-                lease = self._claim()
+                group = self._claim()
             finally:
-                if lease is None:
+                if not group:
                     self._leave()
-            if lease is None:
+            if not group:
                 break
             started += 1
-            threading.Thread(target=self._work, args=(lease,), name="relay", daemon=True).start()
+            threading.Thread(target=self._work, args=(group,), name="relay", daemon=True).start()
         return started
 
     def wait_idle(self, seconds: float) -> bool:
@@ -77,7 +79,7 @@ class Dispatcher:
         if self.wait_idle(GRACE_SECONDS):
             return
         with self._changed:
-            unfinished = tuple(self._leases.values())
+            unfinished = tuple(lease for group in self._groups.values() for lease in group)
         with self._app.app_context(), suppress(SQLAlchemyError):
             for lease in unfinished:
                 sweep.give_back(lease, "The worker was stopped during this try.")
@@ -94,59 +96,58 @@ class Dispatcher:
             self._threads -= 1
             self._changed.notify_all()
 
-    def _work(self, lease: Lease | None) -> None:
+    def _work(self, group: Group) -> None:
         try:
-            while lease is not None:
-                self._follow(lease)
-                lease = None if wake.stopping.is_set() else self._claim()
+            while group:
+                self._follow(group)
+                group = () if wake.stopping.is_set() else self._claim()
         except SQLAlchemyError as error:
             # What was claimed is given back when its lease is over, and the clock wakes us.
             log.warning("the database is away; a try is over", error=type(error).__name__)
         finally:
             self._leave()
 
-    def _follow(self, lease: Lease) -> None:
-        """Make a try, and further ones to the same endpoint for a while, as long as all is well."""
+    def _follow(self, group: Group) -> None:
+        """Make tries, and further ones to the same endpoint for a while, as long as all is well."""
         ends = time.monotonic() + STREAK_SECONDS
-        following: Lease | None = lease
-        while following is not None:
-            go_on = time.monotonic() < ends and not wake.stopping.is_set()
-            made, following = following, None
-            try:
-                following = attempt(self._app, made, go_on=go_on)
-            finally:
-                with self._changed:
-                    self._leases.pop(made.token, None)
-                    if following is not None:
-                        self._leases[following.token] = following
+        with self._wires.lend(group[0].endpoint_id) as wire:
+            while group:
+                go_on = time.monotonic() < ends and not wake.stopping.is_set()
+                made, group = group, ()
+                try:
+                    group = attempt(self._app, made, wire, go_on=go_on)
+                finally:
+                    with self._changed:
+                        self._groups.pop(made[0].token, None)
+                        if group:
+                            self._groups[group[0].token] = group
 
-    def _claim(self) -> Lease | None:
+    def _claim(self) -> Group:
         """Claim something that is due.
 
-        Its endpoint may be locked for a moment, by a try that ends or an event that is being
-        recorded: then look again.
+        Its endpoint may be locked for a moment, by a try that ends: then look again.
         """
         for pause in CLAIM_PAUSES:
             with self._app.app_context():
                 now = utcnow()
                 room = self._room()
                 if self._spare_the_lock and not something_due(db.session(), now, room):
-                    return None
+                    return ()
                 with unit_of_work() as session:
-                    lease = claim(session, now, room)
-                if lease is None and not something_due(db.session(), now, room):
-                    return None
-            if lease is not None:
+                    group = claim(session, now, room)
+                if not group and not something_due(db.session(), now, room):
+                    return ()
+            if group:
                 with self._changed:
-                    self._leases[lease.token] = lease
-                return lease
+                    self._groups[group[0].token] = group
+                return group
             time.sleep(pause)
-        return None
+        return ()
 
     def _room(self) -> Room:
         with self._changed:
-            mails = sum(lease.is_mail for lease in self._leases.values())
-            suspects = sum(lease.is_suspect for lease in self._leases.values())
+            mails = sum(group[0].is_mail for group in self._groups.values())
+            suspects = sum(group[0].is_suspect for group in self._groups.values())
         return Room(mail=mails < FOR_MAIL, suspects=suspects < FOR_SUSPECTS)
 
 

@@ -7,23 +7,16 @@ import json
 from datetime import datetime
 
 from app.domain import plain_urls
-from app.domain.addresses import Network
 from app.domain.relaying import signing
 from app.outbound.relay import schedule
 from app.outbound.relay.letter import Letter
 from app.outbound.relay.outcome import Outcome, explain_status
-from app.outbound.relay.transport import LIMITS, Answer, Call, Limits, send
+from app.outbound.relay.transport import Answer, Call, Wire
 
 MASK = "•••"
 
 
-def post_signed(
-    letter: Letter,
-    now: datetime,
-    agent: str,
-    networks: tuple[Network, ...],
-    limits: Limits = LIMITS,
-) -> Outcome:
+def post_signed(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcome:
     """POST the event to a webhook, signed with every secret that is valid now."""
     body = letter.body.encode()
     timestamp = int(now.timestamp())
@@ -33,16 +26,10 @@ def post_signed(
         "webhook-signature": signing.sign(letter.secrets, letter.event_id, timestamp, body),
     }
     call = Call("POST", letter.url, headers, body)
-    return _outcome(call, send(call, networks, limits), now)
+    return _outcome(call, wire.send(call), now)
 
 
-def call_plain(
-    letter: Letter,
-    now: datetime,
-    agent: str,
-    networks: tuple[Network, ...],
-    limits: Limits = LIMITS,
-) -> Outcome:
+def call_plain(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcome:
     """Call a plain URL: unsigned, with the event's JSON when it is a POST."""
     data = json.loads(letter.body)["data"]
     url = plain_urls.fill(letter.url, data, letter.context.get("member"))
@@ -54,7 +41,7 @@ def call_plain(
     if body is None:
         del headers["Content-Type"]
     call = Call(letter.method, url, headers, body)
-    return _outcome(call, send(call, networks, limits), now)
+    return _outcome(call, wire.send(call), now)
 
 
 def _headers(letter: Letter, agent: str) -> dict[str, str]:
@@ -62,7 +49,6 @@ def _headers(letter: Letter, agent: str) -> dict[str, str]:
         "User-Agent": agent,
         "Accept": "*/*",
         "Accept-Encoding": "identity",
-        "Connection": "close",
         "Content-Type": "application/json",
         "webhook-id": letter.event_id,
     }

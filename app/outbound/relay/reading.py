@@ -24,15 +24,14 @@ def letter(
     session: Session,
     delivery: Delivery,
     endpoint: Endpoint,
-    now: datetime,
     secrets: tuple[str, ...] | None = None,
 ) -> Letter:
     """Return what the delivery's next try sends.
 
-    :param secrets: the signing secrets, where they have just been read.
+    :param secrets: a webhook's signing secrets; None if they cannot be read.
     """
     try:
-        return _letter(session, delivery, endpoint, now, secrets)
+        return _letter(session, delivery, endpoint, secrets)
     except (InvalidToken, NoResultFound) as error:
         # One delivery that cannot be read must not keep the others from being claimed.
         log.error("a delivery cannot be read", delivery=delivery.id, error=type(error).__name__)
@@ -48,13 +47,12 @@ def _letter(
     session: Session,
     delivery: Delivery,
     endpoint: Endpoint,
-    now: datetime,
     secrets: tuple[str, ...] | None,
 ) -> Letter:
     kind = endpoint.kind
     media, twilio = _media(session, delivery) if kind is EndpointKind.EMAIL else ((), None)
     if kind is EndpointKind.WEBHOOK and secrets is None:
-        secrets = _secrets(session, endpoint, now)
+        raise InvalidToken
     return Letter(
         event_id=delivery.event_id,
         type=delivery.type.value,
@@ -68,6 +66,14 @@ def _letter(
         media=media,
         twilio=twilio,
     )
+
+
+def secrets_of(session: Session, endpoint: Endpoint, now: datetime) -> tuple[str, ...] | None:
+    """Return the signing secrets that are valid, the current one first; None if unreadable."""
+    try:
+        return _secrets(session, endpoint, now)
+    except InvalidToken:
+        return None
 
 
 def _secrets(session: Session, endpoint: Endpoint, now: datetime) -> tuple[str, ...]:

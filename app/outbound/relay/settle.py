@@ -7,11 +7,13 @@ is written down and changes nothing, except that a success is believed whenever 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import groupby
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import ColumnElement, case, insert, select, update
+from sqlalchemy import CursorResult, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.relaying import endpoints
@@ -25,7 +27,7 @@ from app.models.delivery import (
 )
 from app.models.endpoint import DisabledReason, Endpoint, EndpointState
 from app.outbound.relay import alerts, schedule
-from app.outbound.relay.claim import Lease, Ticket, claim_another
+from app.outbound.relay.claim import Group, Lease, Ticket, claim_another
 from app.outbound.relay.outcome import Outcome
 
 log = structlog.get_logger(__name__)
@@ -33,55 +35,116 @@ log = structlog.get_logger(__name__)
 _HEALTH = tuple(field.name for field in dataclasses.fields(schedule.Health))
 
 
-def succeed(
-    session: Session, lease: Lease, outcome: Outcome, started_at: datetime, *, go_on: bool
-) -> Lease | None:
-    """Write down a success, in as few statements as it takes.
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """A try that was made, and what came of it."""
 
-    :param go_on: take the endpoint's next delivery as well, which saves a transaction.
-    :returns: the lease of that one.
+    lease: Lease
+    outcome: Outcome
+    started_at: datetime
+
+
+def settle_group(
+    session: Session, made: Sequence[Made], unmade: Sequence[Lease], most: int
+) -> Group:
+    """Write down what came of a group, in as few statements as it takes.
+
+    :param made: successes, and at most one failure, at the end.
+    :param unmade: those given back, to be taken again by whoever is next.
+    :param most: how many of the endpoint's next deliveries are taken as well, if all went well.
+    :returns: the leases of those.
     """
+    failed = made[-1] if made and not made[-1].outcome.succeeded else None
+    successes = made[:-1] if failed else made
     now = utcnow()
+    lease = (*(one.lease for one in made), *unmade)[0]
+    endpoint = session.get_one(
+        Endpoint, lease.endpoint_id, with_for_update={"key_share": True}, populate_existing=True
+    )
+    given_back = _give_back(session, unmade)
+    ours = _succeed(session, endpoint, successes, now) if successes else set()
+    if failed is not None:
+        settle(session, failed.lease, failed.outcome, failed.started_at)
+        return ()
+    if not ours and not given_back:  # the lease is over, and the sweeper has taken it back
+        return ()
+    endpoint.in_flight = max(0, endpoint.in_flight - 1)
+    if not most or len(ours) < len(successes):
+        return ()
+    return claim_another(session, endpoint, now, lease.letter.secrets, most)
+
+
+def _succeed(
+    session: Session, endpoint: Endpoint, successes: Sequence[Made], now: datetime
+) -> set[str]:
+    """Write down successes; return the deliveries whose lease was still ours."""
     health = schedule.after_success(schedule.Health(), now)
-    forgiven = {name: getattr(health, name) for name in _HEALTH if name != "last_failure_at"}
-    endpoint = session.scalars(
-        update(Endpoint)
-        .where(Endpoint.id == lease.endpoint_id)
-        .values(in_flight=_one_less(), **forgiven)
-        .returning(Endpoint)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    ).one()
-    ours = session.scalar(
-        update(Delivery)
-        .where(Delivery.id == lease.delivery_id, Delivery.lease_token == lease.token)
-        .values(
-            state=DeliveryState.DELIVERED,
-            delivered_at=now,
-            last_status=outcome.status,
-            last_error=None,
-            lease_token=None,
-            lease_until=None,
-            trigger=AttemptTrigger.AUTO,
-            requested_by=None,
+    for name in _HEALTH:
+        if name != "last_failure_at":
+            setattr(endpoint, name, getattr(health, name))
+    ours: set[str] = set()
+    by_status = sorted(successes, key=lambda one: one.outcome.status or 0)
+    for status, together in groupby(by_status, lambda one: one.outcome.status):
+        leases = [one.lease for one in together]
+        ours |= set(
+            session.scalars(
+                update(Delivery)
+                .where(
+                    Delivery.id.in_([lease.delivery_id for lease in leases]),
+                    Delivery.lease_token == leases[0].token,
+                )
+                .values(
+                    state=DeliveryState.DELIVERED,
+                    delivered_at=now,
+                    last_status=status,
+                    last_error=None,
+                    lease_token=None,
+                    lease_until=None,
+                    trigger=AttemptTrigger.AUTO,
+                    requested_by=None,
+                )
+                .returning(Delivery.id)
+                .execution_options(synchronize_session=False)
+            )
         )
-        .returning(Delivery.id)
-        .execution_options(synchronize_session=False)
-    )
-    attempt = _attempt_values(lease, outcome, started_at)
     session.execute(
-        insert(DeliveryAttempt).values(
-            **attempt,
-            endpoint_id=endpoint.id,
-            trigger=lease.trigger,
-            requested_by=lease.requested_by,
-        )
+        insert(DeliveryAttempt),
+        [
+            {
+                **_attempt_values(one.lease, one.outcome, one.started_at),
+                "endpoint_id": endpoint.id,
+                "trigger": one.lease.trigger,
+                "requested_by": one.lease.requested_by,
+            }
+            for one in successes
+        ],
+        execution_options={"render_nulls": True},
     )
-    if ours is None:
-        endpoint.in_flight += 1  # given back by the sweeper before
-        delivery, _ = lock(session, lease.delivery_id)
-        _settle_late(delivery, outcome, now)
-        return None
-    return claim_another(session, endpoint, now, lease.letter.secrets) if go_on else None
+    for one in successes:
+        if one.lease.delivery_id not in ours:
+            delivery, _ = lock(session, one.lease.delivery_id)
+            _settle_late(delivery, one.outcome, now)
+    return ours
+
+
+def _give_back(session: Session, unmade: Sequence[Lease]) -> int:
+    """Let others take what was claimed and not tried; return how many still were ours."""
+    given = 0
+    for lease in unmade:
+        done = session.execute(
+            update(Delivery)
+            .where(Delivery.id == lease.delivery_id, Delivery.lease_token == lease.token)
+            .values(
+                state=DeliveryState.PENDING,
+                attempts=Delivery.attempts - 1,
+                next_attempt_at=lease.due_at,
+                lease_token=None,
+                lease_until=None,
+            )
+            .execution_options(synchronize_session=False)
+        )
+        given += cast(CursorResult[Any], done).rowcount
+    return given
 
 
 def settle(session: Session, ticket: Ticket, outcome: Outcome, started_at: datetime) -> None:
@@ -99,8 +162,9 @@ def settle(session: Session, ticket: Ticket, outcome: Outcome, started_at: datet
         _settle_late(delivery, outcome, now)
         return
     trigger = delivery.trigger
-    endpoint.in_flight = max(0, endpoint.in_flight - 1)
     delivery.lease_token = delivery.lease_until = None
+    if not _is_shared(session, delivery, ticket.token):
+        endpoint.in_flight = max(0, endpoint.in_flight - 1)
     delivery.trigger, delivery.requested_by = AttemptTrigger.AUTO, None
     delivery.last_status = outcome.status
     delivery.last_error = outcome.detail[:500] if outcome.detail else None
@@ -113,6 +177,17 @@ def settle(session: Session, ticket: Ticket, outcome: Outcome, started_at: datet
         disable(session, endpoint, DisabledReason.GONE, now)
     _plan_next(session, delivery, endpoint, outcome, now, last=trigger is AttemptTrigger.PING)
     attempt.next_attempt_at = delivery.next_attempt_at
+
+
+def _is_shared(session: Session, delivery: Delivery, token: str) -> bool:
+    """Tell whether others are under way under the same lease: together they count as one."""
+    other = select(Delivery.id).where(
+        Delivery.endpoint_id == delivery.endpoint_id,
+        Delivery.state == DeliveryState.IN_FLIGHT,
+        Delivery.lease_token == token,
+        Delivery.id != delivery.id,
+    )
+    return session.scalar(other.limit(1)) is not None
 
 
 def disable(session: Session, endpoint: Endpoint, reason: DisabledReason, now: datetime) -> None:
@@ -174,10 +249,6 @@ def _attempt_values(ticket: Ticket, outcome: Outcome, started_at: datetime) -> d
         "response_body": outcome.response_body,
         "truncated": outcome.truncated,
     }
-
-
-def _one_less() -> ColumnElement[int]:
-    return case((Endpoint.in_flight > 0, Endpoint.in_flight - 1), else_=0)
 
 
 def _judge(endpoint: Endpoint, outcome: Outcome, now: datetime, *, by_hand: bool) -> None:

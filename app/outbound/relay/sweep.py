@@ -161,8 +161,7 @@ def _judge(session: Session, endpoint_id: str) -> None:
 
 def _under_way() -> object:
     return (
-        select(func.count())
-        .select_from(Delivery)
+        select(func.count(Delivery.lease_token.distinct()))
         .where(Delivery.endpoint_id == Endpoint.id, Delivery.state == DeliveryState.IN_FLIGHT)
         .correlate(Endpoint)
         .scalar_subquery()

@@ -10,9 +10,11 @@ from __future__ import annotations
 import http.client
 import ssl
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import certifi
 import requests
@@ -71,6 +73,10 @@ class Answer:
     truncated: bool = False
     """There was more, or the rest did not come."""
     duration_ms: int = 0
+    closing: bool = False
+    """The host wants no further request on this connection."""
+    unanswered: bool = False
+    """The connection ended before a single byte of an answer."""
 
 
 def send(
@@ -80,27 +86,100 @@ def send(
     resolver: Resolver = resolve_name,
     trust: ssl.SSLContext | None = None,
 ) -> Answer:
-    """Send ``call`` once and return what happened; never raises for what the other side does.
+    """Send ``call`` once, over a connection of its own; see :class:`Wire`."""
+    with closing(Wire(networks, limits, resolver, trust)) as wire:
+        return wire.send(call)
+
+
+class Wire:
+    """Sends to one host, over a connection that is kept from one exchange to the next.
+
+    It is never used again after an error, nor when the host or its time to live has changed. Only
+    where the host has closed a kept connection while our request was on its way, which it may do at
+    any time, is that sent once more, over a new one: nothing had been answered, and receivers know
+    what they have had by its id.
 
     :param networks: exempt from the block of private addresses, and from https and port 443.
     :param trust: whose certificates are believed; the system's and certifi's when not given.
     """
-    started = time.monotonic()
-    answer = Answer()
-    with Deadline(limits.total) as deadline:
-        dialer = Dialer(deadline, networks, limits.connect, limits.dns, resolver)
+
+    def __init__(
+        self,
+        networks: tuple[Network, ...] = (),
+        limits: Limits = LIMITS,
+        resolver: Resolver = resolve_name,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        self._limits = limits
+        self._trust = trust
+        self._dialer = Dialer(Deadline(0), networks, limits.connect, limits.dns, resolver)
+        self._adapter: _PinnedAdapter | None = None
+        self._opened = 0.0
+        self.idle_since = 0.0
+        """When the last exchange ended, by the monotonic clock."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection that may be used again."""
+        return self._dialer.kept is not None
+
+    def send(self, call: Call) -> Answer:
+        """Send ``call`` and return what happened; never raises for what the other side does."""
+        started = time.monotonic()
+        with Deadline(self._limits.total) as deadline:
+            self._dialer.deadline, self._dialer.dialled = deadline, False
+            self._resume(call.url)
+            answer = self._try(call, deadline)
+            if answer.error and not self._dialer.dialled and answer.unanswered:
+                answer = self._try(call, deadline)
+        answer.address = self._dialer.address
+        self.idle_since = time.monotonic()
+        answer.duration_ms = round((self.idle_since - started) * 1000)
+        return answer
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        self._dialer.forget()
+        if self._adapter is not None:
+            self._adapter.close()
+            self._adapter = None
+
+    def _resume(self, url: str) -> None:
+        parts = urlsplit(url)
+        origin = (parts.scheme.lower(), parts.netloc.lower())
+        if self._adapter is not None and self._adapter.origin == origin:
+            port = parts.port or (443 if origin[0] == "https" else 80)
+            young = time.monotonic() - self._opened < LONGEST_LIFE
+            if young and self._dialer.resume(origin[0], port):
+                return
+        self.close()
+        self._dialer.address = None
+        self._opened = time.monotonic()
+        self._adapter = _PinnedAdapter(self._dialer, self._trust or trusted(), origin)
+
+    def _try(self, call: Call, deadline: Deadline) -> Answer:
+        answer = Answer()
+        if self._adapter is None:
+            self._resume(call.url)
         try:
-            _exchange(call, dialer, limits, trust or trusted(), answer)
+            if self._adapter is not None:
+                _exchange(call, self._adapter, self._dialer, self._limits, answer)
         except DialError as error:
             answer.error, answer.detail = error.kind, str(error)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             answer.error, answer.detail = _explain(error)
+            answer.unanswered = answer.status is None and _is_unanswered(str(error))
         if answer.error and deadline.fired:
             answer.error = "deadline"
-            answer.detail = f"There was no complete answer within {limits.total:g} s."
-    answer.address = dialer.address
-    answer.duration_ms = round((time.monotonic() - started) * 1000)
-    return answer
+            answer.detail = f"There was no complete answer within {self._limits.total:g} s."
+            answer.unanswered = False
+        if answer.error or answer.truncated or answer.closing:
+            self.close()
+        return answer
+
+
+LONGEST_LIFE = 60.0
+"""Seconds for which a connection is used: a host may move to another address."""
 
 
 @lru_cache(maxsize=1)
@@ -115,10 +194,9 @@ def trusted() -> ssl.SSLContext:
 
 
 def _exchange(
-    call: Call, dialer: Dialer, limits: Limits, trust: ssl.SSLContext, answer: Answer
+    call: Call, adapter: _PinnedAdapter, dialer: Dialer, limits: Limits, answer: Answer
 ) -> None:
     prepared = requests.Request(call.method, call.url, call.headers, data=call.body).prepare()
-    adapter = _PinnedAdapter(dialer, trust)
     # The adapter itself, not a session: that would read the environment, and would read the
     # whole body of a redirect in order to follow it.
     response = adapter.send(prepared, stream=True, timeout=(limits.connect, limits.read))
@@ -130,6 +208,7 @@ def _exchange(
             name[:MAX_HEADER_CHARACTERS]: _printable(value)[:MAX_HEADER_CHARACTERS]
             for name, value in list(response.headers.items())[:MAX_HEADERS]
         }
+        answer.closing = "close" in response.headers.get("Connection", "").lower()
         answer.body, answer.truncated = _read(response, limits.body)
     finally:
         response.close()
@@ -170,6 +249,10 @@ def _explain(error: Exception) -> tuple[str, str]:
     return "connection", f"The answer was no valid HTTP: {_printable(reason)[:200]}"
 
 
+def _is_unanswered(reason: str) -> bool:
+    return any(mark in reason for mark in ("without response", "Connection reset", "Broken pipe"))
+
+
 def _explain_tls(reason: str) -> str:
     known = {
         "certificate has expired": "The certificate of the host has expired; renew it.",
@@ -187,17 +270,27 @@ def _explain_tls(reason: str) -> str:
 
 
 class _PinnedAdapter(HTTPAdapter):
-    """Sends one request through a connection that our dialer opens."""
+    """Sends requests to one origin through a connection that our dialer opens."""
 
-    def __init__(self, dialer: Dialer, trust: ssl.SSLContext) -> None:
+    def __init__(self, dialer: Dialer, trust: ssl.SSLContext, origin: tuple[str, str]) -> None:
         super().__init__(max_retries=0)
+        self.origin = origin
         self._dialer = dialer
         self._trust = trust
+        self._pool: HTTPConnectionPool | None = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._pool is not None:
+            self._pool.close()
+        super().close()
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, *_: object, **__: object
     ) -> HTTPConnectionPool:
-        """Make a pool for this one connection."""
+        """Return the pool of this one connection."""
+        if self._pool is not None:
+            return self._pool
         host, tls = self.build_connection_pool_key_attributes(request, True)
         pool: HTTPConnectionPool
         if host["scheme"] == "https":
@@ -209,6 +302,7 @@ class _PinnedAdapter(HTTPAdapter):
         else:
             pool = HTTPConnectionPool(host["host"], host["port"] or 80, maxsize=1)
             pool.ConnectionCls = partial(_PinnedHTTP, dialer=self._dialer)  # type: ignore[assignment]
+        self._pool = pool
         return pool
 
     def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
