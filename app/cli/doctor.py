@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 import smtplib
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import click
 from alembic.migration import MigrationContext
@@ -17,14 +16,13 @@ from cryptography.fernet import InvalidToken
 from flask import current_app
 from flask.cli import with_appcontext
 from redis import Redis, RedisError, ResponseError
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.domain import aside, wake
+from app.domain import aside, clocks, wake
 from app.domain.provisioning import number_audit
 from app.domain.restoring import hold, marks
 from app.extensions import current_settings, db, redis_client
-from app.models.base import utcnow
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.endpoint import Endpoint, EndpointKind, EndpointState
@@ -32,10 +30,13 @@ from app.models.installation import Installation
 from app.models.sender import Sender
 from app.outbound.relay.smtp import Server
 from app.twilio import signature
+from app.twilio.clock import Clock, Difference
 
 MOST_SKEW = 2.0
 """Seconds by which clocks may differ; Twilio's and the receivers' signatures allow minutes."""
 TIMEOUT = (5.0, 16.0)
+ASKED = 3
+"""How often a clock that shows whole seconds is asked: together the answers say it better."""
 _TWILIO = "https://api.twilio.com"
 
 
@@ -83,8 +84,7 @@ def _database() -> Iterator[Finding]:
         found = ", ".join(sorted(current)) or "nothing"
         yield _bad("database", f"it is at {found}; run: flask db upgrade")
     if not current_settings().is_sqlite:
-        theirs = db.session.scalar(select(func.clock_timestamp()))
-        yield _clock("the database's clock", theirs)
+        yield _clock("the database's clock", clocks.database(db.session()))
     elif not current_settings().is_development:
         yield _ok("database", "it is SQLite: fine for one machine; use PostgreSQL for several.")
     db.session.rollback()
@@ -93,24 +93,29 @@ def _database() -> Iterator[Finding]:
 def _clocks() -> Iterator[Finding]:
     import requests
 
-    base = current_settings().twilio_api_base_url or _TWILIO
+    base, clock = current_settings().twilio_api_base_url or _TWILIO, Clock()
     try:
-        answer = requests.head(base, timeout=TIMEOUT, allow_redirects=False)
-        theirs = parsedate_to_datetime(answer.headers["Date"])
-    except (requests.RequestException, KeyError, ValueError) as error:
+        for _ in range(ASKED):
+            before = time.time()
+            answer = requests.head(base, timeout=TIMEOUT, allow_redirects=False)
+            clock.learn(before, time.time(), answer.headers.get("Date"))
+    except requests.RequestException as error:
         yield _bad("Twilio", f"{base} cannot be reached ({error}); check the way out.")
         return
     yield _ok("Twilio", f"{base} answers.")
-    yield _clock("Twilio's clock", theirs)
+    difference = clock.difference()
+    if difference is None:
+        yield _bad("Twilio's clock", "it says no time.")
+    else:
+        yield _clock("Twilio's clock", difference)
 
 
-def _clock(name: str, theirs: datetime | None) -> Finding:
-    if theirs is None:
-        return _bad(name, "it says no time.")
-    seconds = abs((utcnow() - theirs.astimezone(UTC)).total_seconds())
-    if seconds > MOST_SKEW + 1:  # a Date header has whole seconds
-        return _bad(name, f"it differs from ours by {seconds:.0f} s; let NTP set this machine's.")
-    return _ok(name, "it agrees with ours.")
+def _clock(name: str, ahead: Difference) -> Finding:
+    words = f"{abs(ahead.middle):.1f} s {'ahead of' if ahead.middle >= 0 else 'behind'} ours"
+    sentence = f"it is {words}, give or take {ahead.uncertainty:.1f} s."
+    if not -MOST_SKEW <= ahead.middle <= MOST_SKEW:
+        return _bad(name, f"{sentence} Let NTP set this machine's.")
+    return _ok(name, sentence)
 
 
 def _redis() -> Iterator[Finding]:

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.domain import wake
 from app.domain.sending import journal
 from app.extensions import current_settings, db, redis_client
-from app.maintenance import retention
+from app.maintenance import ahead, retention
 from app.outbound import restored, sweep
 from app.outbound.relay import sweep as relay
 
@@ -108,6 +108,7 @@ def tasks() -> tuple[Task, ...]:
         Task("sweep lost claims", 5.0, sweep.lost_claims),
         Task("settle unknown sends", 5.0, partial(keep_house, "app.outbound.settle.run")),
         Task("sweep the relay", 5.0, relay.sweep),
+        Task("bring back what is ahead", 15.0, ahead.tick),
         Task("count usage", 30.0, partial(keep_house, "app.maintenance.usage.tick")),
         Task("recover what was missed", 60.0, partial(keep_house, "app.inbound.recovery.tick")),
         Task("look over the numbers", 300.0, partial(keep_house, "app.maintenance.audits.tick")),

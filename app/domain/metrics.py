@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Select, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.domain import clocks
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.delivery import Delivery, DeliveryState
@@ -81,6 +82,7 @@ class _Waiting(Collector):
                     _DELIVERIES,
                 ),
                 _oldest_delivery(),
+                *_clocks(),
                 _set_aside(),
                 *_reports(),
             ]
@@ -112,6 +114,27 @@ def _set_aside() -> GaugeMetricFamily:
     for loop, count in db.session.execute(counts.group_by(SetAside.loop)):
         family.add_metric([loop], count)
     return family
+
+
+def _clocks() -> Iterable[Metric]:
+    """By how much other clocks differ from this machine's, and how certain that is."""
+    session = db.session()
+    found = {"database": clocks.database(session), "twilio": clocks.kept(session, "twilio")}
+    ahead = GaugeMetricFamily(
+        "dispatch_clock_ahead_seconds",
+        "By how much another clock is ahead of this machine's.",
+        labels=["clock"],
+    )
+    within = GaugeMetricFamily(
+        "dispatch_clock_uncertainty_seconds",
+        "By how much dispatch_clock_ahead_seconds may be wrong.",
+        labels=["clock"],
+    )
+    for name, difference in found.items():
+        if difference is not None:
+            ahead.add_metric([name], difference.middle)
+            within.add_metric([name], difference.uncertainty)
+    return ahead, within
 
 
 def _oldest_delivery() -> GaugeMetricFamily:

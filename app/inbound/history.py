@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, exists, func, or_, select
 
+from app.domain import clocks
 from app.inbound.lookup import Number, table
 from app.inbound.parsing import Arrival
+from app.models.base import utcnow
 from app.models.incoming import Incoming
 from app.models.message import Direction, Message
 from app.models.suppression import SCOPE_ALL, SuppressionEntry
@@ -45,6 +47,7 @@ def look_back(connection: Connection, arrival: Arrival, number: Number) -> Histo
             "number_id": number.id,
             "phone": arrival.from_,
             "after": arrival.received_at - WINDOW,
+            "before": utcnow() + clocks.MOST_APART,
             "list_id": number.suppression_list_id,
             "service_id": number.service_id,
         },
@@ -58,6 +61,7 @@ def _history_statement() -> Select[Any]:
         _message.c.sender_id == bindparam("number_id"),
         _message.c.to == bindparam("phone"),
         _message.c.created_at > bindparam("after"),
+        _message.c.created_at < bindparam("before"),  # nothing that a wrong clock has stamped
         _message.c.direction == Direction.REPLY,
     )
     listed = exists().where(

@@ -8,6 +8,7 @@ keywords"); we keep the client's list in step. On a word that is not exactly Twi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 
 from sqlalchemy import select
@@ -89,7 +90,7 @@ def _suppress(session: Session, arrival: Arrival, number: Number, *, binding: bo
         arrival.from_,
         scope=number.scope,
         source=SuppressionSource.KEYWORD,
-        at=arrival.received_at,
+        at=_said_at(session, arrival, number),
         binding=binding,
     )
 
@@ -100,11 +101,22 @@ def _lift(session: Session, arrival: Arrival, number: Number, wish: Wish) -> Wis
         return wish
     scopes = suppression.scopes_of(number.id, number.service_id)
     list_id, phone = number.suppression_list_id, arrival.from_
-    lifted = suppression.opt_in(
-        session, list_id, phone, scopes=scopes, at=arrival.received_at, exact=wish.exact
-    )
+    at = _said_at(session, arrival, number)
+    lifted = suppression.opt_in(session, list_id, phone, scopes=scopes, at=at, exact=wish.exact)
     blocked = not wish.exact and suppression.is_blocked_by_twilio(session, list_id, phone, scopes)
     return replace(wish, changed=lifted > 0, blocked=blocked)
+
+
+def _said_at(session: Session, arrival: Arrival, number: Number) -> datetime:
+    """Return the time by which a word counts: never before one that came earlier.
+
+    Words that come as they are said go in the order in which they come, whatever the clocks of then
+    and now say. Twilio's times tell only those apart that we hear of late.
+    """
+    if arrival.recovered:
+        return arrival.received_at
+    last = suppression.last_change(session, number.client.id, arrival.from_)
+    return arrival.received_at if last is None else max(arrival.received_at, last)
 
 
 def _asked_since(session: Session, arrival: Arrival, number: Number, what: OptOut) -> bool:

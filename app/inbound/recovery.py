@@ -19,9 +19,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import DataError
 from werkzeug.exceptions import Forbidden
 
-from app.domain import keywords, wake
+from app.domain import clocks, keywords, wake
 from app.domain.clients.accounts import client_of
-from app.extensions import db, reading, redis_client, unit_of_work
+from app.extensions import current_settings, db, reading, redis_client, unit_of_work
 from app.inbound import calls, lookup, texts, twilio_log, voice
 from app.inbound.lookup import Number
 from app.inbound.parsing import Arrival, MediaItem, phone_of
@@ -35,6 +35,7 @@ from app.models.route import Channel, Handler
 from app.models.sender import Sender, SenderKind
 from app.twilio import addresses, results
 from app.twilio.client import TwilioClient
+from app.twilio.clock import clock
 from app.twilio.failures import Refused, TwilioFailure
 
 log = structlog.get_logger(__name__)
@@ -65,10 +66,19 @@ def tick() -> None:
     """
     deadline = time.monotonic() + wake.DRAIN_SECONDS
     found = run(deadline=deadline)
+    _keep_difference()
     if found:
         log.info("recovered from Twilio's log", **found)
     if time.monotonic() > deadline:
         wake.enqueue_job("house", "app.inbound.recovery.tick", redis_client())
+
+
+def _keep_difference() -> None:
+    """Write down how Twilio's clock differs, for ``/metrics`` and the doctor."""
+    known = clock(current_settings().twilio_api_base_url).difference()
+    if known is not None:
+        with unit_of_work() as session:
+            clocks.keep(session, "twilio", known)
 
 
 def run(since: datetime | None = None, deadline: float | None = None) -> Counter[str]:
@@ -109,6 +119,8 @@ def _accounts(since: datetime | None) -> list[Account]:
         if credential.account_sid in accounts:
             continue
         mark = marks.get(_name(credential.account_sid))
+        if mark is not None and mark > utcnow() + clocks.MOST_APART:
+            mark = None  # a clock was wrong: nobody knows how far the look had got
         first = max(credential.created_at, utcnow() - FIRST_LOOK)
         start = since or (mark - OVERLAP if mark else first)
         start = max(start, utcnow() - kept)
@@ -126,7 +138,7 @@ def _name(account_sid: str) -> str:
 
 def _look(account: Account, deadline: float | None, keep_bookmark: bool) -> Counter[str]:
     found: Counter[str] = Counter()
-    start, end = account.start, utcnow() - SETTLING
+    start, end = account.start, _settled(account)
     length = SLICE
     while start < end and not wake.stopping.is_set():
         until = min(start + length, end)
@@ -141,7 +153,8 @@ def _look(account: Account, deadline: float | None, keep_bookmark: bool) -> Coun
             continue  # what the last look has seen; ending here would lead nowhere
         if keep_bookmark:
             with unit_of_work() as session:
-                session.merge(Bookmark(name=_name(account.sid), at=until))
+                reached = min(until, _settled(account))
+                session.merge(Bookmark(name=_name(account.sid), at=reached))
         if _late(deadline):
             break
         if not listed.has(MOST // 10):
@@ -149,6 +162,11 @@ def _look(account: Account, deadline: float | None, keep_bookmark: bool) -> Coun
         if start < end:
             wake.stopping.wait(PAUSE)
     return +found
+
+
+def _settled(account: Account) -> datetime:
+    """Return up to when Twilio's log is complete, by Twilio's clock: it holds nothing beyond."""
+    return account.twilio.clock.known().earliest(utcnow()) - SETTLING
 
 
 def _take_in_texts(account: Account, listed: list[results.Message]) -> int:
@@ -199,7 +217,7 @@ def _take_in_text(account: Account, text: results.Message) -> bool:
         from_=phone_of(text.from_ or "")[:PHONE_LENGTH],
         to=phone_of(text.to or "")[:PHONE_LENGTH],
         text_channel=addresses.channel(text.from_ or "", text.to or "", len(media)),
-        received_at=came(text),
+        received_at=account.twilio.clock.known().ours(came(text)),
         parameters={
             "MessageSid": text.sid, "AccountSid": account.sid, "From": text.from_ or "",
             "To": text.to or "", "Body": text.body.replace("\0", ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, Numeric, String, Text
+from sqlalchemy import JSON, Float, ForeignKey, Index, Numeric, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -103,6 +103,20 @@ class SetAside(Base):
     since: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     until: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     """Then it is tried again."""
+
+
+class ClockDifference(Base):
+    """By how much another clock is ahead of ours, as the process that asks it last found."""
+
+    __tablename__ = "clock_difference"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """``twilio``."""
+    low: Mapped[float] = mapped_column(Float)
+    """Seconds, at least; negative where that clock is behind."""
+    high: Mapped[float] = mapped_column(Float)
+    """Seconds, at most."""
+    measured_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Bookmark(Base):

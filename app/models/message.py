@@ -132,7 +132,7 @@ class Message(Identified, Created, Ordered, Base):
             **_only("state = 'waiting'"),
         ),
         Index("ix_message_live", "to", "lane_key", **_only("state IN ('waiting', 'claimed')")),
-        Index("ix_message_check_at", "check_at", **_only("check_at IS NOT NULL")),
+        Index("ix_message_check_at", "state", "check_at", **_only("check_at IS NOT NULL")),
         Index(None, "client_id", "to", "created_at"),
         Index(None, "client_id", "created_at"),
         Index(None, "client_id", "commit_order"),

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from app.domain import clocks
 from app.domain.audience import suppression
 from app.domain.reach import SUPPRESSED
 from app.domain.sending import quiet, statuses
@@ -39,6 +40,12 @@ CLAIM_SECONDS = 30
 """A claim that is older than this belongs to a process that died; the sweep takes it up."""
 HORIZON_US = 250_000
 """A message is claimed at most this long before its slot."""
+MOST_SEGMENTS = 30
+"""More than a text of 1,600 characters can have."""
+LONGEST_PUSH_US = 5_000_000
+"""By how much a process whose threads were late may push a lane's next slot away."""
+LONGEST_HOLD = timedelta(seconds=60)
+"""For how long a lane stands still at most because Twilio asked us to wait."""
 
 _STILL_WAITING = text("message.state || '' = 'waiting'")
 """For messages known by their ids, which must not be looked for by any other index."""
@@ -146,10 +153,11 @@ def claim(
     views, wanted = [], []
     for view, most in lanes:
         state = states.get(view.key)
-        if state is None or (state.held_until is not None and state.held_until > now):
+        if state is None or not clocks.is_over(state.held_until, now, LONGEST_HOLD):
             continue
         view.rate = state.rate
-        view.next_slot_us = max(view.next_slot_us, state.next_slot_us, now_us)
+        stored_us = possible_slot_us(state.next_slot_us, now_us, view.rate)
+        view.next_slot_us = max(view.next_slot_us, stored_us, now_us)
         room = _room(view, now_us, most)
         if room > 0:
             views.append(view)
@@ -174,6 +182,16 @@ def claim(
         for view, message, slot, cost in chosen
         if message.id in taken
     ]
+
+
+def possible_slot_us(slot_us: int, now_us: int, rate: float) -> int:
+    """Return a lane's next slot; now, where no clock that is right can have put it so far ahead.
+
+    A slot is given to what is claimed, at most :data:`HORIZON_US` ahead, and the next one follows
+    when that has taken its time.
+    """
+    longest_us = max(cost_us(MOST_SEGMENTS, rate), LONGEST_PUSH_US)
+    return slot_us if slot_us <= now_us + HORIZON_US + longest_us else now_us
 
 
 def cost_us(segments: int, rate: float) -> int:

@@ -17,10 +17,9 @@ from flask import Flask, current_app
 from sqlalchemy import ColumnElement, or_, select, true, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.domain import wake
+from app.domain import clocks, wake
 from app.domain.restoring import hold, marks
 from app.domain.restoring.hold import WentBackError
-from app.domain.sending import lanes
 from app.domain.wake import DRAIN_SECONDS
 from app.extensions import db, unit_of_work
 from app.models.base import new_id
@@ -176,7 +175,7 @@ class Drain:
         """
         session = db.session()
         try:
-            moment = _time(lanes.db_now_us(session))
+            moment = _time(clocks.db_now_us(session))
             batches = claims.runnable_batches(session, moment)
             wanted = claims.lanes_with_singles(session, moment) | {lane for _, lane in batches}
             free = self._free(wanted - self.views.keys(), moment)
@@ -228,7 +227,9 @@ class Drain:
     def _may_take(self, now: datetime) -> ColumnElement[bool]:
         """Free is also a lane that was idle and let go of while its lease is still ours."""
         return or_(
-            Lane.lease_until.is_(None), Lane.lease_until < now, Lane.lease_token == self.token
+            Lane.lease_until.is_(None),
+            clocks.has_come(Lane.lease_until, now, timedelta(seconds=LEASE_SECONDS)),
+            Lane.lease_token == self.token,
         )
 
     def _serve(self) -> None:
@@ -236,7 +237,8 @@ class Drain:
         due = []
         for key in sorted(self._busy):
             view = self.views[key]
-            view.next_slot_us = max(view.next_slot_us, self.posting.earliest_us(key))
+            slot_us = max(view.next_slot_us, self.posting.earliest_us(key))
+            view.next_slot_us = claims.possible_slot_us(slot_us, now_us, view.rate)
             room = self.posting.room(key, view.rate)
             if room > 0 and view.next_slot_us - now_us <= LOOK_AHEAD_US:
                 due.append((view, room))
@@ -254,7 +256,7 @@ class Drain:
         try:
             with unit_of_work() as session:
                 before = time.monotonic()
-                now_us = lanes.db_now_us(session)
+                now_us = clocks.db_now_us(session)
                 self.posting.clock.set(before, time.monotonic(), now_us)
                 self._claims = hold.count(session, self.token, known)
                 claimed = claims.claim(session, due, now_us, self.token)

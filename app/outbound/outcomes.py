@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from app.domain import clocks
 from app.domain.sending import communications, consequences, statuses
 from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.message import Lane, Message, MessageState
-from app.outbound.claims import Outgoing
+from app.outbound.claims import LONGEST_HOLD, Outgoing
 from app.outbound.send import Outcome, Taken
 from app.twilio import errors
 from app.twilio.client import NotSent, Refused, Uncertain
@@ -21,8 +22,6 @@ FIRST_LOOK = timedelta(seconds=30)
 """How long after an uncertain POST Twilio's log is asked for the first time."""
 _PAUSES = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds before the next try of a message that Twilio did not get."""
-_LONGEST_HOLD = 60
-"""Seconds for which a lane stands still at most because Twilio asked us to wait."""
 _CLAIMED_OR_LOST = (MessageState.CLAIMED, MessageState.UNKNOWN)
 _QUEUE_FULL = 21611
 
@@ -53,7 +52,7 @@ def _settle_failure(
             _PAUSES[min(outgoing.tries, len(_PAUSES)) - 1], min(outcome.retry_after or 0, 3600)
         )
         _wait_again(session, outgoing, now + timedelta(seconds=pause))
-        asked = min(outcome.retry_after or 0, _LONGEST_HOLD)
+        asked = min(outcome.retry_after or 0, LONGEST_HOLD.total_seconds())
         hold(session, outgoing.lane_key, now + timedelta(seconds=max(min(pause, 5), asked)))
     elif isinstance(outcome, Refused):
         _refused(session, outgoing, outcome, now)
@@ -73,7 +72,10 @@ def hold(session: Session, lane_key: str, until: datetime) -> None:
     """Send nothing from a lane before ``until``: Twilio asked us to slow down, or is away."""
     session.execute(
         update(Lane)
-        .where(Lane.key == lane_key, or_(Lane.held_until.is_(None), Lane.held_until < until))
+        .where(
+            Lane.key == lane_key,
+            or_(Lane.held_until.is_(None), clocks.has_come(Lane.held_until, until, LONGEST_HOLD)),
+        )
         .values(held_until=until)
         .execution_options(synchronize_session=False)
     )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import ColumnElement, and_, case, func, null, select, update
 
-from app.domain import wake
+from app.domain import clocks, wake
 from app.domain.clients.accounts import client_of
 from app.domain.sending import journal, statuses
 from app.domain.sending.reports import Report
@@ -90,7 +90,7 @@ def run() -> None:
 
 def _due(destination: Channel) -> ColumnElement[bool]:
     return and_(
-        Message.check_at <= utcnow(),
+        clocks.has_come(Message.check_at, utcnow(), max(AGAIN, statuses.MISSING_AFTER)),
         Message.state == MessageState.ACCEPTED,
         Message.sid.is_not(None),
         Message.destination == destination,

@@ -37,6 +37,7 @@ LOOKS = (30, 120, 600, 1800)
 """Seconds after a POST became uncertain at which Twilio's log is asked."""
 REPLY_LOOKS = (statuses.REPLY_UNHEARD_OF.total_seconds(), 1800)
 """Likewise after a reply was given: asked about late, since Twilio may have many in its queue."""
+LONGEST_WAIT = timedelta(seconds=max(*LOOKS, *REPLY_LOOKS))
 TWILIO_AWAY = timedelta(seconds=60)
 """When Twilio cannot be asked, that look does not count; it is made up for after this."""
 AT_ONCE = 8
@@ -65,7 +66,8 @@ def run() -> None:
 
 
 def _due(fate: ColumnElement[bool], most: int) -> list[str]:
-    query = select(Message.id).where(fate, Message.check_at <= utcnow())
+    come = clocks.has_come(Message.check_at, utcnow(), LONGEST_WAIT)
+    query = select(Message.id).where(fate, come)
     return list(db.session.scalars(query.order_by(Message.check_at).limit(most)))
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from datetime import timedelta
 
+from sqlalchemy import and_, or_, select
+
+from app.domain import clocks
 from app.domain.sending import journal, statuses
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.message import Message, MessageState
+from app.outbound.claims import CLAIM_SECONDS
 
 MOST = 500
+LONGEST_CLAIM = 4 * timedelta(seconds=CLAIM_SECONDS)
+"""A claim that is to be looked at later than this was made by a clock that was ahead."""
 
 
 def lost_claims() -> int:
@@ -20,7 +26,16 @@ def lost_claims() -> int:
     now = utcnow()
     ids = db.session.scalars(
         select(Message.id)
-        .where(Message.state == MessageState.CLAIMED, Message.check_at <= now)
+        .where(
+            Message.state == MessageState.CLAIMED,
+            or_(
+                Message.check_at <= now,
+                and_(
+                    clocks.has_come(Message.check_at, now, LONGEST_CLAIM),
+                    Message.claimed_at.is_not(None),
+                ),
+            ),
+        )
         .limit(MOST)
     ).all()
     db.session.rollback()

@@ -37,6 +37,15 @@ class Difference:
         """Return the first whole second that the other clock may have shown at a time of ours."""
         return (ours + timedelta(seconds=self.low)).replace(microsecond=0)
 
+    def ours(self, theirs: datetime) -> datetime:
+        """Return a time that the other clock has stamped by our own clock.
+
+        Where both may well agree it is left alone.
+        """
+        if self.low <= 0 <= self.high:
+            return theirs
+        return theirs - timedelta(seconds=self.middle)
+
     def latest(self, ours: datetime) -> datetime:
         """Return the last moment that the other clock may have shown at a time of ours."""
         return ours + timedelta(seconds=self.high)

@@ -157,7 +157,7 @@ def test_as_many_candidates_as_equal_texts_are_assigned_in_order(
         lost(house, body=bodies[0], claimed_at=claimed_before(20)),
         lost(house, body=bodies[1], claimed_at=claimed_before(0)),
     ]
-    texts[1 - first].check_at = NOW + timedelta(hours=1)
+    texts[1 - first].check_at = NOW + timedelta(minutes=25)
     rows.add(*texts)
     later = logged(fake, created=NOW - timedelta(seconds=30))
     sooner = logged(fake, created=NOW - timedelta(seconds=50))

@@ -12,6 +12,7 @@ from app.models.client import Client
 from app.models.endpoint import DisabledReason, Endpoint, EndpointKind, EndpointState
 from app.models.house import Usage
 from app.models.incoming import Incoming, Outcome
+from app.models.installation import Hold, Installation
 from app.models.route import Channel
 from app.models.sender import Sender
 from tests.staff.conftest import Staff
@@ -27,6 +28,17 @@ def test_a_quiet_day_has_no_concerns(pat: Staff, number: Sender) -> None:
     assert "Needs attention" not in shown
     assert "(319) 555-0100" in shown
     assert "nothing is set up" in shown
+
+
+@pytest.mark.parametrize("path", ["clients/registrar/", "clients/registrar/inbox", "account"])
+def test_each_page_says_that_a_restored_database_sends_nothing(
+    path: str, pat: Staff, rows: Rows
+) -> None:
+    said = "No text and no call goes out just now."
+    assert said not in pat.http.get(f"/staff/{path}").get_data(as_text=True)
+    rows.add(Installation(held_at=utcnow(), held_because=Hold.WENT_BACK))
+    assert said in pat.http.get(f"/staff/{path}").get_data(as_text=True)
+    assert said not in pat.http.get("/staff/static/staff.css").get_data(as_text=True)
 
 
 @pytest.mark.parametrize(

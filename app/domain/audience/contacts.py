@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import case, select
+from sqlalchemy import case, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.domain import clocks
+from app.models.base import utcnow
 from app.models.last_contact import LastContact
 from app.models.message import Message
 
@@ -71,7 +73,10 @@ def remember_all(session: Session, messages: Sequence[Message], at: datetime) ->
                 for name in next(iter(rows.values()))
                 if name not in keys
             },
-            where=LastContact.sent_at <= statement.excluded.sent_at,
+            where=or_(
+                LastContact.sent_at <= statement.excluded.sent_at,
+                LastContact.sent_at > utcnow() + clocks.MOST_APART,  # a clock was wrong
+            ),
         ),
         [rows[key] for key in sorted(rows)],
         execution_options={"render_nulls": True},  # so that all rows are one statement's

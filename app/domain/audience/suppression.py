@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import CursorResult, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -236,6 +236,16 @@ def list_for_opt_outs(session: Session, client_id: str) -> str:
     return session.scalars(
         select(SuppressionList.id).filter_by(client_id=client_id, name=OPTED_OUT)
     ).one()
+
+
+def last_change(session: Session, client_id: str, phone: str) -> datetime | None:
+    """Return the latest time at which anything about ``phone`` changed on a client's lists."""
+    since, lifted = session.execute(
+        select(func.max(SuppressionEntry.since), func.max(SuppressionEntry.lifted_at))
+        .join(SuppressionList, SuppressionList.id == SuppressionEntry.list_id)
+        .where(SuppressionList.client_id == client_id, SuppressionEntry.phone == phone)
+    ).one()
+    return max((at for at in (since, lifted) if at is not None), default=None)
 
 
 def scopes_of(sender_id: str, service_id: str | None) -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -55,18 +53,6 @@ def ensure_lane(
     elif lane.rate != rate:
         session.execute(update(Lane).where(Lane.key == key).values(rate=rate))
     return key
-
-
-def db_now_us(session: Session) -> int:
-    """Return the time by the database's clock: microseconds since 1970.
-
-    Lanes go by this clock alone, because workers on several machines have several clocks. SQLite
-    has none of its own: it runs inside this process.
-    """
-    if session.get_bind().dialect.name == "sqlite":
-        return time.time_ns() // 1000
-    now = session.scalar(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
-    return int(now or 0)
 
 
 def _insert(session: Session) -> type[postgresql.Insert] | type[sqlite.Insert]:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from app.domain import clocks
 from app.models.base import new_id
 from app.models.delivery import BY_HAND, AttemptTrigger, Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointKind, EndpointState
@@ -239,7 +240,10 @@ def _is_ready(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return (
         Endpoint.state == EndpointState.ACTIVE,
         Endpoint.in_flight < cap,
-        or_(Endpoint.open_until.is_(None), Endpoint.open_until <= now),
+        or_(
+            Endpoint.open_until.is_(None),
+            clocks.has_come(Endpoint.open_until, now, schedule.MAX_RETRY_AFTER),
+        ),
     )
 
 

@@ -12,6 +12,7 @@ DELAYS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """Seconds after the first, second, … failure: ten tries in 75.6 to 90.7 hours (the example of the
 Standard Webhooks specification)."""
 JITTER = 0.2
+LONGEST_DELAY = timedelta(seconds=DELAYS[-1] * (1 + JITTER))
 """Up to this share is added, so that what failed together does not come back together; nothing is
 ever early."""
 MAX_RETRY_AFTER = timedelta(hours=24)
@@ -103,6 +104,8 @@ def after_failure(
     )
     if not tripping:
         health = replace(health, open_until=None, backoff_seconds=0)
+    if health.open_until is not None and health.open_until - now > MAX_RETRY_AFTER:
+        health = replace(health, open_until=None)  # it was opened by a clock that was ahead
     is_open = health.open_until is not None and health.open_until > now
     if health.consecutive_failures >= TRIP_AFTER and not is_open:
         backoff = min(MAX_BACKOFF, health.backoff_seconds * 2 or FIRST_BACKOFF)

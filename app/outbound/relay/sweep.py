@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import structlog
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.domain import wake
+from app.domain import clocks, wake
+from app.domain.relaying import announcements
 from app.extensions import db, redis_client, unit_of_work
 from app.models.base import utcnow
 from app.models.delivery import Delivery, DeliveryState
@@ -18,7 +19,7 @@ from app.models.endpoint import (
     EndpointState,
 )
 from app.outbound.relay import alerts, schedule, settle
-from app.outbound.relay.claim import Ticket, something_due
+from app.outbound.relay.claim import MAIL_LEASE, Ticket, something_due
 from app.outbound.relay.outcome import Outcome
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ def wake_due() -> bool:
 def sweep() -> None:
     """Put right what a dead process left behind, give up what is too old, warn and disable."""
     release_expired()
+    bring_nearer()
     recount()
     expire()
     judge_failing()
@@ -47,7 +49,10 @@ def release_expired() -> int:
     now = utcnow()
     expired = db.session.execute(
         select(Delivery.id, Delivery.lease_token, Delivery.attempts)
-        .where(Delivery.state == DeliveryState.IN_FLIGHT, Delivery.lease_until < now)
+        .where(
+            Delivery.state == DeliveryState.IN_FLIGHT,
+            clocks.has_come(Delivery.lease_until, now, MAIL_LEASE),
+        )
         .order_by(Delivery.lease_until)
         .limit(AT_ONCE)
     ).all()
@@ -57,6 +62,33 @@ def release_expired() -> int:
     if expired:
         log.warning("tries were lost and are made again", count=len(expired))
     return len(expired)
+
+
+def bring_nearer() -> int:
+    """Try now what waits for longer than any schedule says: a clock was wrong; return how many."""
+    now = utcnow()
+    too_far = now + schedule.LONGEST_DELAY + clocks.MOST_APART
+    ids = db.session.scalars(
+        select(Delivery.id)
+        .join(Endpoint, Endpoint.id == Delivery.endpoint_id)
+        .where(
+            Delivery.state == DeliveryState.PENDING,
+            Delivery.next_attempt_at > now + announcements.RECORDING_WAIT + clocks.MOST_APART,
+            # Before its first try an event waits for what is still to come of its call, at most.
+            or_(Delivery.next_attempt_at > too_far, Delivery.attempts == 0),
+        )
+        .limit(AT_ONCE)
+    ).all()
+    if ids:
+        with unit_of_work() as session:
+            session.execute(
+                update(Delivery)
+                .where(Delivery.id.in_(ids), Delivery.state == DeliveryState.PENDING)
+                .values(next_attempt_at=now)
+                .execution_options(synchronize_session=False)
+            )
+        log.warning("deliveries of a clock that was ahead are tried now", count=len(ids))
+    return len(ids)
 
 
 def give_back(ticket: Ticket, why: str) -> None:
