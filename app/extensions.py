@@ -108,6 +108,20 @@ def reading() -> Iterator[Connection]:
 
 
 @contextmanager
+def one_write() -> Iterator[Connection]:
+    """Lend a connection for a single statement that writes and is a transaction by itself.
+
+    PostgreSQL then spends one round trip instead of three.
+    """
+    if db.engine.dialect.name == "sqlite":
+        with unit_of_work() as session:
+            yield session.connection()
+    else:
+        with reading() as connection:
+            yield connection
+
+
+@contextmanager
 def unit_of_work() -> Iterator[Session]:
     """Own one transaction: commit at the end, roll back on any exception.
 

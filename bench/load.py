@@ -27,12 +27,23 @@ class Result:
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
 
-def run(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Result:
-    """Post `requests` in their order for `seconds`, `connections` at a time."""
-    return asyncio.run(_run(port, iter(requests), connections, seconds))
+def run(
+    port: int,
+    requests: Sequence[bytes],
+    connections: int,
+    seconds: float,
+    expected: bytes = b"HTTP/1.1 200",
+) -> Result:
+    """Post `requests` in their order for `seconds`, `connections` at a time.
+
+    :param expected: how an answer begins that has not failed.
+    """
+    return asyncio.run(_run(port, iter(requests), connections, seconds, expected))
 
 
-async def _run(port: int, requests: Iterator[bytes], connections: int, seconds: float) -> Result:
+async def _run(
+    port: int, requests: Iterator[bytes], connections: int, seconds: float, expected: bytes
+) -> Result:
     times: list[float] = []
     failed = 0
     started = time.perf_counter()
@@ -45,7 +56,7 @@ async def _run(port: int, requests: Iterator[bytes], connections: int, seconds: 
             if request is None:
                 return
             before = time.perf_counter()
-            if await _post(port, request):
+            if (await _post(port, request)).startswith(expected):
                 times.append(time.perf_counter() - before)
             else:
                 failed += 1
@@ -54,13 +65,13 @@ async def _run(port: int, requests: Iterator[bytes], connections: int, seconds: 
     return Result(time.perf_counter() - started, times, failed)
 
 
-async def _post(port: int, request: bytes) -> bool:
-    """A connection per request, as gunicorn's sync workers close each."""
+async def _post(port: int, request: bytes) -> bytes:
+    """Return the answer, empty if there is none; workers close the connection after each."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request)
         answer = await reader.read(-1)
         writer.close()
     except OSError:
-        return False
-    return answer.startswith(b"HTTP/1.1 200")
+        return b""
+    return answer

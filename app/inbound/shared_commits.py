@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.domain.sending import journal
 from app.domain.sending.statuses import Given
-from app.extensions import unit_of_work
+from app.extensions import one_write, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,12 @@ def _commit_together(entries: list[_Entry]) -> None:
 
 
 def _commit(entries: list[_Entry]) -> None:
-    with unit_of_work() as session:
-        journal.append(session, [entry.given for entry in entries])
+    given = [entry.given for entry in entries]
+    if len(given) == 1:
+        with one_write() as connection:
+            journal.append(connection, given)
+    else:
+        with unit_of_work() as session:
+            journal.append(session.connection(), given)
     for entry in entries:
         entry.is_kept = True

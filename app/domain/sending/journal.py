@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Connection, Row, Table, delete, insert, select
 from sqlalchemy.orm import Session
 
 from app.domain import aside
@@ -25,15 +25,16 @@ from app.models.message import JournaledReport, Message
 log = structlog.get_logger(__name__)
 
 
-def append(session: Session, given: Sequence[Given]) -> None:
+_INSERT = insert(cast(Table, JournaledReport.__table__))
+
+
+def append(connection: Connection | Session, given: Sequence[Given]) -> None:
     """Take reports in, in the order in which they came; the caller commits before it answers."""
-    session.execute(
-        insert(JournaledReport),
-        [
-            {"message_id": message_id, "report": _as_json(report), "at": at}
-            for message_id, report, at in given
-        ],
-    )
+    rows = [
+        {"message_id": message_id, "report": _as_json(report), "at": at}
+        for message_id, report, at in given
+    ]
+    connection.execute(_INSERT, rows if len(rows) > 1 else rows[0])
 
 
 def oldest(session: Session, most: int) -> list[str]:
