@@ -14,7 +14,9 @@ from app.api.problem import Refusal as ApiRefusal
 from app.api.reading import Shape
 from app.api.shapes import MemberObject
 from app.api.urls import Url, owned, url
+from app.domain import mistakes
 from app.domain.reach import Refusal
+from app.domain.relaying import callbacks
 from app.domain.sending import call_retries, communications
 from app.domain.specs import Instant
 from app.domain.wake import wake
@@ -119,6 +121,8 @@ def adhocs(caller: Caller, communication_id: str, body: AdhocsBody) -> Answer:
     with unit_of_work() as session:
         communication = owned(Communication, caller, communication_id, "communication")
         try:
+            if wrong := callbacks.structured_for(session, communication, members):
+                raise mistakes.Refused(wrong)
             batch = communications.start_adhoc(
                 session, communication, members, caller.actor, refused
             )

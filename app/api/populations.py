@@ -10,6 +10,8 @@ from app.api.problem import invalid
 from app.api.reading import Shape
 from app.api.shapes import MemberObject, Value
 from app.api.urls import Url, ids, owned, url
+from app.domain import attributes as attributes_of_people
+from app.domain.mistakes import Refused
 from app.domain.phones import InvalidPhone, normalize
 from app.extensions import db, unit_of_work
 from app.models.audience import Member, Population
@@ -73,7 +75,7 @@ def subscribe(caller: Caller, population_id: str, body: MemberObject) -> Answer:
         if member is None:
             session.add(Member(population_id=population.id, attributes=attributes))
         else:
-            member.attributes = {**member.attributes, **attributes}
+            member.attributes = _whole({**member.attributes, **attributes})
         status = 201 if member is None else 200
         kept = attributes if member is None else member.attributes
     content = SubscriberObject(
@@ -96,6 +98,16 @@ def _reachable(body: MemberObject) -> dict[str, Value]:
         return {**body.root, "toPhone": normalize(phone)}
     except InvalidPhone as error:
         raise invalid("toPhone", "invalid_phone", error.reason) from None
+
+
+def _whole(attributes: dict[str, Value]) -> dict[str, Value]:
+    """Return what is kept of somebody who had attributes before.
+
+    :raises Refused: when they are too many together.
+    """
+    if wrong := list(attributes_of_people.mistakes(attributes)):
+        raise Refused(wrong)
+    return attributes
 
 
 def _same_person(population_id: str, attributes: dict[str, Value]) -> Select[Member]:

@@ -178,7 +178,8 @@ def _check(
     tried(lambda: _check_content(client, body))
     wrong += attachments.inspect(session, client.id, body.media, looks).mistakes
     if body.callbacks is not None:
-        found = callbacks.mistakes_in(session, client.id, body.callbacks)
+        member = body.member.root if body.member else {}
+        found = callbacks.mistakes_in(session, client.id, body.callbacks, member)
         wrong += [one.under("callbacks") for one in found]
     if sender is None or wrong:
         raise Refused(wrong)

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, RootModel
+from pydantic import AfterValidator, BeforeValidator, Field, RootModel
 from pydantic_core import PydanticCustomError
 
 from app.domain import phones
 from app.domain.mistakes import INVALID_PHONE
+from app.domain.specs import attributes_of_a_person
 from app.models.base import PHONE_LENGTH
 
-MAX_ATTRIBUTES = 200
-MAX_ATTRIBUTE_LENGTH = 10_000
-
-Value = str | bool | int | float | None
-
-
-def _check_attributes(attributes: dict[str, Value]) -> dict[str, Value]:
-    for name, value in attributes.items():
-        if not name or len(name) > 100:
-            raise ValueError("The name of an attribute must have 1 to 100 characters.")
-        if isinstance(value, str) and len(value) > MAX_ATTRIBUTE_LENGTH:
-            raise ValueError(f"{name} is longer than {MAX_ATTRIBUTE_LENGTH} characters.")
-        if isinstance(value, float) and value in (float("inf"), float("-inf")):
-            raise ValueError(f"{name} is too large a number.")
-    for name in ("toName", "toPhone", "toAddress"):
-        if not isinstance(attributes.get(name, ""), str | None):
-            raise ValueError(f"{name} must be text.")
-    if len(attributes) > MAX_ATTRIBUTES:
-        raise ValueError(f"A member can have at most {MAX_ATTRIBUTES} attributes.")
-    return attributes
-
+Value = Any
+"""Any JSON: text, a number, true, false, null, a list or an object of these."""
 
 _WELL_KNOWN = {
     "properties": {
@@ -47,14 +29,18 @@ _WELL_KNOWN = {
 
 Attributes = Annotated[
     dict[str, Value],
-    AfterValidator(_check_attributes),
-    Field(max_length=MAX_ATTRIBUTES, json_schema_extra=_WELL_KNOWN),
+    BeforeValidator(attributes_of_a_person),
+    Field(json_schema_extra=_WELL_KNOWN),
 ]
 """A person's attributes: ``toName``, ``toPhone``, ``toAddress`` and any others."""
 
 
 class MemberObject(RootModel[Attributes]):
-    """A person: `toName`, `toPhone`, `toAddress` and any other attributes."""
+    """A person: `toName`, `toPhone`, `toAddress` and any other attributes.
+
+    They hold any JSON, lists and objects at most 5 deep, 32 KiB in all; templates can loop over
+    lists, and everything comes back as it was given.
+    """
 
     def text(self, name: str) -> str:
         """Return an attribute as text, trimmed; empty where there is none."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from app.domain import attributes
 from app.domain.mistakes import Mistake, Refused
 
 MAX_BYTES = 15 * 1024 * 1024
@@ -110,7 +111,7 @@ def _inert(value: object) -> str:
 
     A plus or minus is kept before digits: phone numbers begin with one.
     """
-    text = "" if value is None else str(value)
+    text = attributes.text(value)
     starts_formula = text[:1] in ("=", "@", "\t", "\r") or (
         text[:1] in ("+", "-") and not text[1:].isdecimal()
     )

@@ -29,6 +29,10 @@ UNKNOWN_NAME = "unknown_name"
 """The code of a mistake that names something which does not exist."""
 
 
+SEVERAL = "several"
+"""Of an error that holds mistakes of its own, each with its place within what was read."""
+
+
 @dataclass(frozen=True)
 class Mistake:
     """One mistake: where (keys and list positions from 0), what to do about it, and a code."""
@@ -132,6 +136,9 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
 def _translate(model: type[BaseModel], error: ValidationError) -> Iterator[Mistake]:
     for details in error.errors(include_url=False):
         path = tuple(part for part in details["loc"] if part != "[key]")
+        if details["type"] == SEVERAL:
+            yield from (one.under(*path) for one in details["ctx"]["mistakes"])
+            continue
         yield Mistake(path, _sentence(model, path, details), details["type"])
 
 

@@ -25,7 +25,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.domain import passwords, phones, urls
+from app.domain import attributes, passwords, phones, urls
+from app.domain.mistakes import SEVERAL
 from app.models.base import HIGHEST_RATE, LOWEST_RATE
 
 _EMAIL = re.compile(r"[^@\s<>,;\"()\[\]\x00-\x1f]+@[^@\s<>,;\"()\[\]\x00-\x1f]+")
@@ -176,6 +177,13 @@ def _null_is_blank(value: object) -> object:
     return "" if value is None else value
 
 
+def attributes_of_a_person(value: object) -> object:
+    """Check a person's attributes as they are read, so that a mistake names its place in them."""
+    if isinstance(value, dict) and (wrong := list(attributes.mistakes(value))):
+        raise PydanticCustomError(SEVERAL, "{mistakes}", {"mistakes": wrong})
+    return value
+
+
 Email = Annotated[str, AfterValidator(_email)]
 Password = Annotated[str, AfterValidator(_password)]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -188,7 +196,8 @@ Instant = Annotated[AwareDatetime, AfterValidator(instant)]
 Address = Annotated[str, AfterValidator(_address)]
 Empty = BeforeValidator(_null_is_empty)
 Text = Annotated[str, BeforeValidator(_null_is_blank)]
-AttributeName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Attributes = Annotated[dict[str, Any], BeforeValidator(attributes_of_a_person)]
+"""What is known about a person: any JSON."""
 Zone = Annotated[str, AfterValidator(_zone)]
 OurAddress = Annotated[str, AfterValidator(_our_address)]
 SigningSecret = Annotated[str, AfterValidator(_signing_secret)]

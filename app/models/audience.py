@@ -21,7 +21,7 @@ class Population(Identified, Owned, Created, Base):
 
 
 class Member(Base):
-    """A person: ``toName``, ``toPhone``, ``toAddress`` and any other attributes, all text."""
+    """A person: ``toName``, ``toPhone``, ``toAddress`` and any other attributes: any JSON."""
 
     __tablename__ = "member"
     __table_args__ = (Index(None, "population_id", "id"),)

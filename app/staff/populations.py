@@ -9,6 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+from app.domain import attributes as attributes_of_people
 from app.domain import csv_files, deletion
 from app.domain.audience import population_files, populations
 from app.domain.audience.population_files import Imported, People
@@ -185,7 +186,11 @@ def _form(
         found=found,
         member=member,
         attributes=attributes,
-        pairs=others + [(name, "") for name in usual] + [("", "")] * SPARE_ROWS,
+        pairs=[
+            *((name, attributes_of_people.text(value)) for name, value in others),
+            *((name, "") for name in usual),
+            *[("", "")] * SPARE_ROWS,
+        ],
         mistakes=mistakes,
     )
 

@@ -593,10 +593,23 @@ class TestWhatChanges:
     def test_members_keep_what_was_written(self, operator: Operator, rows: Rows) -> None:
         operator.change(
             "clients: [{name: a, populations: [{name: p, members: "
-            "[{id: 007, on: off, day: 2026-11-30, at: 21:00, gone: null}]}]}]"
+            "[{id: 007, on: off, day: 2026-11-30, at: 21:00, price: 1.50, gone: null}]}]}]"
         )
         assert rows.one(Member).attributes == {
-            "id": "007", "on": "off", "day": "2026-11-30", "at": "21:00", "gone": "",
+            "id": "007", "on": "off", "day": "2026-11-30", "at": "21:00", "price": "1.50",
+            "gone": None,
+        }  # fmt: skip
+
+    def test_members_have_attributes_of_any_json(self, operator: Operator, rows: Rows) -> None:
+        people = (
+            "clients: [{name: a, populations: [{name: p, members: [{toPhone: 3195550111, n: 7,"
+            " courses: [{name: Algebra, room: 4}], paid: true, half: 0.5, text: '7'}]}]}]"
+        )
+        operator.change(people)
+        assert operator.change(people) == "nothing to change\n"
+        assert rows.one(Member).attributes == {
+            "toPhone": "3195550111", "n": 7, "courses": [{"name": "Algebra", "room": 4}],
+            "paid": True, "half": 0.5, "text": "7",
         }  # fmt: skip
 
     def test_an_endpoint_without_a_secret_gets_one_which_is_shown_once(

@@ -174,7 +174,7 @@ class TestWebhook:
         self, app: Flask, registrar: Department, rows: Rows, twilio: Twilio
     ) -> None:
         to_webhook(registrar)
-        big = registrar.text(PHONE, member={"toName": "Ada", "essay": "x" * 70_000})
+        big = registrar.text(PHONE, member={"toName": "Ada", "essay": "x" * 140_000})
         with app.app_context(), unit_of_work() as session:
             contacts.remember(session, big, datetime.now(UTC))
         assert twilio.sms(From=PHONE, Body="Hello").status_code == 200

@@ -18,6 +18,7 @@ from typing import IO, Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from app.domain import attributes
 from app.domain.audience.populations import ADDRESS, NAME, PHONE, check, key_of
 from app.domain.csv_files import FaultyRows, RowMistake, Table
 from app.domain.mistakes import Mistake, Refused
@@ -161,7 +162,8 @@ def merge(
                 new.append({"population_id": population_id, "attributes": person})
                 continue
             old = before[known[key]]
-            wanted = person if replace else {**old, **person}
+            written = attributes.like(old, person)
+            wanted = written if replace else {**old, **written}
             if wanted != old:
                 changed.append({"id": known[key], "attributes": wanted})
         if new:
@@ -195,17 +197,17 @@ def _present(session: Session, population_id: str) -> tuple[dict[int, int], list
     found: dict[int, int] = {}
     others: list[int] = []
     stream = session.execute(query.order_by(Member.id).execution_options(yield_per=_CHUNK))
-    for member_id, attributes in stream:
-        reachable = attributes.get(PHONE) or attributes.get(ADDRESS)
-        key = hash(_stored_key(attributes)) if reachable else None
+    for member_id, person in stream:
+        reachable = person.get(PHONE) or person.get(ADDRESS)
+        key = hash(_stored_key(person)) if reachable else None
         if key is None or found.setdefault(key, member_id) != member_id:
             others.append(member_id)
     return found, others
 
 
-def _stored_key(attributes: Mapping[str, Any]) -> tuple[str, str]:
+def _stored_key(person: Mapping[str, Any]) -> tuple[str, str]:
     """Return the key of somebody who came in by another way, whose phone may be written freely."""
-    name, value = key_of(attributes)
+    name, value = key_of(person)
     if name == PHONE and not _E164.fullmatch(value):
         try:
             return name, normalize(value)

@@ -13,17 +13,26 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.domain import attributes as attributes_of_people
 from app.domain import named
+from app.domain.attributes import ADDRESS, MAX_NAME, NAME, PHONE
 from app.domain.mistakes import Mistake, Refused
 from app.domain.phones import InvalidPhone, normalize
 from app.models.audience import Member, Population
 
-MAX_VALUE = 10_000
-MAX_ATTRIBUTES = 200
-NAME, PHONE, ADDRESS = "toName", "toPhone", "toAddress"
-"""The attributes that Dispatch itself knows."""
-
 _EMAIL = re.compile(r"[^@\s<>,;\"()\[\]\x00-\x1f]+@[^@\s<>,;\"()\[\]\x00-\x1f]+")
+
+__all__ = [
+    "ADDRESS",
+    "NAME",
+    "PHONE",
+    "check",
+    "create",
+    "find_same",
+    "key_of",
+    "save_member",
+    "size",
+]
 
 
 def create(session: Session, client_id: str, name: str) -> Population:
@@ -59,7 +68,7 @@ def save_member(
         member = Member(population_id=population_id, attributes=clean)
         session.add(member)
     else:
-        member.attributes = clean
+        member.attributes = attributes_of_people.like(member.attributes, clean)
     session.flush()
     return member
 
@@ -84,7 +93,11 @@ def check(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
     :raises Refused: with every mistake, each at the attribute it is about.
     """
-    clean = {name.strip(): value for name, value in attributes.items() if value not in ("", None)}
+    clean = {
+        name.strip(): attributes_of_people.read(value) if isinstance(value, str) else value
+        for name, value in attributes.items()
+        if value not in ("", None)
+    }
     wrong = list(_mistakes(clean))
     if phone := clean.get(PHONE):
         try:
@@ -102,19 +115,14 @@ def _mistakes(attributes: Mapping[str, Any]) -> Iterable[Mistake]:
     address = attributes.get(ADDRESS)
     if address and (not _EMAIL.fullmatch(str(address)) or len(str(address)) > 254):
         yield Mistake((ADDRESS,), f"“{str(address)[:100]}” is not an e-mail address.")
-    if len(attributes) > MAX_ATTRIBUTES:
-        yield Mistake((), f"A person can have {MAX_ATTRIBUTES} attributes at most.")
-    for name, value in attributes.items():
-        if not name.isidentifier() or name.startswith("_") or len(name) > 100:
+    yield from attributes_of_people.mistakes(attributes)
+    for name in attributes:
+        if name and len(name) <= MAX_NAME and (not name.isidentifier() or name.startswith("_")):
             yield Mistake(
                 (name,),
                 f"“{name[:100]}” cannot be the name of an attribute: use letters, digits and _,"
                 " beginning with a letter.",
             )
-        if len(str(value)) > MAX_VALUE:
-            yield Mistake((name,), f"“{name}” is longer than {MAX_VALUE:,} characters.")
-        if "\x00" in str(value):
-            yield Mistake((name,), f"“{name}” holds a character that cannot be kept.")
 
 
 def key_of(attributes: Mapping[str, Any]) -> tuple[str, str]:

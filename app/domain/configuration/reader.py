@@ -6,6 +6,7 @@ Every scalar is read as the text that was written, and gets its type from the sc
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +15,14 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from app.domain import attributes
 from app.domain.mistakes import Mistake, Path
 
 MAX_VALUES = 2_000_000
 """Most values in one file, counted each time an alias repeats them."""
 
 _VARIABLE = re.compile(r"\$(\$?)\{([^}]*)\}")
+_JSON_LITERAL = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?|true|false")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -133,13 +136,17 @@ class _Builder:
                 self._mistake(path, "“<<” must be followed by an alias of names with values.", one)
         return merged
 
-    def _scalar(self, node: ScalarNode, path: Path) -> str | None:
+    def _scalar(self, node: ScalarNode, path: Path) -> str | float | bool | None:
         if node.tag.startswith("!") or node.tag == "tag:yaml.org,2002:binary":
             self._mistake(path, f"The tag {node.tag} is not supported; write plain text.")
         if _UNSTORABLE.search(node.value):
             self._mistake(path, "This holds NUL or half a character, which no text may hold.")
         if not node.style and node.value in _NULL:
             return None
+        if not node.style and _is_attribute(path) and _JSON_LITERAL.fullmatch(node.value):
+            value: float | bool = json.loads(node.value)
+            if json.dumps(value) == node.value:  # 1.50 would not come back as it was written
+                return value
         return _VARIABLE.sub(lambda found: self._variable(found, path), str(node.value))
 
     def _variable(self, found: re.Match[str], path: Path) -> str:
@@ -166,6 +173,11 @@ class _Builder:
         here = (*path, f"<{len(self._document.mistakes)}>")
         self._document.values[here] = _place(node)
         self._document.mistakes.append(Mistake(here, message, "yaml"))
+
+
+def _is_attribute(path: Path) -> bool:
+    """Tell whether a value belongs to what is known about a member, whose types are kept."""
+    return "members" in path[:-1] and path[-1] not in attributes.KNOWN
 
 
 def _place(node: Node) -> Place:

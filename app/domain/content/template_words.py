@@ -43,8 +43,8 @@ _WORDS: Final = r"[^\W\d_](?:[^\S\n]|[\w'’.-]){0,58}"
 _FOREIGN: Final = re.compile(
     rf"\(\(\s?(?P<notify>{_WORDS})\s?\)\)|\[\[\s?(?P<square>{_WORDS})\s?\]\]"
     rf"|<<\s?(?P<angle>{_WORDS})\s?>>|«\s?(?P<word>{_WORDS})\s?»"
-    rf"|｛｛\s?(?P<wide>{_WORDS})\s?｝｝|\$\{{\s?(?P<dollar>{_WORDS})\s?\}}"
-    rf"|\{{\s?\{{\s?(?P<apart>{_WORDS})\s?\}}\s?\}}|\{{\s?(?P<single>{_WORDS})\s?\}}"
+    rf"|｛｛\s?(?P<wide>{_WORDS})\s?｝｝"
+    rf"|\{{\s?\{{\s?(?P<apart>{_WORDS})\s?\}}\s?\}}|(?<!\$)\{{\s?(?P<single>{_WORDS})\s?\}}"
     rf"|%%(?P<percent>{_WORDS})%%"
 )
 """Placeholders of other programs; the names in them are at most 60 characters long."""

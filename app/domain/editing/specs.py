@@ -18,7 +18,7 @@ from app.domain.specs import (
     AccountSid,
     Address,
     ApiKeyText,
-    AttributeName,
+    Attributes,
     Email,
     Empty,
     Instant,
@@ -185,7 +185,7 @@ class PopulationSpec(Spec):
     """People, each with whatever attributes the client knows."""
 
     name: Name
-    members: Annotated[list[dict[AttributeName, Text]], Empty] = Field(default_factory=list)
+    members: Annotated[list[Attributes], Empty] = Field(default_factory=list)
 
 
 class RecordingSpec(Spec):

@@ -37,8 +37,6 @@ RECORDING_WAIT = timedelta(seconds=60)
 """How long ``completed`` waits for the recording's address, which Twilio sends a little later."""
 KEYS_WAIT = timedelta(seconds=3)
 """How long it waits for keys: who presses one and hangs up has both reported at the same time."""
-MAX_MEMBER_BYTES = 48 * 1024
-"""A member larger than this is left out of events, which may have 64 KiB in all."""
 _FIRST = "queued"
 _BEFORE_QUEUED = ("accepted", "scheduled")
 _NOT_REACHED = {"failed": "failed", "undelivered": "failed", "canceled": "canceled"}
@@ -214,7 +212,7 @@ def _about(message: Message) -> dict[str, Any]:
         "from": message.from_,
         "communication": message.communication_id,
         "batch": message.batch_id,
-        "member": _member(message),
+        "member": message.member,
         "errorCode": code,
         "errorMessage": message.error_message,
         "explanation": errors.explain(code) if code else message.error_message,
@@ -235,10 +233,3 @@ def _call_fields(message: Message) -> dict[str, Any]:
         "SpeechResult": message.speech,
     }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _member(message: Message) -> dict[str, Any] | None:
-    if message.member and len(json.dumps(message.member)) > MAX_MEMBER_BYTES:
-        log.warning("member too large for an event; left out", message=message.id)
-        return None
-    return message.member

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.domain import named, urls
 from app.domain.mistakes import Mistake, Refused
-from app.domain.plain_urls import PLACEHOLDER
+from app.domain.plain_urls import PLACEHOLDER, STRUCTURED, structured
 from app.domain.specs import Name, Spec
+from app.models.audience import Member
 from app.models.communication import Callback, CallbackEvent, Communication
 from app.models.credential import SavedCredential
 from app.models.endpoint import Endpoint, EndpointKind
@@ -22,6 +24,8 @@ from app.models.message import Message
 
 def _plain_url(url: str) -> str:
     sample = PLACEHOLDER.sub("x", url)
+    if wrong := STRUCTURED.intersection(PLACEHOLDER.findall(url)):
+        raise ValueError(_no_room(sorted(wrong)[0]))
     if "{{" in sample or "}}" in sample:
         raise ValueError(f"“{url}” has a placeholder that is not written like {{{{ batchId }}}}.")
     if reason := urls.refusal(sample, called_by_us=True):
@@ -33,6 +37,13 @@ def _plain_url(url: str) -> str:
     if len(url) > urls.MAX_URL:
         raise ValueError(f"The web address is too long; at most {urls.MAX_URL} are allowed.")
     return url
+
+
+def _no_room(name: str) -> str:
+    return (
+        f"“{name}” is a list or an object, for which a web address has no room. Use an endpoint,"
+        " or POST, whose body has it."
+    )
 
 
 class CallbackSpec(Spec):
@@ -79,6 +90,10 @@ def save_callbacks(
     :raises Refused: with every reason at once; nothing is changed then.
     """
     receivers, mistakes = _receivers(session, client_id, _wanted(spec))
+    if communication is not None and communication.population_id is not None:
+        mistakes += _without_room(session, communication.population_id, spec)
+    if message is not None:
+        mistakes += structured_in(spec, message.member or {})
     if mistakes:
         raise Refused(mistakes)
     owner = {
@@ -105,9 +120,63 @@ def save_callbacks(
     return changed
 
 
-def mistakes_in(session: Session, client_id: str, spec: CallbacksSpec) -> list[Mistake]:
-    """Return every reason for which :func:`save_callbacks` would refuse ``spec``."""
-    return _receivers(session, client_id, _wanted(spec))[1]
+def mistakes_in(
+    session: Session, client_id: str, spec: CallbacksSpec, member: Mapping[str, Any]
+) -> list[Mistake]:
+    """Return every reason for which :func:`save_callbacks` would refuse ``spec``.
+
+    :param member: the attributes of the message's person.
+    """
+    return [*_receivers(session, client_id, _wanted(spec))[1], *structured_in(spec, member)]
+
+
+def structured_in(spec: CallbacksSpec, member: Mapping[str, Any]) -> list[Mistake]:
+    """Return the placeholders of plain URLs for which a person has a list or an object."""
+    return [
+        Mistake((event.value, "url"), _no_room(name), "structured")
+        for event, one in _wanted(spec).items()
+        if one is not None and one.url is not None
+        for name in structured(one.url, member)
+    ]
+
+
+def structured_for(
+    session: Session, communication: Communication, members: Sequence[Mapping[str, Any]]
+) -> list[Mistake]:
+    """Return the attributes of members for which a communication's plain URLs have no room."""
+    urls_of_it = session.scalars(
+        select(Endpoint.url)
+        .join(Callback, Callback.endpoint_id == Endpoint.id)
+        .where(Callback.communication_id == communication.id, Endpoint.kind == EndpointKind.PLAIN)
+    ).all()
+    return [
+        Mistake(("members", place, name), _no_room(name), "structured")
+        for place, member in enumerate(members)
+        for name in dict.fromkeys(name for url in urls_of_it for name in structured(url, member))
+    ]
+
+
+def _without_room(session: Session, population_id: str, spec: CallbacksSpec) -> list[Mistake]:
+    """Return the placeholders for which somebody of a population has a list or an object."""
+    return [
+        Mistake((event.value, "url"), _no_room(name), "structured")
+        for event, one in _wanted(spec).items()
+        if one is not None and one.url is not None
+        for name in dict.fromkeys(PLACEHOLDER.findall(one.url))
+        if _somebody_has_structure(session, population_id, name)
+    ]
+
+
+def _somebody_has_structure(session: Session, population_id: str, name: str) -> bool:
+    value = Member.attributes[name]
+    if session.get_bind().dialect.name == "postgresql":
+        kind = func.json_typeof(value)
+    else:
+        kind = func.json_type(Member.attributes, f'$."{name}"')
+    found = select(Member.id).where(
+        Member.population_id == population_id, kind.in_(("array", "object"))
+    )
+    return session.scalar(found.limit(1)) is not None
 
 
 def describe(session: Session, callback: Callback) -> dict[str, Any]:

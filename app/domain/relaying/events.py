@@ -25,7 +25,7 @@ from app.models.endpoint import Endpoint, EndpointState
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 128 * 1024
 SEQUENCE_BYTES = 32
 """Room in it for the place in the endpoint's order, which comes last."""
 GIVE_UP_AFTER = timedelta(hours=96)
@@ -37,7 +37,7 @@ STANDARD_ATTRIBUTES = ("toName", "toPhone", "toAddress")
 
 
 class EventTooLargeError(ValueError):
-    """The event's JSON would be larger than 64 KiB, more than receivers can be asked to read."""
+    """The event's JSON would be larger than 128 KiB, more than receivers can be asked to read."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def record(session: Session, happening: Happening) -> Delivery | None:
     :returns: the delivery on its way, or None if the happening was recorded before. One to a
         disabled endpoint is ``held`` until the endpoint is enabled.
     :raises LookupError: when there is no such endpoint.
-    :raises EventTooLargeError: when the body would exceed 64 KiB even without most of the
+    :raises EventTooLargeError: when the body would exceed 128 KiB even without most of the
         member's attributes.
     """
     (row,) = _rows(session, [happening])
@@ -186,7 +186,7 @@ def _body_that_fits(happening: Happening) -> str:
 def body_of(type: EventType, occurred_at: datetime, data: Mapping[str, Any]) -> str:
     """Write the JSON once, all but ``sequence``: the same bytes are signed and sent at every try.
 
-    :raises EventTooLargeError: when it would exceed 64 KiB.
+    :raises EventTooLargeError: when it would exceed 128 KiB.
     """
     body = json.dumps(
         {"type": type.value, "timestamp": instant(occurred_at), "data": data},

@@ -18,6 +18,7 @@ from email.utils import format_datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.domain import attributes
 from app.models.delivery import EventType
 from app.outbound.relay.letter import Letter
 
@@ -133,7 +134,10 @@ def _last(letter: Letter, data: dict[str, Any]) -> str:
 def _member(member: dict[str, Any] | None) -> str:
     if not member:
         return ""
-    lines = [f"  {name}: {one_line(str(value))}" for name, value in member.items()]
+    lines = [
+        f"  {name}: {' '.join(_UNPRINTABLE.sub(' ', attributes.text(value)).split())}"
+        for name, value in member.items()
+    ]
     return "\n".join(["What we know about the person:", *lines])
 
 

@@ -32,7 +32,10 @@ def post_signed(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcom
 def call_plain(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcome:
     """Call a plain URL: unsigned, with the event's JSON when it is a POST."""
     data = json.loads(letter.body)["data"]
-    url = plain_urls.fill(letter.url, data, letter.context.get("member"))
+    try:
+        url = plain_urls.fill(letter.url, data, letter.context.get("member"))
+    except ValueError as error:
+        return Outcome(letter.url, error="blocked", detail=str(error), permanent=True)
     headers = _headers(letter, agent)
     if letter.login is not None:
         user_and_password = ":".join(letter.login).encode()

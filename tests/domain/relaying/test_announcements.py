@@ -353,12 +353,13 @@ def test_what_is_rolled_back_is_not_told(app: Flask, rows: Rows, house: House) -
     assert words(rows) == ["sent"]
 
 
-def test_a_member_too_large_for_an_event_is_left_out(app: Flask, rows: Rows, house: House) -> None:
+def test_the_largest_member_is_told_whole(app: Flask, rows: Rows, house: House) -> None:
     listen(rows, house, "sis", CallbackEvent.MESSAGE_STATUS)
-    message = text(house, state=MessageState.CLAIMED, member={"essay": "x" * 70_000})
+    member = {"courses": [{"name": "Algebra", "room": 4}], "essay": "ü" * 16_000}
+    message = text(house, state=MessageState.CLAIMED, member=member)
     rows.add(message)
     report(app, message, Report("queued", "response", sid=SMS_SID))
-    assert told(rows)[0][1]["member"] is None
+    assert told(rows)[0][1]["member"] == member
 
 
 def call(house: House, **changes: Any) -> Message:

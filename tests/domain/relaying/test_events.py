@@ -184,12 +184,12 @@ def test_a_paused_endpoint_keeps_its_events_waiting(app: Flask, registrar: Depar
     assert delivery.state is DeliveryState.PENDING
 
 
-def test_more_than_64_kib_is_refused_and_leaves_nothing_behind(
+def test_more_than_128_kib_is_refused_and_leaves_nothing_behind(
     app: Flask, registrar: Department, rows: Rows
 ) -> None:
     endpoint = registrar.endpoint()
-    with pytest.raises(events.EventTooLargeError, match="more than 65536"):
-        record(app, registrar, endpoint, {"text": "€" * 22_000})
+    with pytest.raises(events.EventTooLargeError, match="more than 131072"):
+        record(app, registrar, endpoint, {"text": "€" * 44_000})
     assert rows.count(Delivery) == 0
 
 

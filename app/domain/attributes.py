@@ -1,0 +1,100 @@
+"""What a client knows about a person: any JSON, its types kept wherever it goes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from app.domain.mistakes import Mistake, Path
+
+MAX_DEPTH: Final = 5
+"""Most lists and objects within each other in one attribute."""
+MAX_BYTES: Final = 32 * 1024
+"""Most bytes of all attributes of a person together, as JSON."""
+MAX_NAME: Final = 100
+NAME, PHONE, ADDRESS = "toName", "toPhone", "toAddress"
+KNOWN: Final = (NAME, PHONE, ADDRESS)
+"""The attributes that Dispatch itself knows; they are text."""
+
+
+def mistakes(attributes: Mapping[Any, Any]) -> Iterator[Mistake]:
+    """Yield everything for which attributes cannot be kept, each with its place in them."""
+    for name, value in attributes.items():
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+            yield Mistake((), f"The name of an attribute has 1 to {MAX_NAME} characters.")
+        elif name in KNOWN and not isinstance(value, str | None):
+            yield Mistake((name,), f"{name} must be text.", "string_type")
+        else:
+            yield from _unfit((name,), value)
+    size = _size(attributes)
+    if size > MAX_BYTES:
+        yield Mistake(
+            (),
+            f"The attributes of a person take {size:,} bytes as JSON; {MAX_BYTES:,} are allowed.",
+            "too_long",
+        )
+
+
+def _unfit(place: Path, value: Any) -> Iterator[Mistake]:
+    where = Mistake(place, "").field
+    if isinstance(value, (list, dict)):
+        if len(place) > MAX_DEPTH:
+            yield Mistake(
+                place,
+                f"{where} is nested too deeply: at most {MAX_DEPTH} lists and objects within each"
+                " other are allowed.",
+                "too_deep",
+            )
+            return
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(key, str | int):
+                yield from _unfit((*place, key), inner)
+            else:
+                yield Mistake(place, f"In {where}, every name must be text.", "string_type")
+    elif isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= one <= "\udfff" for one in value):
+            yield Mistake(place, f"{where} holds a character that cannot be kept.")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Mistake(place, f"{where} is too large a number, or none.", "finite_number")
+    elif not isinstance(value, bool | int | float | None):
+        yield Mistake(
+            place,
+            f"{where} must be text, a number, true, false, null, a list or an object. Put"
+            " quotation marks around it to make it text.",
+        )
+
+
+def _size(attributes: Mapping[Any, Any]) -> int:
+    try:
+        text = json.dumps(attributes, ensure_ascii=False, separators=(",", ":"), default=str)
+    except (RecursionError, TypeError, ValueError):
+        return 0  # what is wrong with it has its own sentence
+    return len(text.encode("utf-8", "replace"))
+
+
+def text(value: Any) -> str:
+    """Return a value as one cell or line: texts as they are, null empty, anything else JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def read(cell: str) -> Any:
+    """Return what a cell or field holds: a list or object written as JSON, or else its text."""
+    if cell[:1] not in ("[", "{"):
+        return cell
+    try:
+        value = json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
+    return value if isinstance(value, (list, dict)) else cell
+
+
+def like(before: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes that came as text, those that say what was there before with its type."""
+    return {
+        name: before[name] if name in before and text(before[name]) == text(value) else value
+        for name, value in written.items()
+    }
