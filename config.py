@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from cryptography.fernet import Fernet
 from sqlalchemy.engine import make_url
@@ -25,7 +25,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 SHORTEST_SECRET = 16
 """Characters below which a secret of production is refused; a developer's may be anything."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-_REDIS_SCHEMES = ("redis", "rediss", "unix")
+_REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix")
+_SEVERAL_HOSTS = re.compile(r"[^:]+://(?:(?P<user>[^@/?]*)@)?(?P<hosts>[^/?#]*)(?P<rest>[/?].*)?")
 _EMAIL = re.compile(r"[^\s<>,@]+@[^\s<>,@]+")
 _YES_OR_NO = ("1", "0", "true", "false", "yes", "no")
 INSTANCE = Path(__file__).parent / "instance"
@@ -73,6 +74,63 @@ class Settings:
         return self.database_url.startswith("sqlite")
 
 
+@dataclass(frozen=True)
+class RedisAddress:
+    """What `REDIS_URL` says. `service` is a master's name where the hosts are Sentinels."""
+
+    scheme: str
+    tls: bool
+    hosts: tuple[tuple[str, int], ...]
+    username: str | None = field(repr=False)
+    password: str | None = field(repr=False)
+    db: int
+    service: str | None
+    sentinel_username: str | None = field(repr=False)
+    sentinel_password: str | None = field(repr=False)
+
+
+def redis_address(url: str) -> RedisAddress:
+    """Read `REDIS_URL`: `redis://[user:password@]host[:port][,host[:port]…][/number]`, `rediss://`
+    the same by TLS, `redis+sentinel://[user:password@]sentinel[:port][,…]/service[/number]` with
+    `?sentinel_username=…&sentinel_password=…` where the Sentinels want them, or `unix:///path`.
+
+    :raises SettingsError: when it is none of these.
+    """
+    scheme = url.partition("://")[0]
+    if scheme not in _REDIS_SCHEMES or "://" not in url:
+        beginnings = " or ".join(f"{scheme}://" for scheme in _REDIS_SCHEMES)
+        raise SettingsError(f"REDIS_URL must begin with {beginnings}.")
+    by_sentinel = scheme.endswith("+sentinel")
+    found = _SEVERAL_HOSTS.fullmatch(url)
+    if found is None or (scheme != "unix" and not found["hosts"]):
+        raise SettingsError("REDIS_URL cannot be read; it names no host.")
+    user, _, password = (found["user"] or "").partition(":")
+    rest = urlsplit(found["rest"] or "")
+    options = dict(parse_qsl(rest.query))
+    path = [unquote(part) for part in rest.path.split("/") if part]
+    service = path.pop(0) if by_sentinel and path else None
+    if scheme == "unix":
+        hosts: tuple[tuple[str, int], ...] = ()
+        path = []
+    else:
+        hosts = _hosts("REDIS_URL", found["hosts"], 26379 if by_sentinel else 6379)
+    if by_sentinel and service is None:
+        raise SettingsError("REDIS_URL names no service; Sentinel needs one: …/service/0.")
+    if len(path) > 1 or (path and not (path[0].isascii() and path[0].isdigit())):
+        raise SettingsError("REDIS_URL must end in the number of a database, such as /0.")
+    return RedisAddress(
+        scheme=scheme,
+        tls=scheme.startswith("rediss"),
+        hosts=hosts,
+        username=unquote(user) or None,
+        password=unquote(password) or None,
+        db=int(path[0]) if path else 0,
+        service=service,
+        sentinel_username=options.get("sentinel_username"),
+        sentinel_password=options.get("sentinel_password"),
+    )
+
+
 def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> Settings:
     """Read and check all settings.
 
@@ -104,7 +162,7 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         database_url=_database_url(
             reader.text("DATABASE_URL", f"sqlite:///{kept / 'dispatch.db'}" if kept else None)
         ),
-        redis_url=reader.scheme("REDIS_URL", "redis://127.0.0.1:6379/0", _REDIS_SCHEMES),
+        redis_url=_redis_url(reader.text("REDIS_URL", "redis://127.0.0.1:6379/0")),
         port=port,
         public_base_url=public,
         short_link_base_url=reader.url("SHORT_LINK_BASE_URL", public),
@@ -289,10 +347,46 @@ def _fernet_keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _redis_url(url: str) -> str:
+    redis_address(url)
+    return url
+
+
+def _hosts(name: str, text: str, port: int) -> tuple[tuple[str, int], ...]:
+    """Read `host[:port],…`; ``port`` is the default."""
+    found = []
+    for item in text.split(","):
+        parts = _split(f"//{item}")
+        if parts is None or not parts.hostname:
+            raise SettingsError(f"{name} cannot be read; its host or port is malformed.")
+        found.append((parts.hostname, parts.port or port))
+    return tuple(found)
+
+
+def _several_hosts(url: str) -> str:
+    """Write the hosts of a PostgreSQL URL, where there are several, as libpq's parameters.
+
+    The first that takes writes is used, unless `target_session_attrs` says otherwise.
+    """
+    found = _SEVERAL_HOSTS.fullmatch(url)
+    if found is None or "," not in found["hosts"]:
+        return url
+    hosts = _hosts("DATABASE_URL", found["hosts"], 5432)
+    rest = urlsplit(found["rest"] or "/")
+    options = {
+        "target_session_attrs": "read-write",
+        **dict(parse_qsl(rest.query, keep_blank_values=True)),
+        "host": ",".join(host for host, _ in hosts),
+        "port": ",".join(str(port) for _, port in hosts),
+    }
+    user = f"{found['user']}@" if found["user"] else ""
+    return f"postgresql+psycopg://{user}{rest.path}?{urlencode(options)}"
+
+
 def _database_url(url: str) -> str:
     for scheme in ("postgresql://", "postgres://"):
         if url.startswith(scheme):
-            url = "postgresql+psycopg://" + url.removeprefix(scheme)
+            url = _several_hosts("postgresql+psycopg://" + url.removeprefix(scheme))
     if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise SettingsError("DATABASE_URL must begin with postgresql:// or sqlite:///")
     try:

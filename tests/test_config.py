@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 import config
 from tests.support.environment import BASE
@@ -154,3 +155,54 @@ def test_an_address_that_is_none_is_named(bind: str) -> None:
 def test_a_number_of_processes_that_is_none_is_named(value: str) -> None:
     with pytest.raises(config.SettingsError, match=r"^WEB_CONCURRENCY is "):
         config.web_concurrency({"WEB_CONCURRENCY": value})
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://cache", ("redis", (("cache", 6379),), None, None, 0, None)),
+        ("rediss://:p%40ss@a:1,b/5", ("rediss", (("a", 1), ("b", 6379)), None, "p@ss", 5, None)),
+        (
+            "redis+sentinel://u:p@a,[::1]:7/main/2",
+            ("redis+sentinel", (("a", 26379), ("::1", 7)), "u", "p", 2, "main"),
+        ),
+        ("unix:///run/redis.sock?db=3", ("unix", (), None, None, 0, None)),
+    ],
+)
+def test_redis_may_have_several_hosts(url: str, expected: tuple[object, ...]) -> None:
+    found = config.redis_address(url)
+    read = (found.scheme, found.hosts, found.username, found.password, found.db, found.service)
+    assert read == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://cache", "cache:6379", "redis://", "redis://a:port", "redis://a,", "redis://a b",
+        "redis://a/zero", "redis://a/0/1", "redis+sentinel://a", "redis+sentinel://a/main/x",
+    ],
+)  # fmt: skip
+def test_a_redis_that_is_none_is_named(url: str, tmp_path: Path) -> None:
+    with pytest.raises(config.SettingsError, match=r"^REDIS_URL "):
+        config.load({**ENVIRON, "REDIS_URL": url}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "port", "state"),
+    [
+        ("postgresql://u:p@a:1,b/d", "a,b", "1,5432", "read-write"),
+        ("postgresql://u:p@a,[::1]:2/d?target_session_attrs=any", "a,::1", "5432,2", "any"),
+    ],
+)
+def test_the_database_may_have_several_hosts(
+    given: str, host: str, port: str, state: str, tmp_path: Path
+) -> None:
+    url = make_url(config.load({**ENVIRON, "DATABASE_URL": given}, tmp_path).database_url)
+    assert (url.username, url.password, url.database) == ("u", "p", "d")
+    assert dict(url.query) == {"host": host, "port": port, "target_session_attrs": state}
+
+
+def test_several_databases_of_which_one_is_none_are_named(tmp_path: Path) -> None:
+    with pytest.raises(config.SettingsError, match=r"^DATABASE_URL ") as refused:
+        config.load({**ENVIRON, "DATABASE_URL": "postgresql://u:secret@a,b:x/d"}, tmp_path)
+    assert "secret" not in str(refused.value)

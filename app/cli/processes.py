@@ -16,13 +16,14 @@ import click
 import structlog
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from redis import Redis, RedisError
+from redis import RedisError
 from rq import SimpleWorker
 from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import redis_clients
 from app.domain import wake
 from app.domain.sending import journal
 from app.extensions import current_settings, db, redis_client
@@ -31,6 +32,9 @@ from app.outbound import restored, sweep
 from app.outbound.relay import sweep as relay
 
 log = structlog.get_logger(__name__)
+
+SILENCE_SECONDS = 3
+"""After which a worker gives up a connection to Redis that says nothing, and makes another."""
 
 
 @click.command()
@@ -46,7 +50,7 @@ def worker(queue: str) -> None:
     if queue == "send":
         be_punctual()
     while not wake.stopping.is_set():
-        connection = Redis.from_url(current_settings().redis_url)
+        connection = redis_clients.connect(current_settings().redis_url, SILENCE_SECONDS)
         try:
             name = wake.queue(queue, connection)
             DrainWorker(
@@ -73,6 +77,11 @@ def be_punctual() -> None:
 
 class DrainWorker(SimpleWorker):
     """Runs each drain in an application context of its own, and tells it when to stop."""
+
+    max_connection_wait_time = 1.0
+    dequeue_timeout = 1
+    """Seconds that a worker waits for a job in one command."""
+    connection_timeout = SILENCE_SECONDS
 
     def __init__(self, app: Flask, queues: list[Queue], **options: object) -> None:
         super().__init__(queues, **options)  # type: ignore[arg-type]
