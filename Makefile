@@ -7,7 +7,8 @@ TESTS ?= tests
 JOBS ?= 2
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --progress-bar on
+# Every package is pinned, the indirect ones too: nothing is to be worked out, nothing to be built.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --progress-bar on --only-binary :all: --no-deps
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 TYPED := $(wildcard app sandbox embedded config.py wsgi.py)

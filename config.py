@@ -212,6 +212,14 @@ def web_concurrency(environ: Mapping[str, str] = os.environ) -> int:
     return _Reader(environ).integer("WEB_CONCURRENCY", 4, 1, 256)
 
 
+def one_parent(environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether `web` keeps the workers and the clock too: `ONE_PARENT`, no by default.
+
+    :raises SettingsError: when it is neither yes nor no.
+    """
+    return _Reader(environ).choice("ONE_PARENT", _YES_OR_NO, "0") in ("1", "true", "yes")
+
+
 class _Reader:
     """Typed reads from the environment; every failure names its setting."""
 

@@ -7,13 +7,22 @@ import shutil
 import sys
 import tempfile
 
-from app.serving import pools
-from app.serving.worker import BulkheadWorker
-from config import SettingsError, listen_address, web_concurrency
+# Counters for /metrics are shared by all workers through files in one folder, made before the first
+# worker starts and removed with the last.
+_own_metrics = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+if _own_metrics:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="dispatch-metrics-")
+
+# Only now: which way the counters count is decided when they are made.
+from app.cli.processes import beside_the_web  # noqa: E402
+from app.serving import pools  # noqa: E402
+from app.serving.worker import BulkheadWorker  # noqa: E402
+from config import SettingsError, listen_address, one_parent, web_concurrency  # noqa: E402
 
 try:
     bind = listen_address()
     _concurrency = web_concurrency()
+    _all_in_one = one_parent()
 except SettingsError as error:
     sys.exit(f"Dispatch cannot start: {error}")
 
@@ -21,6 +30,12 @@ except SettingsError as error:
 # and do nothing else, the rest is for reports and for people. See app/serving.
 worker_class = BulkheadWorker
 workers = 1 + max(pools.FEWEST, _concurrency)
+
+# With ONE_PARENT=1 the workers of the queues and the clock as well, so that what is loaded is in
+# memory once.
+if _all_in_one:
+    BulkheadWorker.beside = beside_the_web()
+    workers += len(BulkheadWorker.beside)
 
 # Of the pool that also serves media and asks Twilio: what waits there leaves room for the others.
 # Answers have one thread a process: more only contend for the interpreter and SQLite's write lock.
@@ -43,12 +58,6 @@ max_requests_jitter = 4_000
 
 # Heartbeats in memory: on a slow disk they would block the worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - a heartbeat only
-
-# Counters for /metrics are shared by all workers through files in one folder, made before the first
-# worker starts and removed with the last.
-_own_metrics = "PROMETHEUS_MULTIPROC_DIR" not in os.environ
-if _own_metrics:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="dispatch-metrics-")
 
 
 def when_ready(server):

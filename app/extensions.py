@@ -6,12 +6,15 @@ everything else only reads.
 
 from __future__ import annotations
 
+import os
 import select
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
+from weakref import ReferenceType, ref
 
 from flask import Flask, current_app
 from flask_migrate import Migrate
@@ -83,6 +86,9 @@ def init_app(app: Flask, settings: Settings) -> None:
     migrate.init_app(app, db)
     app.extensions["redis"] = redis_clients.connect(settings.redis_url)
     with app.app_context():
+        # Whoever forks keeps his connections, and the child makes its own: a shared one would mix
+        # up what is said on it. (Redis's pool looks after itself.)
+        os.register_at_fork(after_in_child=partial(_forget, ref(db.engine)))
         if settings.is_sqlite:
             _prepare_sqlite(db.engine)
         else:
@@ -176,6 +182,12 @@ def _engine_options(settings: Settings) -> dict[str, Any]:
     return {
         "connect_args": {"connect_timeout": 3, "options": POSTGRES_OPTIONS, **_NOTICE_SILENCE},
     }
+
+
+def _forget(engine: ReferenceType[Engine]) -> None:
+    """Let go of connections that belong to the parent process, without a word to the server."""
+    if (one := engine()) is not None:
+        one.dispose(close=False)
 
 
 def _refuse_lost_connection(connection: Any, _record: object, _proxy: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import signal
 import sys
 import threading
@@ -22,14 +23,16 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import configure_mappers
 
 from app import redis_clients
 from app.domain import wake
 from app.domain.sending import journal
-from app.extensions import current_settings, db, redis_client
+from app.extensions import db, redis_client
 from app.maintenance import ahead, retention
 from app.outbound import restored, sweep
 from app.outbound.relay import sweep as relay
+from config import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -46,11 +49,16 @@ def worker(queue: str) -> None:
     One queue a process: a worker that listens on several loses a job when it dies between taking
     it and registering it.
     """
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    run_worker(queue, current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+def run_worker(queue: str, app: Flask) -> None:
+    """Run the drains of one queue until SIGTERM. See :func:`worker`."""
     if queue == "send":
         be_punctual()
     while not wake.stopping.is_set():
-        connection = redis_clients.connect(current_settings().redis_url, SILENCE_SECONDS)
+        settings: Settings = app.extensions["settings"]
+        connection = redis_clients.connect(settings.redis_url, SILENCE_SECONDS)
         try:
             name = wake.queue(queue, connection)
             DrainWorker(
@@ -147,6 +155,11 @@ def wake_reports() -> None:
 @with_appcontext
 def clock() -> None:
     """Wake the workers and keep house, until stopped. Two clocks at once do no harm."""
+    run_clock_until_stopped(current_app._get_current_object())  # type: ignore[attr-defined]
+
+
+def run_clock_until_stopped(app: Flask) -> None:
+    """Run the clock until SIGTERM or SIGINT."""
     stop = threading.Event()
 
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
@@ -154,8 +167,22 @@ def clock() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_stop)
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     run_clock(app, tasks(), stop)
+
+
+def beside_the_web() -> dict[str, Callable[[Flask], object]]:
+    """Return the processes that one parent may keep together with the web, with all they need.
+
+    What they would import one by one is imported here, once, for all that are forked from it.
+    """
+    beside = (drain for _, drain in wake.BESIDE.values())
+    for function in (*wake.DRAINS.values(), *beside):
+        importlib.import_module(function.rpartition(".")[0])
+    for module in ("api.v2010.account", "messaging.v1.service"):
+        importlib.import_module(f"twilio.rest.{module}")
+    configure_mappers()
+    workers = {f"worker-{name}": partial(run_worker, name) for name in wake.DRAINS}
+    return {**workers, "clock": run_clock_until_stopped}
 
 
 def run_clock(app: Flask, schedule: tuple[Task, ...], stop: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""gunicorn's workers: one front, and the processes of each pool that run the application.
+"""gunicorn's workers: one front, the processes of each pool, and what else runs beside them.
 
 gunicorn starts them, replaces those that die and stops them all; which part a new one plays is
 decided by what is missing. They are forked from a master that has loaded the application.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import os
 import select
+import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from gunicorn import http
@@ -24,6 +25,7 @@ from app.serving.front import Front
 from app.serving.outlet import Exchange, LateAnswers
 from app.serving.pools import Pool
 
+FRONT = "front"
 LINGER_TURNS = 3
 """Times that a process which is asked to stop finds nothing to do before it ends: the front has
 a second to hand over what was half read."""
@@ -33,12 +35,17 @@ QUIET_SECONDS = 2.0
 
 
 class BulkheadWorker(SyncWorker):  # type: ignore[misc]
-    """A worker that plays one part: the front's, where its pool is None, or one of a pool."""
+    """A worker that plays one part: the front's, a pool's, or that of a process beside the web."""
 
     channels: ClassVar[dict[Pool, Channel]] = {}
     """The ways into the pools, made in the master before the first worker."""
 
-    pool: Pool | None = None
+    beside: ClassVar[dict[str, Callable[[Any], object]]] = {}
+    """Processes that this master keeps as well, by name; each is given the application, runs in the
+    main thread, and ends when it gets SIGTERM."""
+
+    part: str = FRONT
+    """The front, the value of a pool, or a name out of `beside`."""
     _draining = False
 
     @classmethod
@@ -47,22 +54,27 @@ class BulkheadWorker(SyncWorker):  # type: ignore[misc]
 
         :raises ValueError: when there are too few processes for a front and all the pools.
         """
-        pools.shares(cfg.workers - 1)
+        cls._wanted(cfg)
         if not cls.channels:
             cls.channels = {pool: Channel() for pool in Pool}
 
     def play_a_part(self, others: Iterable[BulkheadWorker]) -> None:
         """Take the part that is missing most; to be called in the master before the fork."""
-        shares = pools.shares(self.cfg.workers - 1)
-        wanted: dict[Pool | None, int] = {None: 1}
-        for pool in Pool:
-            wanted[pool] = shares[pool]
-        there = [worker.pool for worker in others]
-        self.pool = min(wanted, key=lambda pool: there.count(pool) / wanted[pool])
+        wanted = self._wanted(self.cfg)
+        there = [worker.part for worker in others]
+        self.part = min(wanted, key=lambda part: there.count(part) / wanted[part])
+
+    @classmethod
+    def _wanted(cls, cfg: Any) -> dict[str, int]:
+        """Return how many there are to be of each part."""
+        shares = pools.shares(cfg.workers - 1 - len(cls.beside))
+        counts = {pool.value: count for pool, count in shares.items()}
+        return {FRONT: 1, **counts, **dict.fromkeys(cls.beside, 1)}
 
     def init_process(self) -> None:
         """Let go of what belongs to other parts, and begin."""
-        if self.pool is not None:
+        self.log.info("%s is process %s", self.part, self.pid)
+        if self.part != FRONT:
             for listener in self.sockets:
                 listener.close()
             self.sockets: list[Any] = []
@@ -75,19 +87,36 @@ class BulkheadWorker(SyncWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Play the part until told to stop."""
-        if self.pool is None:
+        if self.part == FRONT:
             listeners = [one.sock for one in self.sockets]
             Front(listeners, self.channels, self.PIPE[0], self._front_goes_on).run()
+        elif self.part in self.beside:
+            self._run_beside(self.beside[self.part])
         else:
-            self._run_the_application(self.channels[self.pool])
+            self._run_the_application(Pool(self.part))
+
+    def _run_beside(self, process: Callable[[Any], object]) -> None:
+        """Run a process that has its own loop and its own signals; a thread keeps in touch."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal; the master sends SIGTERM
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until the process has its own way to end
+
+        def keep_in_touch() -> None:
+            while self.is_parent_alive():
+                self.notify()
+                time.sleep(1.0)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=keep_in_touch, name="heartbeat", daemon=True).start()
+        process(self.wsgi)
 
     def _front_goes_on(self) -> bool:
         self.notify()
         return bool(self.alive) and bool(self.is_parent_alive())
 
-    def _run_the_application(self, source: Channel) -> None:
-        late = LateAnswers()
-        count = self.cfg.threads if self.pool is Pool.OTHERS else 1
+    def _run_the_application(self, pool: Pool) -> None:
+        late, source = LateAnswers(), self.channels[pool]
+        count = self.cfg.threads if pool is Pool.OTHERS else 1
         self._since = [math.inf] * count
         threads = [
             threading.Thread(
