@@ -72,7 +72,7 @@ def test_the_client_speaks_to_the_public_address(client: FlaskClient) -> None:
 @pytest.mark.processes
 def test_web_workers_and_clock_run_for_real_and_end_cleanly(processes: Processes) -> None:
     web = processes.web()
-    ready = {"status": "ok", "database": "ok", "redis": "ok"}
+    ready = {"status": "ok", "database": "ok", "redis": "ok", "sending": "ok"}
     url = f"{processes.base_url}/readyz"
     wait_until(lambda: requests.get(url, timeout=15).json() == ready, "it is ready")
     others = [processes.procfile(name) for name in ("worker-send", "clock")]
@@ -88,7 +88,7 @@ def test_web_workers_and_clock_run_for_real_and_end_cleanly(processes: Processes
 def test_kill_takes_the_children_along(processes: Processes) -> None:
     web = processes.web(workers=2)
     children = Path(f"/proc/{web.pid}/task/{web.pid}/children").read_text().split()
-    assert len(children) == 2
+    assert len(children) == 4  # a front, and a process for each kind of request
     web.kill()
     wait_until(lambda: not any(alive(int(pid)) for pid in children), "the workers are gone")
     assert status(f"{processes.base_url}/healthz") is None

@@ -90,7 +90,6 @@ class Channel:
         about = json.dumps((peer.family, peer.client, peer.server)).encode()
         files = [connection.fileno()]
         if request.spool is not None:
-            request.spool.flush()
             files.append(request.spool.fileno())
         parts = [_LENGTH.pack(len(about)), about, *request.parts()]
         try:

@@ -69,6 +69,7 @@ class Request:
         What comes after its end is dropped: a connection carries one request.
 
         :raises RefusedError: when it is too large to be heard out, or its chunks are none.
+        :raises OSError: when there is no room for its body.
         """
         if self.head:
             return self._feed_body(data)
@@ -105,10 +106,13 @@ class Request:
         if self._chunks is not None:
             done = self._chunks.feed(data)
             self._keep(data)
-            return done
-        if data:
-            self._keep(data[: self.wanted - self.size])
-        return self.size >= self.wanted
+        else:
+            if data:
+                self._keep(data[: self.wanted - self.size])
+            done = self.size >= self.wanted
+        if done and self.spool is not None:
+            self.spool.flush()  # here, where a full disk is this request's own misfortune
+        return done
 
     def _keep(self, data: bytes) -> None:
         self.size += len(data)

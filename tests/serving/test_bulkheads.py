@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.serving import front, pools
 from tests.support.inbound import Department
@@ -184,3 +185,27 @@ def test_large_and_chunked_requests_reach_the_application(
         f"{processes.base_url}/api/v1/preview", data=iter([b'{"body":', b'"x"}']), timeout=30
     )
     assert in_chunks.status_code == 401
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.settings(METRICS_TOKEN="let-me-see")
+def test_figures_count_what_every_process_did(
+    processes: Processes, text: Callable[[], float]
+) -> None:
+    url = f"{processes.base_url}/metrics"
+    headers = {"Authorization": "Bearer let-me-see"}
+
+    def texts() -> float:
+        figures = requests.get(url, headers=headers, timeout=10).text
+        found = [
+            sample.value
+            for family in text_string_to_metric_families(figures)
+            for sample in family.samples
+            if sample.name == "dispatch_arrivals_total"
+        ]
+        return sum(found)
+
+    before = texts()
+    assert before >= 1
+    text()
+    assert texts() == before + 1
