@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskCliRunner
-from sqlalchemy import inspect
+from sqlalchemy import JSON, Connection, MetaData, inspect, select
 
 import config
 from app import create_app
 from app.extensions import db
+from app.maintenance.news import HOSTS_ADDED
+from app.models.client import Client
+from app.models.house import Bookmark
 from tests.support.databases import PostgresTemplate, migrate
 from tests.support.environment import BASE
 
@@ -18,24 +24,30 @@ Run = Callable[..., set[str]]
 
 
 @pytest.fixture
-def run(request: pytest.FixtureRequest, database_url: str) -> Iterator[Run]:
-    """Runs `flask db …` on a migrated database of this test alone; returns its tables."""
+def alone(request: pytest.FixtureRequest, database_url: str) -> Iterator[Flask]:
+    """The application with a migrated database of this test alone."""
     url = database_url
     if not url.startswith("sqlite"):
         template: PostgresTemplate = request.getfixturevalue("postgres_template")
         url = template.create("migrations")
         migrate(url)
     app = create_app(config.load({**BASE, "DATABASE_URL": url}))
-
-    def run(*arguments: str) -> set[str]:
-        result = FlaskCliRunner(app).invoke(args=["db", *arguments])
-        assert result.exit_code == 0, result.output
-        with app.app_context():
-            return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
-
-    yield run
+    yield app
     with app.app_context():
         db.engine.dispose()
+
+
+@pytest.fixture
+def run(alone: Flask) -> Run:
+    """Runs `flask db …` on it; returns its tables."""
+
+    def run(*arguments: str) -> set[str]:
+        result = FlaskCliRunner(alone).invoke(args=["db", *arguments])
+        assert result.exit_code == 0, result.output
+        with alone.app_context():
+            return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+
+    return run
 
 
 def test_up_down_and_up_again(run: Run) -> None:
@@ -45,3 +57,57 @@ def test_up_down_and_up_again(run: Run) -> None:
 
 def test_the_models_ask_for_nothing_more(run: Run) -> None:
     run("check")
+
+
+def test_hosts_that_saved_templates_use_are_listed(alone: Flask, run: Run) -> None:
+    """0024: nothing that worked stops, and the owner of who got something listed is noted."""
+    run("downgrade", "0023")
+    bodies = {
+        "ivr": """<Response><Gather action="https://IVR.example.edu:8443/{{ id }}"/><Play>
+            https://cdn.test/a.mp3</Play><Redirect method="GET"> http://next.example.edu/a</Redirect>
+            <Connect><Stream url='wss://stream.example.edu'/></Connect><Dial>
+            <Sip>sip:desk@pbx.example.edu;transport=tls</Sip></Dial></Response>""",
+        "plain": "<Response><Say>See https://www.example.edu/</Say></Response>",
+    }
+    with alone.app_context(), db.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        for name, body in bodies.items():
+            fill(connection, tables, "client", id=name, name=name)
+            fill(connection, tables, "template", id=name, client_id=name, kind="voice")
+            fill(
+                connection,
+                tables,
+                "template_version",
+                id=name,
+                template_id=name,
+                number=1,
+                body=body,
+            )
+    run("upgrade")
+    with alone.app_context(), db.engine.connect() as connection:
+        clients = {row.id: row for row in connection.execute(select(Client.__table__))}
+        names = list(connection.scalars(select(Bookmark.name)))
+    assert clients["ivr"].twiml_hosts == [
+        "ivr.example.edu", "next.example.edu", "stream.example.edu",
+    ]  # fmt: skip
+    assert clients["ivr"].sip_domains == ["pbx.example.edu"]
+    assert (clients["plain"].twiml_hosts, clients["plain"].sip_domains) == ([], [])
+    assert names == [f"{HOSTS_ADDED}ivr"]
+    run("downgrade", "0023")
+    run("upgrade")
+
+
+def fill(connection: Connection, tables: MetaData, table: str, **values: Any) -> None:
+    """Add a row of a table as it was then; what is not given and needed is something."""
+    needed = {
+        column.name: column.type
+        for column in tables.tables[table].columns
+        if not column.nullable and column.server_default is None and column.name not in values
+        and not (column.primary_key and column.autoincrement is True)
+    }  # fmt: skip
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    made: dict[type, Any] = {bool: False, int: 1, float: 1.0, str: "x", datetime: now}
+    for name, kind in needed.items():
+        values[name] = [] if isinstance(kind, JSON) else made.get(kind.python_type)
+    connection.execute(tables.tables[table].insert().values(values))

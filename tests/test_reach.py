@@ -20,6 +20,7 @@ from app.domain.mistakes import Refused
 from app.domain.reach import Refusal
 from app.domain.routing import routes
 from app.domain.sending import calls, communications, composing, preflight, texts
+from app.domain.sending.twiml_rules import TwimlRules
 from app.extensions import db, unit_of_work
 from app.models.client import Client
 from app.models.communication import Communication
@@ -155,11 +156,14 @@ def _batch(a: Set, destination: Channel) -> str | None:
         found: list[composing.Composed] = []
 
         def compose() -> None:
-            found.append(composing.compose(plan, client, sender, {"toPhone": a.rule.phone}))
+            rules = TwimlRules(session, client, sender)
+            found.append(composing.compose(plan, client, sender, {"toPhone": a.rule.phone}, rules))
 
         if refused := _tried(compose):
             return refused
-        left = composing.unreachable(session, plan, client, sender, {found[0].to})
+        left = composing.unreachable(
+            session, plan.destination, plan.suppression_list_id, client, sender, {found[0].to}
+        )
         return left[found[0].to].sentence if left else None
 
 

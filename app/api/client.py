@@ -24,6 +24,11 @@ class ClientObject(Shape):
     )
     trial: bool = Field(description="Sends reach the phones of `allowList` only.")
     allow_list: list[str]
+    twiml_hosts: list[str] = Field(
+        description="Hosts that the TwiML of calls may ask or report to, beside those of the"
+        " endpoints and of `handle_yourself`."
+    )
+    sip_domains: list[str] = Field(description="Domains whose SIP addresses TwiML may call.")
     time_zone: str
     retention_days: int = Field(description="How long the log keeps messages.")
 
@@ -44,6 +49,8 @@ def show(caller: Caller) -> ClientObject:
         international=client.international,
         trial=client.trial,
         allow_list=client.allow_list,
+        twiml_hosts=client.twiml_hosts,
+        sip_domains=client.sip_domains,
         time_zone=client.time_zone,
         retention_days=client.retention_days,
     )

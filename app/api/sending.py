@@ -22,6 +22,7 @@ from app.domain.reach import Refusal
 from app.domain.relaying import callbacks
 from app.domain.relaying.callbacks import CallbacksSpec
 from app.domain.sending import calls, messages, texts
+from app.domain.sending.twiml_rules import TwimlRules
 from app.domain.wake import wake
 from app.extensions import db
 from app.models.base import PHONE_LENGTH
@@ -175,7 +176,7 @@ def _check(
     if sender is not None and not wrong:
         tried(lambda: messages.check_recipient(client, sender, body.to, channel))
     tried(lambda: _check_kind(body))
-    tried(lambda: _check_content(client, body))
+    tried(lambda: _check_content(body, TwimlRules(session, client, sender)))
     wrong += attachments.inspect(session, client.id, body.media, looks).mistakes
     if body.callbacks is not None:
         member = body.member.root if body.member else {}
@@ -216,10 +217,10 @@ def _check_kind(body: MessageBody) -> None:
         )
 
 
-def _check_content(client: Client, body: MessageBody) -> None:
+def _check_content(body: MessageBody, rules: TwimlRules) -> None:
     if body.twiml is None:
         messages.check_content(body.body, body.media, {})
     else:
         member = body.member.root if body.member else None
         detection = body.machine_detection or MachineDetection.OFF
-        calls.prepare(body.twiml, member, detection, client)
+        calls.prepare(body.twiml, member, detection, rules)

@@ -128,6 +128,7 @@ def tasks() -> tuple[Task, ...]:
         Task("bring back what is ahead", 15.0, ahead.tick),
         Task("count usage", 30.0, partial(keep_house, "app.maintenance.usage.tick")),
         Task("recover what was missed", 60.0, partial(keep_house, "app.inbound.recovery.tick")),
+        Task("tell what is new", 60.0, partial(keep_house, "app.maintenance.news.tick")),
         Task("look over the numbers", 300.0, partial(keep_house, "app.maintenance.audits.tick")),
         Task("retention", 30.0, retention.tick),
         Task("fetch missing statuses", 600.0, partial(keep_house, "app.outbound.refresh.run")),

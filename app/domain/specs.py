@@ -28,6 +28,7 @@ from pydantic_core import PydanticCustomError
 from app.domain import attributes, passwords, phones, urls
 from app.domain.mistakes import SEVERAL
 from app.models.base import HIGHEST_RATE, LOWEST_RATE
+from app.twiml.addresses import listed_host
 
 _EMAIL = re.compile(r"[^@\s<>,;\"()\[\]\x00-\x1f]+@[^@\s<>,;\"()\[\]\x00-\x1f]+")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -123,6 +124,10 @@ def _address(text: str) -> str:
     return phones.normalize(text, short_codes=True)
 
 
+def _sip_domain(text: str) -> str:
+    return listed_host(text, may_have_port=False)
+
+
 def _password(text: str) -> str:
     if not passwords.SHORTEST <= len(text) <= passwords.LONGEST:
         raise ValueError(
@@ -198,6 +203,8 @@ Empty = BeforeValidator(_null_is_empty)
 Text = Annotated[str, BeforeValidator(_null_is_blank)]
 Attributes = Annotated[dict[str, Any], BeforeValidator(attributes_of_a_person)]
 """What is known about a person: any JSON."""
+Host = Annotated[str, AfterValidator(listed_host)]
+SipDomain = Annotated[str, AfterValidator(_sip_domain)]
 Zone = Annotated[str, AfterValidator(_zone)]
 OurAddress = Annotated[str, AfterValidator(_our_address)]
 SigningSecret = Annotated[str, AfterValidator(_signing_secret)]

@@ -40,5 +40,10 @@ class Client(Identified, Created, Base):
     retention_days: Mapped[int] = mapped_column(default=DEFAULT_RETENTION_DAYS)
     alert_segments: Mapped[int | None]
     alert_call_minutes: Mapped[int | None]
+    twiml_hosts: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """Hosts beside those of its endpoints that TwiML may ask or report to; each with any port, or
+    with the one it names."""
+    sip_domains: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """Domains whose SIP addresses TwiML may call."""
     halted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """Since when support has stopped all sending of this client; null when it may send."""

@@ -164,7 +164,7 @@ def _prepare(batch_id: str) -> bool:
     sender = composing.sender_of(session, batch)
     # Held: a session forgets what nobody holds, and each member would have it read again.
     credential = session.get_one(Credential, sender.credential_id)
-    judged = preparation.compose(plan, client, sender, members, COMPOSE_SECONDS)
+    judged = preparation.compose(session, plan, client, sender, members, COMPOSE_SECONDS)
     del credential
     with unit_of_work() as writing:
         return _write(writing, batch_id, plan, judged)

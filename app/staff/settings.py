@@ -112,6 +112,8 @@ LABELS = {
     "stop": "Words that mean STOP",
     "start": "Words that mean START",
     "help": "Words that mean HELP",
+    "twiml_hosts": "Hosts that calls may ask",
+    "sip_domains": "SIP domains that calls may reach",
     "segments_per_month": "Warn me, segments of texts",
     "call_minutes_per_month": "Warn me, minutes of calls",
 }
@@ -139,6 +141,8 @@ def _stored() -> dict[str, str]:
         "languages": " ".join(client.languages),
         **{f"opt_{what}": "\n".join(client.opt_words.get(what, ())) for what in OPT_WORDS},
         "retention_days": str(client.retention_days),
+        "twiml_hosts": "\n".join(client.twiml_hosts),
+        "sip_domains": "\n".join(client.sip_domains),
         "alert_segments": str(client.alert_segments or ""),
         "alert_call_minutes": str(client.alert_call_minutes or ""),
     }
@@ -156,6 +160,8 @@ def _as_written(typed: dict[str, str]) -> dict[str, Any]:
             for what in OPT_WORDS
         },
         "retention_days": typed["retention_days"],
+        "twiml_hosts": typed["twiml_hosts"].split(),
+        "sip_domains": typed["sip_domains"].split(),
         "quiet_hours": quiet if any(quiet.values()) else None,
         "usage_alert": {
             "segments_per_month": typed["alert_segments"] or None,

@@ -15,6 +15,7 @@ from wtforms import StringField, TextAreaField
 from app.domain import audit, named
 from app.domain.content import catalog
 from app.domain.mistakes import Mistake, Refused
+from app.domain.sending.twiml_rules import TwimlRules
 from app.extensions import db, unit_of_work
 from app.models.client import Client
 from app.models.template import Template, TemplateKind, TemplateVersion
@@ -128,7 +129,8 @@ def template_restore(template_id: str, number: int) -> Response:
         abort(404, "There is no such version.")
     try:
         with unit_of_work() as session:
-            _, changed = catalog.restore_version(session, found, number, current_user.email)
+            rules = TwimlRules(session, session.get_one(Client, g.client.id)).problems
+            _, changed = catalog.restore_version(session, found, number, current_user.email, rules)
             if changed:
                 _note(session, "restore", found, {"version": number})
     except Refused as refused:
@@ -178,7 +180,14 @@ def _save(form: WordingForm, name: str, kind: TemplateKind, is_new: bool) -> Tem
                 taken = Mistake(("name",), f"There is a “{name}” already; choose another name.")
                 raise Refused([taken])
             saved, changed = catalog.save_template(
-                session, client, name, kind, form.body.data, form.media_urls, current_user.email
+                session,
+                client,
+                name,
+                kind,
+                form.body.data,
+                form.media_urls,
+                current_user.email,
+                TwimlRules(session, client).problems,
             )
             if changed:
                 _note(session, "save", saved, {"version": saved.current_version})

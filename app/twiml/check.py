@@ -5,19 +5,20 @@ that a misspelled verb is heard only as silence; here they are mistakes.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal
 from urllib.parse import quote
 
 from app.twiml.parse import Element, Problem, Unreadable, parse
 from app.twiml.text import utf16_length
-from app.twiml.verbs import MESSAGING_VERBS, URL, VOICE_VERBS, Verb
+from app.twiml.values import Leads
+from app.twiml.verb import Verb
+from app.twiml.verbs import MESSAGING_VERBS, VOICE_VERBS
 from app.twiml.voice import BASIC_VOICES, SAY_LIMIT, SAY_LIMIT_ENCODED, SAY_LIMIT_NEURAL
 
 __all__ = ["Problem", "check_document"]
 
 MAX_BODY: Final = 1600
-_ADDRESSES: Final = frozenset({"Redirect", "Media"})
 
 
 def check_document(
@@ -29,9 +30,15 @@ def check_document(
     Twilio allows no <Dial> (13201).
     """
     try:
-        root = parse(xml)
+        return mistakes_in(parse(xml), kind, whisper)
     except Unreadable as error:
         return [error.problem]
+
+
+def mistakes_in(
+    root: Element, kind: Literal["voice", "messaging"] = "voice", whisper: bool = False
+) -> list[Problem]:
+    """Return all mistakes of the document with this root, as `check_document` does."""
     verbs = VOICE_VERBS if kind == "voice" else MESSAGING_VERBS
     if root.name != "Response":
         return [_at(root, f"The document has to begin with <Response>, not <{root.name}>.")]
@@ -47,14 +54,11 @@ def check_document(
 
 def _check(element: Element, verbs: dict[str, Verb]) -> Iterator[Problem]:
     verb = verbs[element.name]
-    if verb.text == "must" and not element.text.strip():
-        yield _at(element, _EMPTY.get(element.name, f"<{element.name}> is empty."))
-    if verb.open:
+    if verb.refused is not None:
+        yield _at(element, verb.refused.format(name=element.name))
         return
+    yield from _check_text(element, verb)
     yield from _check_attributes(element, verb)
-    if verb.text == "no" and element.text.strip():
-        shown = " ".join(element.text.split())[:40]
-        yield _at(element, f"Twilio ignores the text “{shown}” in <{element.name}>.")
     yield from _check_special(element)
     yield from _check_children(element, verb, verbs)
 
@@ -64,6 +68,18 @@ _EMPTY: Final = {
     "Number": "<Number> has no phone number.",
     "Media": "<Media> has no address.",
 }
+
+
+def _check_text(element: Element, verb: Verb) -> Iterator[Problem]:
+    content = element.text.strip()
+    if not content:
+        if verb.text == "must":
+            yield _at(element, _EMPTY.get(element.name, f"<{element.name}> is empty."))
+    elif verb.text == "no":
+        shown = " ".join(content.split())[:40]
+        yield _at(element, f"Twilio ignores the text “{shown}” in <{element.name}>.")
+    elif expected := verb.content(content):
+        yield _at(element, f"The content of <{element.name}> has to be {expected}.")
 
 
 def _check_children(element: Element, verb: Verb, verbs: dict[str, Verb]) -> Iterator[Problem]:
@@ -86,10 +102,19 @@ def _check_attributes(element: Element, verb: Verb) -> Iterator[Problem]:
         if check is None:
             hint = _hint(name, verb.attributes, "")
             yield _at(element, f"<{element.name}> has no attribute {name}{hint}.")
+        elif check.leads is Leads.ACCOUNT:
+            yield _at(
+                element,
+                f"{name} of <{element.name}> names something of the Twilio account by its SID, and"
+                " other clients may share the account; it cannot be used here.",
+            )
         elif expected := check(value):
             yield _at(
                 element, f"{name} of <{element.name}> has to be {expected}, not “{value[:40]}”."
             )
+    for name in verb.needs:
+        if name not in element.attributes:
+            yield _at(element, f"<{element.name}> needs the attribute {name}.")
 
 
 def _check_special(element: Element) -> Iterator[Problem]:
@@ -106,17 +131,55 @@ def _check_special(element: Element) -> Iterator[Problem]:
                 f"<Say> has more than {SAY_LIMIT_ENCODED:,} bytes as Twilio counts them (%20 for a"
                 " blank, six or more for a letter outside ASCII); split it into several.",
             )
-    elif name == "Play":
-        if not content and "digits" not in element.attributes:
-            yield _at(element, "<Play> has neither an address nor digits.")
-        elif content and (expected := URL(content)):
-            yield _at(element, f"The content of <Play> has to be {expected}.")
-    elif name in _ADDRESSES and content and (expected := URL(content)):
-        yield _at(element, f"The content of <{name}> has to be {expected}.")
+    elif name == "Play" and not content and "digits" not in element.attributes:
+        yield _at(element, "<Play> has neither an address nor digits.")
     elif name in ("Message", "Body") and utf16_length(content) > MAX_BODY:
         yield _at(element, f"<{name}> has more than {MAX_BODY:,} characters.")
-    elif name == "Dial" and not content and not element.children:
-        yield _at(element, "<Dial> has nobody to call.")
+    elif name in _LACKING and (lacking := _LACKING[name](element)):
+        yield _at(element, lacking)
+
+
+def _nobody(element: Element) -> str | None:
+    """Say that a <Dial> calls nobody, or that it is not plain whom it calls."""
+    if not element.children:
+        return None if element.text.strip() else "<Dial> has nobody to call."
+    if element.text.strip():
+        return "<Dial> has a number of its own and others inside; write each as a <Number>."
+    return None
+
+
+def _no_text(element: Element) -> str | None:
+    """Say that a message has nothing in it, which Twilio does not send (14103)."""
+    said = element.text.strip() or any(
+        one.name == "Media" or one.text.strip() for one in element.children
+    )
+    return None if said else "<Message> is empty; Twilio sends no empty text."
+
+
+def _not_one(element: Element) -> str | None:
+    """Say that an element has its address, or name, neither as its text nor inside, or both."""
+    inside = any(one.name in ("Uri", "Identity") for one in element.children)
+    what = "identity" if element.name == "Client" else "address"
+    if inside and element.text.strip():
+        return f"<{element.name}> has more than one {what}; write each in an element of its own."
+    return None if inside or element.text.strip() else f"<{element.name}> has no {what}."
+
+
+def _no_connector(element: Element) -> str | None:
+    """Say that a call would be recorded by whatever the whole account has as its default."""
+    bare = any(
+        one.name == "Siprec" and "connectorName" not in one.attributes for one in element.children
+    )
+    return "<Siprec> needs the attribute connectorName." if bare else None
+
+
+_LACKING: Final[dict[str, Callable[[Element], str | None]]] = {
+    "Dial": _nobody,
+    "Message": _no_text,
+    "Client": _not_one,
+    "Sip": _not_one,
+    "Start": _no_connector,
+}
 
 
 def _hint(name: str, known: Iterable[str], brackets: str = "<>") -> str:

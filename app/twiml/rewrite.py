@@ -1,63 +1,71 @@
 """Completing a document for a call of ours, and telling in words what it does."""
 
-import re
-from functools import partial
-from typing import Final
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape
 
+from app.twiml.onward import ways_onward
 from app.twiml.parse import Element, parse
+from app.twiml.values import Leads
 from app.twiml.voice import DIAL_LIMIT
 
-_TAG: Final = re.compile(rb"""(<[^\s/>]+)((?:[^>"']|"[^"]*"|'[^']*')*)""")
-_ATTRIBUTE: Final = re.compile(rb"""(\s+([^\s=]+)\s*=\s*)("[^"]*"|'[^']*')""")
+PREFIX_LENGTH = 27
+"""How much longer a name gets that is made a client's own."""
 
 
-def finish_actions(xml: str, gathered_url: str, recorded_url: str) -> str:
-    """Return `xml` with our addresses where it names none, and else unchanged, byte for byte.
+def write(root: Element) -> str:
+    """Return the document with this root, written anew.
+
+    What is served is what was understood when it was checked: comments, CDATA and every other way
+    to write the same in XML, of which Twilio might think otherwise, do not get through.
+    """
+    return f'<?xml version="1.0" encoding="UTF-8"?>{_written(root)}'
+
+
+def _written(element: Element) -> str:
+    attributes = "".join(
+        f' {name}="{escape(value, _IN_ATTRIBUTES)}"' for name, value in element.attributes.items()
+    )
+    inside = "".join(
+        escape(one, _IN_TEXT) if isinstance(one, str) else _written(one) for one in element.content
+    )
+    tag = f"<{element.name}{attributes}"
+    return f"{tag}>{inside}</{element.name}>" if inside else f"{tag}/>"
+
+
+_IN_TEXT = {"\r": "&#13;"}
+_IN_ATTRIBUTES = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+
+
+def own_names(root: Element, client_id: str) -> None:
+    """Make the names that a Twilio account shares the client's own, by its id before each.
+
+    A name that has it already stays as it is: a client's system may have it from Twilio's report.
+    """
+    prefix = f"{client_id}_"
+    for way in ways_onward(root):
+        if way.leads is Leads.NAME and not way.value.startswith(prefix):
+            way.put(prefix + way.value)
+
+
+def finish_actions(root: Element, gathered_url: str, recorded_url: str) -> None:
+    """Put our addresses where the document names none.
 
     Without an ``action`` a <Gather> or <Record> would ask the current document again, and the call
     would go round in circles; ours ends it politely. What records and reports to nobody reports to
     `recorded_url`, so that the recording's address is learned. No <Dial> lasts longer than
     `DIAL_LIMIT`.
-
-    Raises app.twiml.parse.Unreadable if `xml` is no document.
     """
-    data = xml.encode("utf-8", "surrogatepass")
-    # From the end, so that the offsets before it stay right.
-    for element in reversed([*parse(xml).walk()]):
-        wanted = _wanted(element, gathered_url, recorded_url)
-        if wanted:
-            before, after = data[: element.offset], data[element.offset :]
-            data = before + _TAG.sub(partial(_completed, wanted), after, count=1)
-    return data.decode("utf-8", "surrogatepass")
-
-
-def _wanted(element: Element, gathered_url: str, recorded_url: str) -> dict[str, str]:
-    """Return the attributes that `element` needs from us."""
-    given = element.attributes
-    wanted: dict[str, str] = {}
-    if element.name in ("Gather", "Record") and not given.get("action"):
-        wanted["action"] = gathered_url if element.name == "Gather" else recorded_url
-        if given.get("method"):
-            wanted["method"] = "POST"  # a GET would not reach our address
-    if element.name == "Dial" and _speaks_too_long(given.get("timeLimit", "")):
-        wanted["timeLimit"] = str(DIAL_LIMIT)
-    if _records(element) and not given.get("recordingStatusCallback"):
-        wanted["recordingStatusCallback"] = recorded_url
-    return wanted
-
-
-def _completed(wanted: dict[str, str], found: re.Match[bytes]) -> bytes:
-    """Return the start tag with the attributes `wanted`, replaced where it has them already."""
-    missing = dict(wanted)
-
-    def replace(attribute: re.Match[bytes]) -> bytes:
-        value = missing.pop(attribute[2].decode(), None)
-        return attribute[0] if value is None else attribute[1] + quoteattr(value).encode()
-
-    name, rest = found[1], _ATTRIBUTE.sub(replace, found[2])
-    added = "".join(f" {key}={quoteattr(value)}" for key, value in missing.items())
-    return name + added.encode() + rest
+    for element in root.walk():
+        given = element.attributes
+        if element.name in ("Gather", "Record") and not given.get("action"):
+            given["action"] = gathered_url if element.name == "Gather" else recorded_url
+            if given.get("method"):
+                given["method"] = "POST"  # a GET would not reach our address
+        if element.name == "Dial" and _speaks_too_long(given.get("timeLimit", "")):
+            given["timeLimit"] = str(DIAL_LIMIT)
+        if _records(element) and not given.get("recordingStatusCallback"):
+            given["recordingStatusCallback"] = recorded_url
+            if given.get("recordingStatusCallbackMethod"):
+                given["recordingStatusCallbackMethod"] = "POST"
 
 
 def _speaks_too_long(limit: str) -> bool:
@@ -68,20 +76,6 @@ def _records(element: Element) -> bool:
     if element.name == "Dial":
         return element.attributes.get("record", "false") not in ("false", "do-not-record")
     return element.name == "Record"
-
-
-def numbers_in(xml: str) -> list[str]:
-    """Return the phone numbers that the document calls or texts, as they are written there.
-
-    Raises app.twiml.parse.Unreadable if `xml` is no document.
-    """
-    found = []
-    for element in parse(xml).walk():
-        if element.name in ("Dial", "Number"):
-            found.append(element.text.strip())
-        elif element.name == "Sms":
-            found.append(element.attributes.get("to", ""))
-    return [one for one in found if one and not one.startswith(("sip:", "client:"))]
 
 
 def speech_of(xml: str) -> list[str]:

@@ -245,6 +245,27 @@ def test_only_support_enables_twilio_and_stops_all_sending(
     assert wrong.status_code == 422
 
 
+def test_owners_list_where_calls_may_go_on(pat: Staff, rows: Rows) -> None:
+    here = f"{HOME}/settings"
+    known = {"owner_email": "pat@example.edu", "time_zone": "UTC", "retention_days": "45"}
+    pat.send(here, seen_at=here, **known, twiml_hosts="IVR.example.edu\r\n bücher.example:8443",
+             sip_domains="pbx.example.edu.")  # fmt: skip
+    client = rows.one(Client)
+    assert client.twiml_hosts == ["ivr.example.edu", "xn--bcher-kva.example:8443"]
+    assert client.sip_domains == ["pbx.example.edu"]
+    assert "ivr.example.edu\nxn--bcher-kva.example:8443</textarea>" in pat.http.get(here).text
+    for name, typed in (
+        ("twiml_hosts", "https://evil.test/"),
+        ("twiml_hosts", "*"),
+        ("sip_domains", "sip:a@evil.test"),
+        ("sip_domains", "evil.test:5060"),
+    ):
+        answer = pat.send(here, seen_at=here, **known, **{name: typed})
+        assert answer.status_code == 422
+        assert "is not the name of a host" in answer.text
+    assert rows.one(Client).sip_domains == ["pbx.example.edu"]
+
+
 def test_usage_is_drawn_against_the_threshold(pat: Staff, ours: Department, rows: Rows) -> None:
     rows.change(update(Client).values(alert_segments=1000))
     values: dict[str, Any] = {"client_id": ours.client.id, "month": month_of(utcnow())}

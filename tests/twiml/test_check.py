@@ -34,6 +34,22 @@ GOOD = [
     doc('<Enqueue waitUrl="https://x.test/w">support</Enqueue>'),
     doc('<Connect><Stream url="wss://x.test/s"/></Connect>'),
     doc("<Dial>" + "<Number>+13195550101</Number>" * 10 + "</Dial>"),
+    doc("<Dial><Sip><Uri priority='1' username='a' password='b'>sip:desk@x.test</Uri>"
+        "<Headers><Header name='X-Ticket' value='7'/></Headers></Sip></Dial>"),
+    doc("<Dial><Sip>sips:desk@x.test:5061;transport=tls?X-A=1&amp;X-B=2</Sip></Dial>"),
+    doc("<Queue url='https://x.test/w'>desk</Queue>"),
+    doc("<Dial><Conference waitUrl=''>lobby</Conference></Dial>"),
+    doc("<Enqueue waitUrl=''>desk</Enqueue>"),
+    doc("<Say voice='Polly.Joanna'><amazon:effect name='whispered'>psst</amazon:effect></Say>"),
+    doc("<Dial><Number machineDetection='Enable' machineDetectionTimeout='59'>1</Number></Dial>"),
+    doc("<Refer action='https://x.test/r'><Sip>sip:desk@x.test</Sip></Refer>"),
+    doc("<Connect><ConversationRelay url='wss://x.test/r' welcomeGreeting='Hi'>"
+        "<Language code='es-ES' voice='x'/><Parameter name='a' value='b'/></ConversationRelay>"
+        "</Connect>"),
+    doc("<Start><Transcription statusCallbackUrl='https://x.test/t' languageCode='en-US'/>"
+        "<Recording recordingStatusCallback='https://x.test/r'/></Start>"),
+    doc("<Pay paymentConnector='shop' chargeAmount='5.00'><Prompt for='payment-card-number'>"
+        "<Say>Your card</Say></Prompt></Pay>"),
 ]  # fmt: skip
 
 
@@ -95,6 +111,27 @@ BAD = [
     (doc('<Dial timeout="601">+13195550100</Dial>'), 1, 11, "from 1 to 600"),
     (doc('<Dial callerId="me">+13195550100</Dial>'), 1, 11, "a phone number such as"),
     (doc('<Reject reason="away"/>'), 1, 11, "one of rejected, busy"),
+    (doc("<Dial><Number machineDetectionTimeout='60'>1</Number></Dial>"), 1, 17, "from 3 to 59"),
+    (doc("<Dial callerId='sip:a@x.test'>+13195550100</Dial>"), 1, 11, "a phone number such as"),
+    (doc("<Dial>1<Number>2</Number></Dial>"), 1, 11, "write each as a <Number>"),
+    (doc("<Sms>Hi</Sms>"), 1, 11, "cannot be sent from within a call"),
+    (doc("<Dial><Application>AP1</Application></Dial>"), 1, 17, "by its SID"),
+    (doc("<Dial><Sim>DE1</Sim></Dial>"), 1, 17, "by its SID"),
+    (doc("<Enqueue workflowSid='WW1'>a</Enqueue>"), 1, 11, "by its SID"),
+    (doc("<Dial><Number byoc='BY1'>1</Number></Dial>"), 1, 17, "by its SID"),
+    (doc("<Pay/>"), 1, 11, "needs the attribute paymentConnector"),
+    (doc("<Start><Siprec name='a'/></Start>"), 1, 11, "needs the attribute connectorName"),
+    (doc("<Dial><Client/></Dial>"), 1, 17, "has no identity"),
+    (doc("<Dial><Sip/></Dial>"), 1, 17, "has no address"),
+    (doc("<Dial><Sip>sip:a@x.test<Uri>sip:b@x.test</Uri></Sip></Dial>"), 1, 17, "more than one"),
+    (doc("<Dial><Sip>sip:a@x.test;maddr=evil.test</Sip></Dial>"), 1, 17, "a SIP address"),
+    (doc("<Dial><Sip>sip:a@x.test?Route=evil.test</Sip></Dial>"), 1, 17, "a SIP address"),
+    (doc("<Dial><Sip>tel:+13195550100</Sip></Dial>"), 1, 17, "a SIP address"),
+    (doc("<Dial><Sip><Headers><Header name='Route' value='x'/></Headers>"
+         "<Uri>sip:a@x.test</Uri></Sip></Dial>"), 1, 31, "begin with X-"),
+    (doc("<Connect><Stream url='https://x.test/'/></Connect>"), 1, 20, "begins with wss://"),
+    (doc("<Dial><Conference statusCallbak='https://x.test/'>a</Conference></Dial>"), 1, 17,
+     "did you mean statusCallback?"),
     (doc("Hello"), 1, 1, "Twilio ignores the text “Hello” in <Response>"),
     (doc("<Message>Hi</Message>"), 1, 11, "There is no <Message> here."),
     ("", 1, 1, "The document is empty."),
@@ -142,6 +179,8 @@ def test_a_whisper_may_not_dial() -> None:
         ("<Message>" + "<Media>https://x.test</Media>" * 11 + "</Message>", "11 <Media>; 10"),
         ("<Message>Hi</Message>" * 11, "11 <Message>; 10"),
         ("<Message><Media/></Message>", "<Media> has no address."),
+        ("<Message/>", "<Message> is empty"),
+        ("<Message><Body> </Body></Message>", "<Message> is empty"),
     ],
 )
 def test_messaging(inside: str, said: str) -> None:

@@ -34,6 +34,8 @@ def apply_client(work: Work, path: mistakes.Path, data: Any) -> Scope | None:
         "international": spec.international,
         "trial": spec.trial,
         "allow_list": spec.allow_list,
+        "twiml_hosts": spec.twiml_hosts,
+        "sip_domains": spec.sip_domains,
         "time_zone": spec.time_zone,
         "quiet_from": spec.quiet_hours.begin if spec.quiet_hours else None,
         "quiet_to": spec.quiet_hours.end if spec.quiet_hours else None,

@@ -33,6 +33,7 @@ _FIRST: tuple[Section, ...] = (
 )
 _THEN: tuple[Section, ...] = (
     senders.apply_routes,
+    things.twiml_rules,
     communications.default_callbacks,
     communications.communications,
 )

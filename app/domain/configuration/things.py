@@ -23,6 +23,7 @@ from app.domain.editing.specs import (
     TemplateSpec,
 )
 from app.domain.mistakes import Refused
+from app.domain.sending.twiml_rules import TwimlRules
 from app.models.audience import Member, Population
 from app.models.base import utcnow
 from app.models.credential import Credential, SavedCredential
@@ -34,7 +35,7 @@ from app.models.suppression import (
     SuppressionList,
     SuppressionSource,
 )
-from app.models.template import Template
+from app.models.template import Template, TemplateKind
 
 SECRET_OVERLAP = timedelta(hours=24)
 """How long events are signed with the old secret too, after the file gave a new one."""
@@ -210,6 +211,19 @@ def templates(work: Work, scope: Scope) -> None:
                 work.changed(scope, "create", target, [])
             elif changed:
                 work.changed(scope, "update", target, [f"version {template.current_version}"])
+
+
+def twiml_rules(work: Work, scope: Scope) -> None:
+    """Make sure that calls go on to nothing but the client's own: its numbers and endpoints, which
+    may come further down in the file, are known by now.
+    """
+    rules = TwimlRules(work.session, scope.known_client).problems
+    for path, spec in work.items(scope, "templates", TemplateSpec):
+        if spec.kind is TemplateKind.VOICE:
+            with work.at(scope, path):
+                found = [*catalog.template_mistakes(spec.name, spec.kind, spec.body, [], rules)]
+                if found:
+                    raise Refused(found)
 
 
 def endpoints(work: Work, scope: Scope) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import named, urls
 from app.domain.content import attachments, templates
-from app.domain.content.voice_templates import check_voice_template
+from app.domain.content.voice_templates import Rules, check_voice_template, form_only
 from app.domain.deletion import delete_thing, in_use
 from app.domain.mistakes import Mistake, Refused
 from app.models.client import Client
@@ -38,15 +38,17 @@ def save_template(
     body: str,
     media: Sequence[str],
     by: str,
+    rules: Rules = form_only,
 ) -> tuple[Template, bool]:
     """Create a template, or give it a new version where its body or media differ.
 
+    :param rules: where the TwiML of this client may lead.
     :param by: the person's e-mail address, or ``flask apply``.
     :returns: the template, and whether anything was written.
     :raises Refused: with every reason at once.
     """
     template = named.find(session, Template, client.id, name)
-    reasons = list(template_mistakes(name, kind, body, media))
+    reasons = list(template_mistakes(name, kind, body, media, rules))
     reasons += attachments.inspect(session, client.id, media).mistakes
     if template is not None and template.kind is not kind:
         reasons.append(
@@ -87,7 +89,7 @@ def version(session: Session, template: Template, number: int) -> TemplateVersio
 
 
 def restore_version(
-    session: Session, template: Template, number: int, by: str
+    session: Session, template: Template, number: int, by: str, rules: Rules = form_only
 ) -> tuple[Template, bool]:
     """Make an old version's content the newest version; history is never rewritten.
 
@@ -95,7 +97,7 @@ def restore_version(
     :raises Refused: when there is no such version, or it would not be accepted today.
     """
     old = version(session, template, number)
-    reasons = list(template_mistakes(template.name, template.kind, old.body, old.media))
+    reasons = list(template_mistakes(template.name, template.kind, old.body, old.media, rules))
     reasons += attachments.inspect(session, template.client_id, old.media).mistakes
     if reasons:
         raise Refused(reasons)
@@ -106,12 +108,12 @@ def restore_version(
 
 
 def template_mistakes(
-    name: str, kind: TemplateKind, body: str, media: Sequence[str]
+    name: str, kind: TemplateKind, body: str, media: Sequence[str], rules: Rules = form_only
 ) -> Iterator[Mistake]:
     """Yield everything that is wrong with a template, in sentences."""
     if not name.strip() or len(name) > MAX_NAME:
         yield Mistake(("name",), f"A template needs a name of at most {MAX_NAME} characters.")
-    yield from _body_mistakes(kind, body, bool(media))
+    yield from _body_mistakes(kind, body, bool(media), rules)
     if media and kind is TemplateKind.VOICE:
         yield Mistake(("media",), "A call carries no media; leave them out.")
         return
@@ -122,14 +124,16 @@ def template_mistakes(
             yield Mistake(("media", index), reason)
 
 
-def _body_mistakes(kind: TemplateKind, body: str, has_media: bool) -> Iterator[Mistake]:
+def _body_mistakes(
+    kind: TemplateKind, body: str, has_media: bool, rules: Rules
+) -> Iterator[Mistake]:
     if not body.strip():
         if not has_media:
             yield Mistake(("body",), "The template is empty.")
         return
     try:
         if kind is TemplateKind.VOICE:
-            for found in check_voice_template(body):
+            for found in check_voice_template(body, rules):
                 yield Mistake(("body",), f"Line {found.line}: {found.message}")
             return
         templates.check(body)

@@ -9,7 +9,8 @@ so that both sides of a condition are looked at.
 from __future__ import annotations
 
 import re
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from typing import Final
 
 from app.domain.content import budget
@@ -21,8 +22,8 @@ from app.domain.content.templates import (
     placeholders,
     render,
 )
-from app.twiml.check import check_document
-from app.twiml.parse import Problem
+from app.twiml.check import mistakes_in
+from app.twiml.parse import Element, Problem, Unreadable, parse
 
 ANSWERED_BY: Final = "AnsweredBy"
 _ANSWERS: Final = ("", "human", "machine")
@@ -32,28 +33,36 @@ SAMPLES_SECONDS: Final = 2.0
 _SAMPLES: Final = ("1", "+13195550100", "https://example.edu/", "man", "en-US", "true", "GET")
 
 
-def check_voice_template(source: str) -> list[Problem]:
+Found = dict[tuple[int, str], Problem]
+"""Mistakes by what makes each the same one, whatever the sample."""
+Rules = Callable[[Element], Iterable[Problem]]
+"""Says what of a document the client may not have, whatever its form."""
+
+
+def form_only(_root: Element) -> Iterable[Problem]:
+    """Forbid nothing: who owns the template, or what is the client's, is not known yet."""
+    return ()
+
+
+def check_voice_template(source: str, rules: Rules = form_only) -> list[Problem]:
     """Return all mistakes of the TwiML that `source` makes, with their lines; none: it is sound.
 
     It is checked for a call answered by a human, by a machine, and before that is known, and with
     conditions on attributes met and not met. Where the
     samples do not fit the template (it compares them with a number, say) only the template itself
-    is checked.
+    is checked. What is written down in it goes by `rules` too; what a placeholder brings does when
+    it is used.
 
     Raises TemplateProblem if it is no template at all.
     """
     check(source)
+    look = cache(partial(_problems, rules))  # the same document is looked at once
     with budget.fresh(SAMPLES_UNITS, SAMPLES_SECONDS):
-        found: dict[tuple[int, str], Problem] = {}
-        checked: Checked = {}
+        found: Found = {}
         for answer in _ANSWERS:
             for kind in (str, _Unset):
-                found |= _wrong_with_all_samples(source, answer, kind, checked)
+                found |= _wrong_with_all_samples(source, answer, kind, look)
     return sorted(found.values(), key=lambda problem: (problem.line, problem.column))
-
-
-Checked = dict[str, dict[tuple[int, str], Problem]]
-"""The mistakes of each document, so that the same one is looked at once."""
 
 
 class _Unset(str):
@@ -64,10 +73,10 @@ class _Unset(str):
 
 
 def _wrong_with_all_samples(
-    source: str, answer: str, kind: type[str], checked: Checked
-) -> dict[tuple[int, str], Problem]:
+    source: str, answer: str, kind: type[str], look: Callable[[str], Found]
+) -> Found:
     names = placeholders(source)
-    common: dict[tuple[int, str], Problem] | None = None
+    common: Found | None = None
     for sample in _SAMPLES if names - {ANSWERED_BY} else _SAMPLES[:1]:
         leaf = partial(_same, kind(sample))
         attributes = {**examples(source, leaf), ANSWERED_BY: answer}
@@ -77,15 +86,30 @@ def _wrong_with_all_samples(
             raise
         except TemplateProblem:
             continue  # this sample does not fit; the template itself has been checked
-        if document not in checked:
-            checked[document] = {_key(problem): problem for problem in check_document(document)}
-        problems = checked[document]
+        problems = look(document)
         common = problems if common is None else {k: common[k] for k in common if k in problems}
     return common or {}
 
 
 def _same(value: str, _name: str) -> str:
     return value
+
+
+def _problems(rules: Rules, document: str) -> Found:
+    return dict(_each_problem(rules, document))
+
+
+def _each_problem(rules: Rules, document: str) -> Iterator[tuple[tuple[int, str], Problem]]:
+    try:
+        root = parse(document)
+    except Unreadable as error:
+        yield _key(error.problem), error.problem
+        return
+    for problem in mistakes_in(root):
+        yield _key(problem), problem
+    for problem in rules(root):
+        # These name what they forbid: if that comes from a placeholder, it differs by the sample.
+        yield (problem.line, problem.message), problem
 
 
 def _key(problem: Problem) -> tuple[int, str]:

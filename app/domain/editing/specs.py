@@ -21,6 +21,7 @@ from app.domain.specs import (
     Attributes,
     Email,
     Empty,
+    Host,
     Instant,
     KeySid,
     Name,
@@ -31,6 +32,7 @@ from app.domain.specs import (
     Secret,
     ServiceSid,
     SigningSecret,
+    SipDomain,
     Spec,
     Text,
     TimeOfDay,
@@ -127,6 +129,10 @@ class ClientSpec(Spec):
     international: bool = False
     trial: bool = False
     allow_list: Annotated[list[Phone], Empty] = Field(default_factory=list)
+    twiml_hosts: Annotated[list[Host], Field(max_length=100), Empty] = Field(default_factory=list)
+    sip_domains: Annotated[list[SipDomain], Field(max_length=100), Empty] = Field(
+        default_factory=list
+    )
     time_zone: Zone = "America/Chicago"
     quiet_hours: QuietHours | None = None
     languages: Annotated[list[Language], Field(max_length=len(keywords.LANGUAGES))] = Field(

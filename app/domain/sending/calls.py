@@ -21,6 +21,7 @@ from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
 from app.domain.sending import lanes
 from app.domain.sending.call_options import RANGES
 from app.domain.sending.messages import check_client, check_recipient, check_sender
+from app.domain.sending.twiml_rules import TwimlRules
 from app.extensions import current_settings
 from app.models.base import new_id, utcnow
 from app.models.client import Client
@@ -31,8 +32,11 @@ from app.models.route import Channel
 from app.models.sender import Sender
 from app.models.template import TemplateVersion
 from app.twiml import voice
-from app.twiml.check import check_document
-from app.twiml.rewrite import finish_actions, numbers_in, speech_of
+from app.twiml.check import mistakes_in
+from app.twiml.onward import ways_onward
+from app.twiml.parse import Element, Unreadable, parse
+from app.twiml.rewrite import PREFIX_LENGTH, finish_actions, own_names, speech_of, write
+from app.twiml.values import Leads
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +83,7 @@ def queue_call(
         credential_id=credential.id,
         to=number,
         from_=sender.address,
-        body=prepare(source, member, machine_detection, client),
+        body=prepare(source, member, machine_detection, TwimlRules(session, client, sender)),
         twiml_source=source,
         member=dict(member) if member is not None else None,
         communication_id=communication.id if communication else None,
@@ -123,33 +127,19 @@ def prepare(
     source: str,
     member: Mapping[str, Any] | None,
     detection: MachineDetection,
-    client: Client,
+    rules: TwimlRules,
 ) -> str:
     """Return the TwiML as it is before anybody has answered, once it is right for every answer.
 
     :raises Refusal: ``template_error``, with the line of the first mistake; ``not_allowed`` where
-        it calls somebody on who may not be called.
+        it goes on to what the client may not use, which a member's attributes may have put there.
     """
-    documents = [render(source, member)]
+    document, root = _read(source, member)
+    rules.check(root)
     if detection is not MachineDetection.OFF and ANSWERED_BY in source:
-        documents += [render(source, member, HUMAN), render(source, member, MACHINE)]
-    for document in documents:
-        check_numbers(document, client)
-    return documents[0]
-
-
-def check_numbers(document: str, client: Client) -> None:
-    """Refuse TwiML that dials or texts whom this client may not reach: a member's attributes may
-    stand there, and every such minute costs. On trial that is everybody who is not on its list.
-
-    :raises Refusal: ``template_error`` for what is no number, ``not_allowed``.
-    """
-    for written in numbers_in(document):
-        try:
-            check_recipient(client, None, written, Channel.VOICE)
-        except Refusal as refusal:
-            code = "template_error" if refusal.code == "invalid_phone" else refusal.code
-            raise Refusal(code, f"In the TwiML: {refusal}", "twiml") from refusal
+        for who in (HUMAN, MACHINE):
+            rules.check(_read(source, member, who)[1])
+    return document
 
 
 def render(source: str, member: Mapping[str, Any] | None, answered_by: str = NOT_KNOWN) -> str:
@@ -158,22 +148,41 @@ def render(source: str, member: Mapping[str, Any] | None, answered_by: str = NOT
     :param answered_by: ``human``, ``machine``, or empty while it is not known.
     :raises Refusal: ``template_error``.
     """
+    return _read(source, member, answered_by)[0]
+
+
+def _read(
+    source: str, member: Mapping[str, Any] | None, answered_by: str = NOT_KNOWN
+) -> tuple[str, Element]:
+    """Return the TwiML for one person, as it was rendered and as it was understood.
+
+    :raises Refusal: ``template_error``.
+    """
     attributes = {**(member or {}), ANSWERED_BY: answered_by}
     try:
         document = templates.render(source, attributes, autoescape_xml=True).strip()
+        root = parse(document)
     except templates.TemplateProblem as problem:
         raise Refusal("template_error", problem.message, "twiml") from problem
-    if mistakes := check_document(document):
+    except Unreadable as error:
+        raise Refusal("template_error", str(error), "twiml") from error
+    if mistakes := mistakes_in(root):
         raise Refusal("template_error", str(mistakes[0]), "twiml")
-    ours = sum(document.count(verb) for verb in ("<Gather", "<Record", "<Dial")) * OUR_BYTES
-    if (size := len(document.encode()) + ours) > MAX_BYTES:
+    if (size := _size(root)) > MAX_BYTES:
         raise Refusal(
             "template_error",
             f"The TwiML has {size:,} bytes with our own addresses; at most {MAX_BYTES:,} are"
             " allowed.",
             "twiml",
         )
-    return document
+    return document, root
+
+
+def _size(root: Element) -> int:
+    """Return how many bytes the document has at most when it is served."""
+    ours = sum(element.name in ("Gather", "Record", "Dial") for element in root.walk())
+    names = sum(way.leads is Leads.NAME for way in ways_onward(root))
+    return len(write(root).encode()) + ours * OUR_BYTES + names * PREFIX_LENGTH
 
 
 def verdict(answered_by: str | None) -> str:
@@ -216,11 +225,12 @@ def _choose(session: Session, message: Message, answered_by: str | None) -> str:
         return voice.hangup()
     base = f"{current_settings().public_base_url}/inbound/voice"
     try:
-        document = render(_source(session, message), message.member, who)
-        check_numbers(document, session.get_one(Client, message.client_id))
-        return finish_actions(
-            document, f"{base}/gathered/{message.id}", f"{base}/recorded/{message.id}"
-        )
+        root = _read(_source(session, message), message.member, who)[1]
+        client = session.get_one(Client, message.client_id)
+        TwimlRules(session, client, session.get(Sender, message.sender_id)).check(root)
+        own_names(root, client.id)
+        finish_actions(root, f"{base}/gathered/{message.id}", f"{base}/recorded/{message.id}")
+        return write(root)
     except (Refusal, ValueError) as error:
         log.error("an answered call has no TwiML", message=message.id, error=str(error))
         return voice.sorry()

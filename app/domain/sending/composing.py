@@ -15,6 +15,7 @@ from app.domain.content import links, templates
 from app.domain.reach import Refusal
 from app.domain.sending import calls
 from app.domain.sending.messages import check_content, check_recipient
+from app.domain.sending.twiml_rules import TwimlRules
 from app.models.batch import Batch
 from app.models.client import Client
 from app.models.credential import Credential
@@ -91,15 +92,23 @@ def read_plan(session: Session, stored: Mapping[str, Any]) -> Plan:
     return Plan(steps=tuple(steps), destination=Channel(stored["destination"]), **rest)
 
 
-def compose(plan: Plan, client: Client, sender: Sender, attributes: Mapping[str, Any]) -> Composed:
+def compose(
+    plan: Plan,
+    client: Client,
+    sender: Sender,
+    attributes: Mapping[str, Any],
+    rules: TwimlRules,
+) -> Composed:
     """Render everything that a member with these attributes gets.
 
     Own numbers and the suppression list are asked for many members at once: :func:`unreachable`.
 
+    :param rules: those of the client and the sender, made once for many members.
+
     :raises Refusal: with the first reason why this member gets nothing.
     """
     to = phone_of(attributes, client, sender, plan.destination)
-    rendered = [(_render(plan, step, client, attributes), step.media) for step in plan.steps]
+    rendered = [(_render(plan, step, attributes, rules), step.media) for step in plan.steps]
     digest = hashlib.sha256(repr((to, rendered)).encode("utf-8", "surrogatepass"))
     texts = tuple(_finish(plan, body, media) for body, media in rendered)
     return Composed(to, texts, digest.hexdigest()[:32])
@@ -155,10 +164,10 @@ def _listed(
     return {one for one in numbers if entries.forbid(list_id, one, scopes)}
 
 
-def _render(plan: Plan, step: StepPlan, client: Client, attributes: Mapping[str, Any]) -> str:
+def _render(plan: Plan, step: StepPlan, attributes: Mapping[str, Any], rules: TwimlRules) -> str:
     if plan.destination is Channel.VOICE:
         detection = calls.detection_of(plan.options)
-        return calls.prepare(step.body, attributes, detection, client)
+        return calls.prepare(step.body, attributes, detection, rules)
     try:
         return templates.render(step.body, attributes)
     except templates.TemplateProblem as problem:

@@ -28,6 +28,7 @@ from app.domain.sending.cautions import cautions
 from app.domain.sending.composing import Composed, Plan
 from app.domain.sending.forecast import Forecast, Warned
 from app.domain.sending.messages import check_client, check_sender
+from app.domain.sending.twiml_rules import TwimlRules
 from app.models.audience import Member
 from app.models.base import utcnow
 from app.models.client import Client
@@ -146,12 +147,13 @@ def _count(
 ) -> None:
     seen: set[int] = set()  # eight bytes of each fingerprint: a few megabytes for 100,000 members
     stream = iter(members)
+    rules = TwimlRules(session, client, sender)
     while chunk := list(islice(stream, TOGETHER)):
         composed: list[tuple[int, Mapping[str, Any], Composed]] = []
         for position, attributes in chunk:
             found.examined += 1
             try:
-                one = composing.compose(plan, client, sender, attributes)
+                one = composing.compose(plan, client, sender, attributes, rules)
                 composed.append((position, attributes, one))
             except Refusal as refusal:
                 found.refuse(position, refusal.code, refusal.sentence, EXAMPLES)

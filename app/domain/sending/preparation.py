@@ -20,6 +20,7 @@ from app.domain.reach import Refusal
 from app.domain.relaying import announcements
 from app.domain.sending import composing
 from app.domain.sending.composing import Composed, Plan
+from app.domain.sending.twiml_rules import TwimlRules
 from app.models.base import new_id, utcnow
 from app.models.batch import Batch
 from app.models.client import Client
@@ -143,7 +144,12 @@ class Judged:
 
 
 def compose(
-    plan: Plan, client: Client, sender: Sender, members: Sequence[Waiting], seconds: float
+    session: Session,
+    plan: Plan,
+    client: Client,
+    sender: Sender,
+    members: Sequence[Waiting],
+    seconds: float,
 ) -> list[Judged]:
     """Render what members get, before any transaction that writes is opened.
 
@@ -151,22 +157,25 @@ def compose(
     :returns: at least the first of them.
     """
     end = time.monotonic() + seconds
+    rules = TwimlRules(session, client, sender)
     judged: list[Judged] = []
     for member in members:
-        judged.append(_judge(plan, client, sender, member))
+        judged.append(_judge(plan, client, sender, member, rules))
         if time.monotonic() >= end:
             break
     return judged
 
 
-def _judge(plan: Plan, client: Client, sender: Sender, waiting: Waiting) -> Judged:
+def _judge(
+    plan: Plan, client: Client, sender: Sender, waiting: Waiting, rules: TwimlRules
+) -> Judged:
     member = waiting.position, waiting.attributes
     if waiting.refusal is not None:
         told = waiting.refusal
         refusal = Refusal(told["code"], told["sentence"], "to")
         return Judged(member, None, refusal, told.get("to"))
     try:
-        return Judged(member, composing.compose(plan, client, sender, waiting.attributes))
+        return Judged(member, composing.compose(plan, client, sender, waiting.attributes, rules))
     except Refusal as refusal:
         return Judged(member, None, refusal)
 

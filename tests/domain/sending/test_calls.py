@@ -179,13 +179,13 @@ DIAL = "<Response><Dial>{number}</Dial></Response>"
     ("source", "code"),
     [
         (DIAL.format(number="<Number>+1 319 555 0111</Number>"), None),
-        (DIAL.format(number="<Sip>sip:desk@example.edu</Sip>"), None),
+        (DIAL.format(number="<Sip>sip:desk@example.edu</Sip>"), "not_allowed"),
         (DIAL.format(number="<Number>+19005550150</Number>"), "not_allowed"),
         (DIAL.format(number="+442071838750"), "not_allowed"),
         (DIAL.format(number="{{ desk }}"), "not_allowed"),
         ("<Response>{% if AnsweredBy == 'machine' %}<Dial>+12425550150</Dial>{% endif %}"
          "</Response>", "not_allowed"),
-        ("<Response><Sms to='+442071838750'>Hi</Sms></Response>", "not_allowed"),
+        ("<Response><Sms to='+13195550150'>Hi</Sms></Response>", "template_error"),
         (DIAL.format(number="12345"), "template_error"),
     ],
     ids=["domestic", "sip", "premium", "abroad", "an attribute", "for a machine only", "a text",
