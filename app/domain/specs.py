@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -34,6 +35,21 @@ _EMAIL = re.compile(r"[^@\s<>,;\"()\[\]\x00-\x1f]+@[^@\s<>,;\"()\[\]\x00-\x1f]+"
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """Times outside of this are mistakes, and the ends of the calendar cannot be reckoned with."""
+
+
+def _origin(text: str) -> str:
+    if reason := urls.refusal(text, called_by_us=True):
+        raise ValueError(reason)
+    origin = urls.origin(text)
+    if urlsplit(text).path.strip("/") or "?" in text or "#" in text:
+        raise ValueError(f"“{text}” has to end behind the host, such as {origin}.")
+    return origin
+
+
+WebOrigin = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=300), AfterValidator(_origin)
+]
+"""Scheme, host and port of a web address, as `app.domain.urls.origin` writes it."""
 
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)

@@ -6,10 +6,13 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+import idna
+
 from app.extensions import current_settings
 from config import Settings
 
 MAX_URL = 2048
+_PORTS = {"https": 443, "http": 80}
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
@@ -41,6 +44,27 @@ def refusal(url: str, *, called_by_us: bool = False) -> str | None:
     if called_by_us and _is_private(host):
         return f"“{url}” is on a private network. Ask support to allow your network."
     return None
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of a web address, written one way: ``https://sis.example.edu``.
+
+    Two addresses of the same origin reach the same server. The port is left out where it is the
+    scheme's own, and a host of other letters is written as DNS has it (UTS #46).
+
+    :raises ValueError: when it is no web address.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if not host.isascii():
+        try:
+            host = idna.encode(host, uts46=True).decode()
+        except idna.IDNAError as error:
+            raise ValueError(f"“{host}” is no name of a host.") from error
+    if parts.scheme.lower() not in _PORTS or not host:
+        raise ValueError(f"“{url}” is not a web address; it must begin with https:// .")
+    port = "" if parts.port in (None, _PORTS[parts.scheme.lower()]) else f":{parts.port}"
+    return f"{parts.scheme.lower()}://{f'[{host}]' if ':' in host else host}{port}"
 
 
 def of_media(code: str) -> str:

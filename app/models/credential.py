@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-from sqlalchemy import Float, String, UniqueConstraint
+from sqlalchemy import JSON, Float, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
@@ -81,3 +81,8 @@ class SavedCredential(Identified, Owned, Created, Base):
     name: Mapped[str] = mapped_column(String(100))
     username: Mapped[str] = mapped_column(String(200))
     password: Mapped[str] = mapped_column(Encrypted)
+    origins: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """Where it may be sent, such as ``https://sis.example.edu``; nowhere else, at any try."""
+    origins_chosen: Mapped[bool] = mapped_column(default=False)
+    """Somebody has written the origins down. Otherwise an owner who uses it for a new one adds it.
+    """

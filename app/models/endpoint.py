@@ -61,6 +61,8 @@ class Endpoint(Identified, Created, Base):
         choice(EndpointState), default=EndpointState.ACTIVE
     )
     disabled_reason: Mapped[DisabledReason | None] = mapped_column(choice(DisabledReason))
+    unproven: Mapped[bool] = mapped_column(default=False)
+    """It was moved to another origin and has not answered a test from there yet: it is paused."""
     changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When it was paused, disabled or made active again."""
 

@@ -110,11 +110,12 @@ def _written(field: CallbackField) -> dict[str, str] | None:
 
 
 def save_defaults(session: Session, client_id: str, fields: list[CallbackField]) -> list[str]:
-    """Make these the client's defaults; return the events whose receiver changed.
+    """Make these the client's defaults, for an owner; return the events whose receiver changed.
 
     :raises Refused: with every reason.
     """
     spec = mistakes.parse(CallbacksSpec, as_written(fields))
+    callbacks.grant(session, client_id, spec)
     return [str(event) for event in callbacks.save_callbacks(session, client_id, spec)]
 
 

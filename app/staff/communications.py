@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from app.domain.editing import communication_edit
 from app.domain.mistakes import Refused
+from app.domain.relaying import callbacks
 from app.extensions import db, unit_of_work
 from app.models.audience import Population
 from app.models.batch import Batch
@@ -19,6 +20,7 @@ from app.models.route import Channel
 from app.models.sender import Sender
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateVersion
+from app.models.user import Role
 from app.staff import callback_fields, communication_form, own
 from app.staff.access import client_blueprint, say
 from app.staff.communication_form import Form
@@ -76,6 +78,8 @@ def _edit(found: Communication | None, destination: Channel) -> str | Response |
         spec = communication_form.read(session, g.client.id, form)
         with unit_of_work() as writing:
             known = writing.get_one(Communication, found.id) if found else None
+            if g.role is Role.OWNER and spec.callbacks is not None:
+                callbacks.grant(writing, g.client.id, spec.callbacks)
             saved = communication_edit.save(writing, g.client.id, spec, known)
             own.note(writing, "change" if known else "create", f"communication {saved.name}")
     except Refused as refused:

@@ -127,7 +127,11 @@ def credential_login(login_id: str) -> str | Response | tuple[str, int]:
 def _edit_login(found: SavedCredential | None) -> str | Response | tuple[str, int]:
     wrong: list[str] = []
     if request.method == "POST":
-        data = {name: request.form.get(name, "") for name in ("name", "username", "password")}
+        data: dict[str, Any] = {
+            name: request.form.get(name, "") for name in ("name", "username", "password")
+        }
+        lines = request.form.get("origins", "").splitlines()
+        data["origins"] = [line.strip() for line in lines if line.strip()] or None
         try:
             with unit_of_work() as session:
                 _save_login(session, found, data)
@@ -143,7 +147,7 @@ def _edit_login(found: SavedCredential | None) -> str | Response | tuple[str, in
     return (page, 422) if wrong else page
 
 
-def _save_login(session: Session, found: SavedCredential | None, data: dict[str, str]) -> None:
+def _save_login(session: Session, found: SavedCredential | None, data: dict[str, Any]) -> None:
     known = session.get_one(SavedCredential, found.id) if found else None
     access_edit.save_login(session, g.client.id, data, known, current_user.email)
 

@@ -62,19 +62,26 @@ def endpoint(endpoint_id: str) -> str:
 
 
 @client_blueprint.post("/endpoints/<endpoint_id>/url")
-def endpoint_url(endpoint_id: str) -> Response | tuple[str, int]:
+def endpoint_url(endpoint_id: str) -> str | Response | tuple[str, int]:
     """Change where a webhook is told."""
     found = _find(endpoint_id)
+    typed = request.form.get("url", "").strip()
+    if endpoint_edit.leaves(found, typed):
+        require_owner()
     try:
         with unit_of_work() as session:
             fresh = session.get_one(Endpoint, found.id)
             if fresh.kind is not EndpointKind.WEBHOOK:
                 raise Refused.because("This address is changed where it is used.", "url")
-            typed = request.form.get("url", "").strip()
-            changed = endpoint_edit.move(session, fresh, typed, current_user.email)
+            secret = endpoint_edit.move(session, fresh, typed, current_user.email)
     except Refused as refused:
         return _page(found, own.sentences(refused)), 422
-    say("Saved. Ping it to see whether it answers." if changed else "Nothing has changed.")
+    if secret is not None:
+        wake("relay")
+        return _secret_page(
+            found, secret, "has moved and has a new secret. It waits until a test has been taken"
+        )
+    say("Saved. Send a test to see whether it answers.")
     return _back(found)
 
 

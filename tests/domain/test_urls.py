@@ -37,6 +37,30 @@ OURS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://Sis.Example.edu/x?y#z", "https://sis.example.edu"),
+        ("HTTPS://sis.example.edu:443/", "https://sis.example.edu"),
+        ("http://sis.example.edu:80", "http://sis.example.edu"),
+        ("https://sis.example.edu:8443/", "https://sis.example.edu:8443"),
+        ("https://user:pw@sis.example.edu/", "https://sis.example.edu"),
+        ("https://[2001:DB8::1]/", "https://[2001:db8::1]"),
+        ("https://straße.de/", "https://xn--strae-oqa.de"),
+        ("https://sis.example.edu./", "https://sis.example.edu."),
+        ("https://sis.example.edu/{{ batchId }}", "https://sis.example.edu"),
+    ],
+)
+def test_an_origin_is_written_one_way(url: str, origin: str) -> None:
+    assert urls.origin(url) == origin
+
+
+@pytest.mark.parametrize("url", ["", "sis.example.edu", "ftp://x", "https://", "https://[::1"])
+def test_what_has_no_origin(url: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        urls.origin(url)
+
+
 @pytest.fixture
 def context(app: Flask) -> Iterator[None]:
     with app.app_context():

@@ -11,7 +11,7 @@ from app.domain.configuration.work import Scope, Work
 from app.domain.editing.communication_edit import Step, resolve, step_row
 from app.domain.editing.specs import CommunicationSpec
 from app.domain.mistakes import Refused
-from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
+from app.domain.relaying.callbacks import CallbacksSpec, grant, save_callbacks
 from app.models.communication import Campaign, Communication
 
 
@@ -26,6 +26,7 @@ def default_callbacks(work: Work, scope: Scope) -> None:
     except Refused:
         return  # noted already, with the client's other settings
     with work.at(scope, path):
+        grant(work.session, scope.client_id, spec)
         for event in save_callbacks(work.session, scope.client_id, spec):
             work.changed(scope, "update", f"callback {event}", [])
 
@@ -54,6 +55,7 @@ def communications(work: Work, scope: Scope) -> None:
                 _update(work, scope, target, known, spec, columns, steps)
             if spec.callbacks is not None:
                 with work.at(scope, (*path, "callbacks")):
+                    grant(work.session, scope.client_id, spec.callbacks)
                     for event in save_callbacks(
                         work.session, scope.client_id, spec.callbacks, communication=known
                     ):

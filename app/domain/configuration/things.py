@@ -56,10 +56,14 @@ def saved_credentials(work: Work, scope: Scope) -> None:
     """Keep log-ins for callbacks to plain URLs."""
     for path, spec in work.items(scope, "saved_credentials", SavedCredentialSpec):
         with work.at(scope, path):
+            values, names = spec.model_dump(exclude={"name", "origins"}), given(spec)
+            if "origins" in names:
+                values |= {"origins_chosen": spec.origins is not None}
+                values |= {"origins": spec.origins} if spec.origins is not None else {}
+                names = (names - {"origins"}) | (values.keys() & {"origins", "origins_chosen"})
             work.save(
                 scope, f"saved credential {spec.name}", SavedCredential,
-                {"client_id": scope.client_id, "name": spec.name},
-                spec.model_dump(exclude={"name"}), given(spec),
+                {"client_id": scope.client_id, "name": spec.name}, values, names,
             )  # fmt: skip
 
 

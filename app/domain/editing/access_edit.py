@@ -138,7 +138,7 @@ def save_login(
 
     :raises Refused: with everything that is wrong.
     """
-    given = {name: value for name, value in data.items() if value}
+    given = {name: value for name, value in data.items() if value or name == "origins"}
     if known is not None:
         given.setdefault("password", known.password)
     spec = mistakes.parse(SavedCredentialSpec, given)
@@ -147,8 +147,18 @@ def save_login(
         raise Refused.because(f"There is a saved credential “{spec.name}” already.", "name")
     saved = known or SavedCredential(client_id=client_id)
     saved.name, saved.username, saved.password = spec.name, spec.username, spec.password
+    if "origins" in spec.model_fields_set:
+        choose_origins(saved, spec.origins)
     session.add(saved)
     session.flush()
     action = "change" if known else "create"
-    audit.record(session, actor, action, f"saved credential {spec.name}", client_id)
+    target, details = f"saved credential {spec.name}", {"origins": saved.origins}
+    audit.record(session, actor, action, target, client_id, details)
     return saved
+
+
+def choose_origins(saved: SavedCredential, origins: list[str] | None) -> None:
+    """Let a log-in go to these origins only, or again to wherever an owner uses it (None)."""
+    saved.origins_chosen = origins is not None
+    if origins is not None:
+        saved.origins = list(dict.fromkeys(origins))

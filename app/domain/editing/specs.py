@@ -36,6 +36,7 @@ from app.domain.specs import (
     Spec,
     Text,
     TimeOfDay,
+    WebOrigin,
     WithoutColon,
     Zone,
 )
@@ -178,6 +179,8 @@ class SavedCredentialSpec(Spec):
     name: Name
     username: Annotated[str, StringConstraints(min_length=1, max_length=200), WithoutColon]
     password: Secret
+    origins: Annotated[list[WebOrigin], Field(min_length=1, max_length=50)] | None = None
+    """Where it may be sent; left out, wherever an owner uses it."""
 
 
 class SuppressionListSpec(Spec):

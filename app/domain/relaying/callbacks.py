@@ -120,6 +120,22 @@ def save_callbacks(
     return changed
 
 
+def grant(session: Session, client_id: str, spec: CallbacksSpec) -> None:
+    """Let saved credentials go to the origins for which an owner names them in ``spec``.
+
+    To be called before :func:`save_callbacks`, for an owner, an admin key or the configuration file
+    only. A credential whose origins were written down goes nowhere else.
+    """
+    for callback in _wanted(spec).values():
+        if callback is None or callback.credential is None or callback.url is None:
+            continue
+        saved = named.find(session, SavedCredential, client_id, callback.credential)
+        place = urls.origin(callback.url)
+        if saved is not None and not saved.origins_chosen and place not in saved.origins:
+            saved.origins = [*saved.origins, place]
+    session.flush()
+
+
 def mistakes_in(
     session: Session, client_id: str, spec: CallbacksSpec, member: Mapping[str, Any]
 ) -> list[Mistake]:
@@ -225,7 +241,15 @@ def _saved_credential(
     if spec.credential is None:
         return None
     path = (event.value, "credential")
-    return named.require(session, SavedCredential, client_id, spec.credential, *path).id
+    saved = named.require(session, SavedCredential, client_id, spec.credential, *path)
+    place = urls.origin(spec.url or "")
+    if place not in saved.origins:
+        raise Refused.because(
+            f"The saved credential “{saved.name}” may not be sent to {place}: an owner has to add"
+            " that address to it first.",
+            *path,
+        )
+    return saved.id
 
 
 def _plain_endpoint(

@@ -76,13 +76,14 @@ def resume(session: Session, endpoint: Endpoint, actor: str) -> bool:
     """Send again what waited for a paused endpoint. The pause costs no delivery any of its time.
 
     :returns: whether it was paused.
-    :raises Refused: when it is disabled.
+    :raises Refused: when it is disabled, or was moved and has taken no test since.
     """
     lock(session, endpoint)
     if endpoint.state is EndpointState.DISABLED:
         raise Refused.because(
             f"The endpoint {called(endpoint)} is disabled; enable it.", code="disabled"
         )
+    _refuse_unproven(endpoint)
     if endpoint.state is EndpointState.ACTIVE:
         return False
     now = utcnow()
@@ -116,8 +117,10 @@ def enable(session: Session, endpoint: Endpoint, actor: str, *, send_held: bool)
     :param send_held: whether what was held goes out now; otherwise it is canceled, and can still
         be sent again one by one or by a replay.
     :returns: how many deliveries that were.
+    :raises Refused: when it was moved and has taken no test since.
     """
     shut_out(session, endpoint)
+    _refuse_unproven(endpoint)
     if endpoint.state is EndpointState.PAUSED:
         resume(session, endpoint, actor)
     now = utcnow()
@@ -179,6 +182,39 @@ def rotate_secret(
     _note(session, endpoint, actor, "rotate secret")
     session.flush()
     return secret
+
+
+def begin_anew(session: Session, endpoint: Endpoint) -> str:
+    """Give a webhook that was moved a secret that nobody has known, and pause it until a test.
+
+    The old secret signs nothing any more: what is signed goes to another server now.
+    """
+    shut_out(session, endpoint)
+    session.execute(delete(EndpointSecret).filter_by(endpoint_id=endpoint.id))
+    secret = signing.new_secret()
+    session.add(EndpointSecret(endpoint_id=endpoint.id, secret=secret))
+    endpoint.unproven = True
+    if endpoint.state is EndpointState.ACTIVE:
+        endpoint.state, endpoint.changed_at = EndpointState.PAUSED, utcnow()
+    session.flush()
+    return secret
+
+
+def prove(session: Session, endpoint: Endpoint) -> None:
+    """Let an endpoint go on that was moved and has taken a test at its new address."""
+    endpoint.unproven = False
+    session.flush()  # before the row is read again
+    if endpoint.state is EndpointState.PAUSED:
+        resume(session, endpoint, "a test that was taken")
+
+
+def _refuse_unproven(endpoint: Endpoint) -> None:
+    if endpoint.unproven:
+        raise Refused.because(
+            f"The endpoint {called(endpoint)} was moved to another address: send it a test first;"
+            " it goes on by itself once that is taken.",
+            code="unproven",
+        )
 
 
 def retire_old_secrets(session: Session, endpoint: Endpoint, actor: str) -> int:

@@ -32,6 +32,8 @@ class Letter:
     """Of a webhook: its signing secrets, the current one first."""
     login: tuple[str, str] | None = None
     """Of a plain URL: user name and password."""
+    origins: tuple[str, ...] = ()
+    """Where the log-in may be sent."""
     media: tuple[MediaFile, ...] = ()
     """Of a mail: what is to be attached or linked."""
     twilio: tuple[str, str] | None = None

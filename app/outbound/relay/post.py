@@ -6,7 +6,7 @@ import base64
 import json
 from datetime import datetime
 
-from app.domain import plain_urls
+from app.domain import plain_urls, urls
 from app.domain.relaying import signing
 from app.outbound.relay import schedule
 from app.outbound.relay.letter import Letter
@@ -38,6 +38,8 @@ def call_plain(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcome
         return Outcome(letter.url, error="blocked", detail=str(error), permanent=True)
     headers = _headers(letter, agent)
     if letter.login is not None:
+        if _origin(url) not in letter.origins:
+            return Outcome(url, error="blocked", detail=_NOT_THERE.format(_origin(url) or url))
         user_and_password = ":".join(letter.login).encode()
         headers["Authorization"] = "Basic " + base64.b64encode(user_and_password).decode()
     body = letter.body.encode() if letter.method == "POST" else None
@@ -45,6 +47,18 @@ def call_plain(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcome
         del headers["Content-Type"]
     call = Call(letter.method, url, headers, body)
     return _outcome(call, wire.send(call), now)
+
+
+_NOT_THERE = (
+    "The saved credential may not be sent to {}: an owner has to add that address to it first."
+)
+
+
+def _origin(url: str) -> str | None:
+    try:
+        return urls.origin(url)
+    except ValueError:
+        return None
 
 
 def _headers(letter: Letter, agent: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import structlog
 from cryptography.fernet import InvalidToken
@@ -62,7 +63,7 @@ def _letter(
         url=endpoint.url,
         method=endpoint.method,
         secrets=secrets or (),
-        login=_login(session, endpoint),
+        **_login(session, endpoint),
         media=media,
         twilio=twilio,
     )
@@ -89,11 +90,11 @@ def _secrets(session: Session, endpoint: Endpoint, now: datetime) -> tuple[str, 
     )
 
 
-def _login(session: Session, endpoint: Endpoint) -> tuple[str, str] | None:
+def _login(session: Session, endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.saved_credential_id is None:
-        return None
+        return {}
     saved = session.get_one(SavedCredential, endpoint.saved_credential_id)
-    return saved.username, saved.password
+    return {"login": (saved.username, saved.password), "origins": tuple(saved.origins)}
 
 
 def _media(

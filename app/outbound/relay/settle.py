@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import CursorResult, insert, select, update
 from sqlalchemy.orm import Session
 
+from app.domain import urls
 from app.domain.relaying import endpoints
 from app.models.base import utcnow
 from app.models.delivery import (
@@ -124,6 +125,8 @@ def _succeed(
         if one.lease.delivery_id not in ours:
             delivery, _ = lock(session, one.lease.delivery_id)
             _settle_late(delivery, one.outcome, now)
+        elif endpoint.unproven and _proves(endpoint, one):
+            endpoints.prove(session, endpoint)
     return ours
 
 
@@ -223,6 +226,12 @@ def lock(session: Session, delivery_id: str) -> tuple[Delivery, Endpoint]:
         .execution_options(populate_existing=True)
     ).one()
     return delivery, endpoint
+
+
+def _proves(endpoint: Endpoint, made: Made) -> bool:
+    """Tell whether a test was taken where the endpoint is now: it may have moved meanwhile."""
+    there = urls.origin(made.outcome.url) == urls.origin(endpoint.url)
+    return there and made.lease.trigger is AttemptTrigger.PING
 
 
 def _settle_late(delivery: Delivery, outcome: Outcome, now: datetime) -> None:

@@ -29,7 +29,11 @@ class House:
         self.client_id = client.id
         hook = {"kind": EndpointKind.WEBHOOK, "name": "sis", "url": "https://sis.example.edu"}
         session.add(Endpoint(client_id=client.id, **hook))
-        session.add(SavedCredential(client_id=client.id, name="legacy", username="u", password="p"))
+        self.legacy = SavedCredential(
+            client_id=client.id, name="legacy", username="u", password="p",
+            origins=["https://a.example.edu"],
+        )  # fmt: skip
+        session.add(self.legacy)
         session.flush()
 
     def save(self, data: dict[str, Any]) -> list[CallbackEvent]:
@@ -59,6 +63,52 @@ def test_callbacks_are_read_back_as_they_were_written(house: House) -> None:
     assert len(house.save(ALL)) == 4
     assert house.written() == ALL
     assert house.save(ALL) == []
+
+
+def login_at(url: str) -> CallbacksSpec:
+    return parse(CallbacksSpec, {"complete": {"url": url, "credential": "legacy"}})
+
+
+class TestWhereASavedCredentialGoes:
+    """Whoever may send may name it for an origin it is meant for; another is an owner's to add."""
+
+    @pytest.mark.parametrize(
+        "url",
+        ["https://a.example.edu/", "HTTPS://A.example.edu:443/x?y={{ batchId }}",
+         "https://a.example.edu"],
+    )  # fmt: skip
+    def test_there(self, house: House, url: str) -> None:
+        callbacks.save_callbacks(house.session, house.client_id, login_at(url))
+
+    @pytest.mark.parametrize(
+        "url",
+        ["https://evil.example/", "https://a.example.edu.evil.example/", "https://b.a.example.edu/",
+         "https://a.example.edu./", "https://a.example.edü/", "https://evil.example/a.example.edu",
+         "https://evil.example?https://a.example.edu", "https://a.example.ed/"],
+    )  # fmt: skip
+    def test_nowhere_else(self, house: House, url: str) -> None:
+        with pytest.raises(Refused) as refused:
+            callbacks.save_callbacks(house.session, house.client_id, login_at(url))
+        (mistake,) = refused.value.mistakes
+        assert mistake.path == ("complete", "credential")
+        assert "may not be sent to" in mistake.message
+        assert (
+            house.session.scalars(select(Endpoint).filter_by(kind=EndpointKind.PLAIN)).all() == []
+        )
+
+    def test_an_owner_adds_what_is_used(self, house: House) -> None:
+        spec = login_at("https://new.example.edu/x")
+        callbacks.grant(house.session, house.client_id, spec)
+        callbacks.save_callbacks(house.session, house.client_id, spec)
+        assert house.legacy.origins == ["https://a.example.edu", "https://new.example.edu"]
+
+    def test_but_not_to_origins_that_were_written_down(self, house: House) -> None:
+        house.legacy.origins_chosen = True
+        spec = login_at("https://new.example.edu/x")
+        callbacks.grant(house.session, house.client_id, spec)
+        with pytest.raises(Refused):
+            callbacks.save_callbacks(house.session, house.client_id, spec)
+        assert house.legacy.origins == ["https://a.example.edu"]
 
 
 def test_what_is_not_mentioned_stays_and_null_takes_away(house: House) -> None:

@@ -135,8 +135,9 @@ def test_a_plain_url_is_filled_and_called_with_its_log_in(
     app: Flask, registrar: Department, receiver: Receiver, rows: Rows, record: Record, method: str
 ) -> None:
     saved = SavedCredential(
-        id=new_id(), client_id=registrar.client.id, name="legacy", username="disp", password="pä:ss"
-    )
+        id=new_id(), client_id=registrar.client.id, name="legacy", username="disp",
+        password="pä:ss", origins=[receiver.url("").rstrip("/")],
+    )  # fmt: skip
     rows.add(saved)
     endpoint = registrar.endpoint(
         receiver.url("/done/{{ batchId }}?who={{ netid }}"), kind=EndpointKind.PLAIN,
@@ -153,6 +154,57 @@ def test_a_plain_url_is_filled_and_called_with_its_log_in(
     (attempt,) = attempts_of(rows, delivery)
     assert attempt.request_headers["Authorization"] == "Basic •••"
     assert delivery_of(rows, delivery).state is DeliveryState.DELIVERED
+
+
+def test_a_log_in_goes_nowhere_that_nobody_wrote_down(
+    app: Flask, registrar: Department, receiver: Receiver, rows: Rows, record: Record
+) -> None:
+    """Looked at when it is sent as well: the origins may be others than when it was chosen."""
+    saved = SavedCredential(
+        id=new_id(), client_id=registrar.client.id, name="legacy", username="disp",
+        password="secret", origins=["https://sis.example.edu"],
+    )  # fmt: skip
+    rows.add(saved)
+    endpoint = registrar.endpoint(
+        receiver.url("/done"), kind=EndpointKind.PLAIN, saved_credential_id=saved.id
+    )
+    delivery = record(endpoint, batchId="B1", member=None)
+    run(app)
+    assert receiver.received == []
+    (attempt,) = attempts_of(rows, delivery)
+    assert attempt.error == "blocked"
+    assert "may not be sent to" in (attempt.detail or "")
+
+
+@pytest.mark.parametrize("moved_since", [False, True], ids=["there", "elsewhere"])
+def test_an_endpoint_that_moved_goes_on_once_a_test_is_taken_there(
+    app: Flask, registrar: Department, receiver: Receiver, rows: Rows, record: Record,
+    moved_since: bool,
+) -> None:  # fmt: skip
+    endpoint = registrar.endpoint("https://old.example.edu/")
+    rows.add(EndpointSecret(endpoint_id=endpoint.id, secret=SECRET))
+    rows.change(
+        update(Endpoint)
+        .where(Endpoint.id == endpoint.id)
+        .values(url=receiver.url("/new"), unproven=True, state=EndpointState.PAUSED)
+    )
+    record(endpoint)
+    run(app)
+    assert receiver.received == []
+    if moved_since:
+
+        def moving(connection: Any, request: bytes) -> None:
+            rows.change(update(Endpoint).values(url="https://x.edu/"))
+            answering()(connection, request)
+
+        receiver.behave(moving)
+    with app.app_context(), unit_of_work() as session:
+        endpoints.ping(session, session.get_one(Endpoint, endpoint.id), "pat@example.edu")
+    run(app)
+    fresh = rows.one(Endpoint)
+    assert (fresh.unproven, fresh.state) == (
+        (True, EndpointState.PAUSED) if moved_since else (False, EndpointState.ACTIVE)
+    )
 
 
 # --- failures ------------------------------------------------------------------------------------
