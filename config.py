@@ -25,6 +25,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 SHORTEST_SECRET = 16
 """Characters below which a secret of production is refused; a developer's may be anything."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+SETTINGS = frozenset({
+    "API_REQUESTS_PER_MINUTE", "BIND", "DATABASE_URL", "DEFAULT_AREA_CODE", "DEFAULT_LOCALITY",
+    "ENCRYPTION_KEYS", "ENVIRONMENT", "INSTANCE_FOLDER", "LOG_LEVEL", "MAIL_FROM", "METRICS_TOKEN",
+    "ONE_PARENT", "PORT", "PUBLIC_BASE_URL", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS",
+    "SHORT_LINK_BASE_URL", "SMTP_URL", "SUPPORT_EMAIL", "TRUSTED_PROXY_HOPS", "TWILIO_API_BASE_URL",
+    "WEBHOOK_ALLOWED_NETWORKS", "WEB_CONCURRENCY",
+})  # fmt: skip
+"""Every setting of ours: what may hold our secrets, and is lent to nobody's configuration file."""
 _REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix")
 _SEVERAL_HOSTS = re.compile(r"[^:]+://(?:(?P<user>[^@/?]*)@)?(?P<hosts>[^/?#]*)(?P<rest>[/?].*)?")
 _EMAIL = re.compile(r"[^\s<>,@]+@[^\s<>,@]+")

@@ -6,9 +6,11 @@ everything else only reads.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -237,6 +239,19 @@ _LONGEST_LOOK = 0.002
 """Seconds until the first further look for the write lock; after 20 ms of waiting it is 0.2 ms."""
 
 
+def _keep_private(connection: sqlite3.Connection) -> None:
+    """Let nobody but our user read the database, whatever the umask, before anything is written.
+
+    SQLite gives the files beside it the rights of the database.
+    """
+    (_, _, name), *_ = connection.execute("PRAGMA database_list")
+    for ending in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):  # -wal and -shm come and go
+            found = os.stat(name + ending)
+            if stat.S_IMODE(found.st_mode) & 0o177 and found.st_uid == os.geteuid():
+                os.chmod(name + ending, 0o600)
+
+
 def _prepare_sqlite(engine: Engine) -> None:
     """Let SQLite serve several writing processes: WAL, and transactions begun by ourselves.
 
@@ -246,6 +261,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
+        _keep_private(connection)
         for pragma in (
             f"busy_timeout = {SQLITE_BUSY_MS}",
             "journal_mode = WAL",

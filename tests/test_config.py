@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from sqlalchemy import make_url
 
 import config
+from app.extensions import db, unit_of_work
+from app.models.client import Client
 from tests.support.environment import BASE
 from tests.support.processes import Processes
 
@@ -206,3 +210,23 @@ def test_several_databases_of_which_one_is_none_are_named(tmp_path: Path) -> Non
     with pytest.raises(config.SettingsError, match=r"^DATABASE_URL ") as refused:
         config.load({**ENVIRON, "DATABASE_URL": "postgresql://u:secret@a,b:x/d"}, tmp_path)
     assert "secret" not in str(refused.value)
+
+
+def test_every_setting_that_is_read_is_known_as_ours() -> None:
+    source = Path(config.__file__).read_text()
+    read = set(re.findall(r"(?:reader|_Reader\(environ\))\.\w+\(\s*\"([A-Z_]+)\"", source))
+    assert "SECRET_KEY" in read
+    assert read == config.SETTINGS
+
+
+@pytest.mark.database("sqlite")
+def test_nobody_else_reads_the_database(app: Flask, settings: config.Settings) -> None:
+    database = Path(make_url(settings.database_url).database or "")
+    with app.app_context():
+        db.engine.dispose()
+        database.chmod(0o644)
+        with unit_of_work() as session:
+            session.add(Client(name="registrar", owner_email="pat@example.edu"))
+        beside = [database, *database.parent.glob(f"{database.name}-*")]
+        assert len(beside) == 3
+        assert {one.stat().st_mode & 0o777 for one in beside} == {0o600}

@@ -23,6 +23,9 @@ NAMED = 1_000
 """Faulty rows that are named; all are counted."""
 _DELIMITERS = ",;\t"
 _PIECE = 64 * 1024
+_FORMULA = frozenset("=@+-＝＠＋－")
+"""What a formula begins with."""
+_BREAKS = frozenset("\t\r\n")
 
 
 @dataclass(frozen=True)
@@ -107,15 +110,34 @@ def write(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def _inert(value: object) -> str:
-    """Return the value as text; a leading = or @ would make spreadsheets calculate.
+    """Return the value as text that no spreadsheet takes for a formula.
 
-    A plus or minus is kept before digits: phone numbers begin with one.
+    An apostrophe before it says so, as people write it there themselves; :func:`_cell` takes it
+    away again. What begins with an apostrophe of its own before a formula gets one more, so that
+    nothing is changed on the way.
     """
     text = attributes.text(value)
-    starts_formula = text[:1] in ("=", "@", "\t", "\r") or (
-        text[:1] in ("+", "-") and not text[1:].isdecimal()
-    )
-    return f"'{text}" if starts_formula else text
+    return f"'{text}" if _is_formula(text.lstrip("'")) else text
+
+
+def _cell(written: str) -> str:
+    """Return what a cell says: without spaces around it, and without what guarded it."""
+    if written.startswith("'") and _is_formula(written.lstrip("'")):
+        return written[1:]
+    return written.strip()
+
+
+def _is_formula(text: str) -> bool:
+    """Tell whether a spreadsheet may calculate ``text``, which it also does behind blanks.
+
+    Excel reads the full-width signs of East Asian keyboards like the others. A plus or minus before
+    digits alone is no formula: phone numbers begin with one.
+    """
+    if text[:1] in _BREAKS:
+        return True
+    if text[:1] in ("+", "-") and text[1:].isdecimal():
+        return False
+    return text.lstrip()[:1] in _FORMULA
 
 
 def _lines(file: BinaryIO, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -125,7 +147,7 @@ def _lines(file: BinaryIO, encoding: str, delimiter: str) -> Iterator[tuple[int,
         begins = 1
         try:
             for cells in reader:
-                stripped = [cell.strip() for cell in cells]
+                stripped = [_cell(cell) for cell in cells]
                 if any(stripped):
                     yield begins, stripped
                 begins = reader.line_num + 1

@@ -80,6 +80,7 @@ def text(webhook: Webhook) -> Arrival:
     account = check.account()
     sender = check.phone("From")
     called = check.phone("To")
+    check.body()
     media = check.media()
     check.finish()
     return Arrival(
@@ -172,6 +173,15 @@ class _Check:
             ),
             f"must be a phone number or address of at most {PHONE_LENGTH} characters",
         ).strip()
+
+    def body(self) -> None:
+        """Refuse a text without ``Body``: Twilio sends it always, empty where there are no words.
+
+        Twilio signs names and values without anything between them, so that a signed form verifies
+        however it is cut: as ``ApiVersion=2010-04-01BodySTOP`` too, of which no word would be read.
+        """
+        if not self._webhook.has("Body"):
+            self._faults.append("Body is missing.")
 
     def media(self) -> tuple[MediaItem, ...]:
         """Return the media that are there; fewer than announced is Twilio's affair."""

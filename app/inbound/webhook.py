@@ -39,6 +39,10 @@ class Webhook:
         """Return a field's value; empty when it is missing."""
         return self.fields.get(name, "")
 
+    def has(self, name: str) -> bool:
+        """Tell whether a field was sent, if only an empty one."""
+        return name in self.fields
+
     def require_signature(self, tokens: Iterable[str]) -> None:
         """Go on only if Twilio signed this request with one of these auth tokens.
 

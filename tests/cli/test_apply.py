@@ -268,6 +268,9 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, int, str, str]]]] = {
     "an unset variable": (
         SMALL + "    owner_email: ${NO_SUCH_NAME}\n",
         [(12, 18, "clients[0].owner_email", "NO_SUCH_NAME is not set")]),
+    "a setting of our own": (
+        SMALL + "    owner_email: ${SECRET_KEY}@example.edu\n",
+        [(12, 18, "clients[0].owner_email", "SECRET_KEY is a setting of Dispatch itself")]),
     "no variable": (
         SMALL + "    owner_email: ${NO-NAME}@example.edu\n",
         [(12, 18, "clients[0].owner_email", "$${NO-NAME}")]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 
 import pytest
@@ -93,6 +94,29 @@ def test_more_than_a_hundred_thousand_rows_are_refused() -> None:
 def test_what_is_no_table_is_refused_in_words(content: bytes, said: str) -> None:
     with pytest.raises(Refused, match=said):
         rows_of(content)
+
+
+@pytest.mark.parametrize("quotes", ["", "'", "''"], ids=["bare", "quoted", "quoted twice"])
+@pytest.mark.parametrize("before", ["", " ", "\t", "\r", "\n", "\r\n", "\u3000"], ids=ascii)
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝", "＋", "－", "＠"], ids=ascii)
+def test_a_formula_is_written_as_text_and_read_back_unchanged(
+    quotes: str, before: str, sign: str
+) -> None:
+    cell = f"{quotes}{before}{sign}1+1"
+    written = csv_files.write(["a", "b"], [[cell, "x"]])
+    assert next(csv.reader(written.splitlines(keepends=True)[1:]))[0].startswith("'")
+    (row,) = csv_files.read(written.encode()).rows()
+    assert isinstance(row, csv_files.Row)
+    assert row.values["a"] == cell
+
+
+@pytest.mark.parametrize(
+    "cell", ["'tis", "'", "+13195550100", "'+13195550100", "-2", "a=b", "=", ""]
+)
+def test_what_is_no_formula_is_read_back_unchanged(cell: str) -> None:
+    (row,) = csv_files.read(csv_files.write(["a", "b"], [[cell, "x"]]).encode()).rows()
+    assert isinstance(row, csv_files.Row)
+    assert row.values["a"] == cell
 
 
 def test_nothing_that_is_written_is_a_formula() -> None:

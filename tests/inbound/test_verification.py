@@ -279,3 +279,26 @@ def test_the_oracle_and_the_harness_agree() -> None:
     form = sms_parameters()
     url = f"{PUBLIC_BASE_URL}/inbound/sms"
     assert RequestValidator(AUTH_TOKEN).validate(url, form, signature(url, form))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"ApiVersion": "2010-04-01BodySTOP", "Body": None},
+        {"ApiVersion": "2010-04-01BodySTOP", "Body": None, "NumMedia": None},
+        {"Body": None, "NumMedia": None},
+    ],
+    ids=["the word is cut away", "and the media", "neither was ever there"],
+)
+def test_a_text_without_its_words_is_malformed_however_well_signed(
+    form: dict[str, str | None], rows: Rows, twilio: Twilio
+) -> None:
+    """Names and values are signed without delimiters by Twilio: a form cut anew verifies."""
+    Department(rows).auto_reply()
+    sent = {
+        name: value for name, value in {**sms_parameters(), **form}.items() if value is not None
+    }
+    answer = twilio.post("/inbound/sms", sent)
+    assert answer.status_code == 400
+    assert "Body is missing." in answer.json["detail"]
+    assert nothing_stored(rows)

@@ -17,6 +17,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from app.domain import attributes
 from app.domain.mistakes import Mistake, Path
+from config import SETTINGS
 
 MAX_VALUES = 2_000_000
 """Most values in one file, counted each time an alias repeats them."""
@@ -160,6 +161,13 @@ class _Builder:
                 f"“${{{name}}}” names no environment variable; where it is meant as text,"
                 f" write “$${{{name}}}”.",
             )
+        elif name in SETTINGS:
+            self._mistake(
+                path,
+                f"{name} is a setting of Dispatch itself and stands in no configuration; give the"
+                " value to an environment variable of another name.",
+            )
+            return ""
         elif name not in self._environ:
             self._mistake(path, f"The environment variable {name} is not set.")
         return self._environ.get(name, "")
