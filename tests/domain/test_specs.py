@@ -108,12 +108,12 @@ def test_a_time_is_in_years_that_can_be_reckoned_with(year: str, possible: bool)
     assert accepted is possible
 
 
-CHECKED = [
+CHECKED = sorted(
     (table.name, str(check.sqltext).split()[0])
     for table in db.metadata.sorted_tables
     for check in table.constraints
     if isinstance(check, CheckConstraint) and str(check.name).endswith("_is_possible")
-]
+)
 IMPOSSIBLE = ["1e300", "1e-300", "-1", "'NaN'", "9e999", "2147483648"]
 
 
