@@ -58,6 +58,7 @@ def demo_environment(environ: Mapping[str, str], redis_url: str) -> dict[str, st
         "MAIL_FROM": "dispatch@example.edu",
         "SUPPORT_EMAIL": "support@example.edu",
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+        "SANDBOX_STATE": str(INSTANCE / "sandbox.json"),
         "SANDBOX_PUBLIC_URL": f"http://127.0.0.1:{sandbox}",
         "WEB_CONCURRENCY": "2",
     }

@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
-from . import smtp
+from . import kept, smtp
 from .app import create_app
 from .core import Sandbox
 from .seed import plant
@@ -31,6 +32,13 @@ def main() -> int:
         return 2
     box = Sandbox(settings)
     plant(box, settings)
+    if settings.state:
+        try:
+            kept.load(box, Path(settings.state))
+        except ValueError as error:
+            print(f"sandbox: {error}", file=sys.stderr)
+            return 2
+        kept.follow(box, Path(settings.state))
     try:
         server = serve(create_app(box), HOST, settings.port)
         mail = smtp.start(box, HOST, settings.smtp_port)

@@ -23,11 +23,12 @@ WARNINGS = {12200, 14101, 14102, 14103, 14104, 14105, 14106, 14107, 14109, 15003
 
 @dataclass
 class Delays:
-    """Simulated seconds between the steps of a text, and until its price is known."""
+    """Simulated seconds between the steps of a text or call, and until its price is known."""
 
     sent: float = 0.3
     delivered: float = 1.2
     price: float = 5.0
+    ring: float = 1.0
     answer: float = 1.5
     recording: float = 1.0
 

@@ -16,6 +16,7 @@ MESSAGES: dict[int, str] = {
     21201: "No 'To' number is specified",
     21202: "Thanks for calling, but the number {to} is a premium or special number.",
     21205: "Url is not a valid URL: {url}",
+    21208: "Timeout is not a valid number of seconds",
     21210: "The source phone number provided, {from_}, is not yet verified for your account.",
     21211: "The 'To' number {to} is not a valid phone number.",
     21212: "The 'From' number {from_} is not a valid phone number, shortcode, or alphanumeric "
@@ -32,6 +33,8 @@ MESSAGES: dict[int, str] = {
     21265: "The 'To' number {to} cannot be a Short Code",
     21266: "'To' and 'From' number cannot be the same: {to}",
     21402: "Invalid URL: {url}",
+    21405: "Cannot set VoiceFallbackUrl without setting VoiceUrl",
+    21406: "Cannot set SmsFallbackUrl without setting SmsUrl",
     21408: "Permission to send an SMS has not been enabled for the region indicated by the 'To' "
     "number: {to}.",
     21421: "{to} is not a valid phone number.",

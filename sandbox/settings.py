@@ -31,6 +31,8 @@ class Settings:
     test_auth_token: str = TEST_AUTH_TOKEN
     service_sid: str = SERVICE_SID
     endpoint_secret: str = "whsec_c2FuZGJveC1lbmRwb2ludC1zZWNyZXQtMDEyMzQ1Njc="  # noqa: S105 likewise
+    state: str = ""
+    """A file that keeps what was bought and verified; none: all is forgotten."""
     speed: float = 1.0
 
 

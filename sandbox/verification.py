@@ -10,8 +10,8 @@ from threading import Thread
 
 from .core import Sandbox
 from .records import Account, Call, CallerId
-from .voice.line import HungUp, Line
-from .voice.ring import ANSWERS, Canceled, ring
+from .voice.line import Canceled, HungUp, Line
+from .voice.ring import ANSWERS, ring
 
 TWILIO_CALLER = "+14157234000"
 

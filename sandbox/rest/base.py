@@ -55,7 +55,7 @@ def install(app: Flask, box: Sandbox) -> None:
 
 def is_rest(path: str) -> bool:
     """Whether the path belongs to Twilio's API rather than to the sandbox itself."""
-    return path.startswith((f"/{API_VERSION}/", "/v1/"))
+    return path.startswith((f"/{API_VERSION}/", "/v1/", "/v2/"))
 
 
 def _problem(error: RestError) -> Response:

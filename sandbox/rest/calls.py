@@ -116,4 +116,6 @@ def _within(moment: datetime | None, text: str | None, op: str) -> bool:
     except ValueError as error:
         raise RestError(20001) from error
     bound = bound if bound.tzinfo else bound.replace(tzinfo=UTC)
-    return moment == bound if not op else moment <= bound if op == "<" else moment >= bound
+    if not op:  # the libraries write a day as its midnight
+        return moment.astimezone(UTC).date() == bound.astimezone(UTC).date()
+    return moment <= bound if op == "<" else moment >= bound

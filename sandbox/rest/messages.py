@@ -195,9 +195,11 @@ def _within(sent: datetime | None, op: str, bound: date | datetime) -> bool:
     """Twilio's DateSent filters include the bound (`<=` and `>=`), days are GMT days."""
     if sent is None:
         return False
+    if op == "=":
+        # The libraries write a day as its midnight: DateSent=2026-11-21T00:00:00Z.
+        day = bound.astimezone(UTC).date() if isinstance(bound, datetime) else bound
+        return sent.astimezone(UTC).date() == day
     value = sent if isinstance(bound, datetime) else sent.astimezone(UTC).date()
     if isinstance(bound, datetime):
         value = sent.replace(microsecond=0)
-    if op == "=":
-        return value == bound
     return value <= bound if op == "<" else value >= bound

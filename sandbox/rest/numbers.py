@@ -87,7 +87,9 @@ def shown(number: Number) -> dict[str, Any]:
 
 
 def apply_fields(number: Number) -> None:
-    """Take the webhook settings of a form; raises 21402 for what is no URL."""
+    """Take the webhook settings of a form; raises RestError, and takes none, for what is no URL
+    (21402) and for a fallback without the address that it is for (21405, 21406)."""
+    given: dict[str, str] = {}
     for name, column in _FIELDS.items():
         if name not in request.form:
             continue
@@ -95,6 +97,15 @@ def apply_fields(number: Number) -> None:
         address = name.endswith(("Url", "StatusCallback")) and value
         if address and not re.match(r"https?://[^/\s]+", value):
             raise RestError(21402, url=value)
+        given[column] = value
+    will_be = {column: getattr(number, column) for column in _FIELDS.values()} | given
+    for fallback, url, code in (
+        ("voice_fallback_url", "voice_url", 21405),
+        ("sms_fallback_url", "sms_url", 21406),
+    ):
+        if will_be[fallback] and not will_be[url]:
+            raise RestError(code)
+    for column, value in given.items():
         setattr(number, column, value)
     number.date_updated = utcnow()
 

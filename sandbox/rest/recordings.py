@@ -35,8 +35,8 @@ def tone(seconds: int) -> bytes:
     return out.getvalue()
 
 
-def shown(recording: Recording) -> dict[str, Any]:
-    """A recording as Twilio's JSON."""
+def shown(base: str, recording: Recording) -> dict[str, Any]:
+    """A recording as Twilio's JSON; `base` is the address of the API."""
     uri = f"/{API_VERSION}/Accounts/{recording.account_sid}/Recordings/{recording.sid}"
     return {
         "sid": recording.sid,
@@ -55,7 +55,8 @@ def shown(recording: Recording) -> dict[str, Any]:
         "price_unit": "USD",
         "error_code": None,
         "encryption_details": None,
-        "media_url": uri,
+        "media_url": f"{base}{uri}",
+        "track": "both",
         "uri": f"{uri}.json",
         "subresource_uris": {},
     }
@@ -63,8 +64,12 @@ def shown(recording: Recording) -> dict[str, Any]:
 
 def register(app: Flask, box: Sandbox) -> None:
     """Fetch, list, delete, and the sound itself (which needs no password, as by default)."""
+
+    def show(recording: Recording) -> dict[str, Any]:
+        return shown(box.settings.public_url, recording)
+
     recordings = Resource(
-        "Recordings", "recordings", box.store.recordings.get, partial(_matching, box), shown,
+        "Recordings", "recordings", box.store.recordings.get, partial(_matching, box), show,
         change=None, remove=lambda one: box.store.recordings.pop(one.sid),
     )  # fmt: skip
     add(app, box, recordings)
@@ -72,7 +77,7 @@ def register(app: Flask, box: Sandbox) -> None:
     @app.get(f"{ACCOUNT}/Calls/<call_sid>/Recordings.json", endpoint="Recordings.of_call")
     @signed_in(box)
     def of_call(account: Account, call_sid: str) -> Response:
-        return page_2010("recordings", _matching(box, account, call_sid), lambda r: r.sid, shown)
+        return page_2010("recordings", _matching(box, account, call_sid), lambda r: r.sid, show)
 
     @app.get(f"{ACCOUNT}/Recordings/<sid>", endpoint="Recordings.sound")
     @app.get(f"{ACCOUNT}/Recordings/<sid>.wav", endpoint="Recordings.wav")

@@ -131,8 +131,9 @@ const ASIDE = {
 function heardLine(step) {
   if (step.kind === "say") {
     const language = step.language && step.language !== "en-US" ? ` (${step.language})` : "";
+    const missed = step.missed ? ", into the greeting: not recorded" : "";
     return make("div", {}, make("span", { class: "say", lang: step.language }, step.text),
-      make("span", { class: "aside" }, ` ${step.voice || ""}${language}`));
+      make("span", { class: "aside" }, ` ${step.voice || ""}${language}${missed}`));
   }
   if (step.kind === "play") {
     return make("div", {}, make("audio", { controls: "", preload: "none", src: step.text, "aria-label": "Sound" }));

@@ -11,8 +11,8 @@ from urllib.parse import urljoin
 
 from .. import twiml
 from ..records import Call, Recording, new_sid
-from .line import HungUp, Jump, Line
-from .ring import ANSWERS, Canceled, ring
+from .line import Canceled, HungUp, Jump, Line
+from .ring import ANSWERS, ring
 
 MAX_NUMBERS = 10
 Whisper = Callable[[Line, str, str], bool]
@@ -123,10 +123,8 @@ class _Attempt:
         return None
 
     def _ring(self, leg: Line, target: twiml.Verb, timeout: float) -> None:
-        leg.emit("initiated", "initiated")
-        leg.state("ringing")
-        leg.emit("ringing", "ringing")
         try:
+            leg.dialing()
             answers = ring(leg, leg.call.to, timeout)
         except Canceled:
             leg.end("canceled")

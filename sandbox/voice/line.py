@@ -17,6 +17,9 @@ from ..records import Account, Call, Phone, Recording
 from ..webhooks import Answer
 
 Urls = list[tuple[str | None, str]]
+GREETING_SECONDS = 9.0
+"""How long an answering machine speaks before its tone."""
+_MADE_BY_US = {"say", "play", "tones"}
 ENDS = {"completed", "busy", "no-answer", "failed", "canceled"}
 
 
@@ -26,6 +29,10 @@ class HungUp(Exception):
     def __init__(self, by: str) -> None:
         super().__init__(by)
         self.by = by
+
+
+class Canceled(Exception):
+    """The caller, or the REST API, gave up before the phone was answered."""
 
 
 class Jump(Exception):
@@ -62,11 +69,17 @@ class Line:
         self.declined = False
         self.fallbacks: Urls = []
         self.answered_at: float | None = None
+        self.greets_until = 0.0
 
     # -- what the person perceives -------------------------------------------------------
 
     def hear(self, kind: str, text: str = "", **more: Any) -> None:
-        """Add a step to what the person on the line hears or sees."""
+        """Add a step to what the person on the line hears or sees.
+
+        What is said into a machine's greeting is `missed`: it records after its tone only.
+        """
+        if kind in _MADE_BY_US and self.box.clock.now() < self.greets_until:
+            more["missed"] = True
         self.call.heard.append({"kind": kind, "text": text, "at": rfc2822(utcnow()), **more})
         self.box.store.touch()
 
@@ -121,6 +134,18 @@ class Line:
         first, self.keys = self.keys[0], self.keys[1:]
         return first
 
+    def greet(self, text: str) -> None:
+        """A machine has answered: its greeting goes on, whatever happens on the line, until the
+        tone."""
+        self.hear("machine", text)
+        self.greets_until = self.box.clock.now() + GREETING_SECONDS
+
+        def tone() -> None:
+            if self.call.status not in ENDS:
+                self.hear("tone", "The tone: from here on the machine records.")
+
+        self.box.scheduler.at(self.greets_until, tone)
+
     # -- states --------------------------------------------------------------------------
 
     def state(self, status: str) -> None:
@@ -136,6 +161,19 @@ class Line:
             call.duration = math.ceil(elapsed) if self.answered_at is not None else 0
             call.waiting_for = call.ringing_for = None
         self.box.store.touch()
+
+    def dialing(self) -> None:
+        """The call leaves Twilio, and some moments later the phone rings.
+
+        Raises Canceled if the call is given up in between.
+        """
+        self.emit("initiated", "initiated")
+        try:
+            self.wait(self.box.delays.ring)
+        except (HungUp, Jump) as gone:
+            raise Canceled from gone
+        self.state("ringing")
+        self.emit("ringing", "ringing")
 
     def answer(self) -> None:
         """The line is open (a verb that makes sound answers an incoming call)."""

@@ -14,8 +14,8 @@ from ..core import Sandbox
 from ..errors import RestError
 from ..orders import plan_counts
 from ..records import Account, Call
-from .line import ENDS, HungUp, Jump, Line
-from .ring import ANSWERS, Canceled, ring
+from .line import ENDS, GREETING_SECONDS, Canceled, HungUp, Jump, Line
+from .ring import ANSWERS, ring
 from .run import program
 
 _MAGIC_FROM = {"+15005550001": 21212}
@@ -28,13 +28,12 @@ _MAGIC_TO = {
 _EVENTS = {"initiated", "ringing", "answered", "completed"}
 _PREMIUM = re.compile(r"\+1(900\d{7}|\d{3}976\d{4}|[2-9]11)")
 _RANGES = {
-    "MachineDetectionTimeout": (3, 60),
+    "MachineDetectionTimeout": (3, 59),
     "MachineDetectionSpeechThreshold": (1000, 6000),
     "MachineDetectionSpeechEndThreshold": (500, 5000),
     "MachineDetectionSilenceTimeout": (2000, 10000),
 }
 DETECTION_SECONDS = {"person": 2.4, "machine": 3.6, "fax": 3.0}
-GREETING_SECONDS = 9.0
 
 
 def check(box: Sandbox, account: Account, form: Mapping[str, str]) -> None:
@@ -73,6 +72,9 @@ def _check_content(form: Mapping[str, str]) -> None:
         raise RestError(32018)
     if not text and not re.match(r"https?://[^/\s]+", url):
         raise RestError(21205, url=url)
+    timeout = form.get("Timeout", "")
+    if timeout and not (timeout.isdigit() and 1 <= int(timeout) <= 600):
+        raise RestError(21208)
     for name, (low, high) in _RANGES.items():
         value = form.get(name, "")
         if value and not (value.isdigit() and low <= int(value) <= high):
@@ -139,11 +141,9 @@ def enqueue(box: Sandbox, account: Account, call: Call) -> None:
 
 def _run(line: Line) -> None:
     call = line.call
-    line.emit("initiated", "initiated")
-    line.state("ringing")
-    line.emit("ringing", "ringing")
-    line.hear("ringing", f"{call.from_} is calling.")
     try:
+        line.dialing()
+        line.hear("ringing", f"{call.from_} is calling.")
         answers = ring(line, call.to, call.timeout)
     except Canceled:
         line.end("canceled")
@@ -163,7 +163,7 @@ def _first(line: Line) -> Jump:
     """Wait for machine detection where it was asked for, then the first document."""
     call, extra = line.call, list[tuple[str, str]]()
     if line.how == "machine":
-        line.hear("machine", "You have reached a voice mail box. Please speak after the tone.")
+        line.greet("You have reached a voice mail box. Please speak after the tone.")
     if call.machine_detection and not call.send_digits:
         verdict, seconds = _verdict(line)
         if call.async_amd:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import queue
 import time
 
-from .line import HungUp, Line
+from .line import Canceled, HungUp, Line
 
 WATCH_SECONDS = 15.0
 ANSWERS = {"person", "machine", "fax", "unknown"}
 _UNANSWERED = {"busy": ("busy", 486), "no-answer": ("no-answer", 480), "failed": ("failed", 404)}
-
-
-class Canceled(Exception):
-    """The caller, or the REST API, gave up while the phone rang."""
 
 
 def ring(line: Line, phone: str, timeout: float) -> str:

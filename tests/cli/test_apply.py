@@ -723,3 +723,50 @@ def test_a_database_without_tables_is_explained(operator: Operator, rows: Rows) 
     result = operator.apply(SMALL + "    users: [{email: pat@example.edu}]\n")
     assert result.exit_code == 1
     assert "flask db upgrade" in result.stderr
+
+
+class TestWhereCallsMayGoOn:
+    """Templates stand before the numbers and endpoints that they go on to."""
+
+    CALLING = SMALL.replace(
+        "{name: news, kind: sms, body: News}",
+        '{name: news, kind: voice, body: \'<Response><Gather action="https://ivr.example.edu/k"/>'
+        '<Dial callerId="+13195550100" action="https://sis.example.edu/a">+13195550142</Dial>'
+        "</Response>'}",
+    )
+
+    def test_its_own_numbers_endpoints_and_hosts_further_down_count(
+        self, operator: Operator, rows: Rows
+    ) -> None:
+        text = self.CALLING + (
+            "    endpoints: [{name: sis, url: 'https://sis.example.edu/hooks'}]\n"
+            "    twiml_hosts: [IVR.example.edu]\n    sip_domains: [pbx.example.edu]\n"
+        )
+        operator.change(text)
+        client = rows.one(Client)
+        assert (client.twiml_hosts, client.sip_domains) == (
+            ["ivr.example.edu"],
+            ["pbx.example.edu"],
+        )
+        assert operator.change(text) == "nothing to change\n"
+
+    def test_what_is_not_its_own_is_a_mistake_at_its_place(
+        self, operator: Operator, rows: Rows
+    ) -> None:
+        result = operator.apply(self.CALLING.replace('callerId="+13195550100"',
+                                                     'callerId="+13195550199"'))  # fmt: skip
+        assert result.exit_code != 0
+        for said in (
+            "clients[0].templates[1].body",
+            "“ivr.example.edu” is no host of registrar",
+            "“sis.example.edu” is no host",
+            "+13195550199 is not a number of registrar",
+        ):
+            assert said in result.output
+        assert rows.count(Client) == 0
+
+    @pytest.mark.parametrize(
+        "line", ["twiml_hosts: ['https://evil.test/']", "sip_domains: ['evil.test:5060']"]
+    )
+    def test_what_is_no_host_is_said(self, line: str, operator: Operator) -> None:
+        assert "is not the name of a host" in operator.apply(f"{SMALL}    {line}\n").output

@@ -58,6 +58,24 @@ def test_the_request_and_the_end_of_a_call(running: Running, stub: Stub) -> None
 
 
 @pytest.mark.parametrize(
+    "inside",
+    [
+        "<Dial><Sip><Uri priority='1' username='u'>sip:desk@example.edu</Uri><Headers>"
+        "<Header name='X-A' value='1'/></Headers></Sip></Dial>",
+        "<Queue url='/whisper'>desk</Queue>",
+        "<Dial><Conference waitUrl='' statusCallbackEvent='join'>lobby</Conference></Dial>",
+        "<Say voice='Polly.Joanna'>A <amazon:effect name='whispered'>secret</amazon:effect></Say>",
+        "<Say><lang xml:lang='es-ES'>Hola</lang></Say>",
+    ],
+    ids=["SIP by Uri and Headers", "Queue", "no music", "whispering", "another language"],
+)
+def test_what_twilio_takes_without_a_word(running: Running, stub: Stub, inside: str) -> None:
+    stub.on(VOICE, f"<Response>{inside}<Say>The end.</Say></Response>")
+    assert heard(ended(running, call(running)))[-1] == "The end."
+    assert running.get("alerts")["items"] == []
+
+
+@pytest.mark.parametrize(
     ("twiml", "status", "says"),
     [
         pytest.param("<Reject reason='busy'/>", "busy", [], id="reject-busy"),

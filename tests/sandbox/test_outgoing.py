@@ -165,6 +165,9 @@ def test_one_call_a_second(running: Running, stub: Stub) -> None:
         pytest.param({"url": "nowhere"}, 21205, id="url"),
         pytest.param({"url": None, "twiml": "x" * 4001}, 32018, id="twiml-too-long"),
         pytest.param({"machine_detection_timeout": 2}, 21234, id="detection"),
+        pytest.param({"machine_detection_timeout": 60}, 21234, id="detection, too long"),
+        pytest.param({"timeout": 0}, 21208, id="no time to ring"),
+        pytest.param({"timeout": 601}, 21208, id="ringing too long"),
     ],
 )
 def test_what_twilio_refuses(
@@ -226,3 +229,35 @@ def test_a_create_error_so_many_times(running: Running, stub: Stub) -> None:
         place(running, stub)
     assert caught.value.code == 21215
     assert place(running, stub).status == "queued"
+
+
+def test_it_rings_some_moments_after_it_was_begun(running: Running, stub: Stub) -> None:
+    """Else both reports are on their way at once, and the later one may come first."""
+    running.put("time", {"speed": 1})
+    sids = [place(running, stub).sid for _ in range(5)]
+
+    def told(sid: str) -> list[str]:
+        rows = [request.params for request in stub.at("/events")]
+        return [row["CallStatus"] for row in rows if row["CallSid"] == sid]
+
+    eventually(lambda: all(len(told(sid)) >= 2 for sid in sids), seconds=20)
+    assert {tuple(told(sid)[:2]) for sid in sids} == {("initiated", "ringing")}
+
+
+@pytest.mark.parametrize(
+    ("mode", "missed"), [("Enable", True), ("DetectMessageEnd", None)], ids=["at once", "beep"]
+)
+def test_a_machines_greeting_goes_on_while_the_twiml_begins(
+    running: Running, stub: Stub, mode: str, missed: bool | None
+) -> None:
+    """What is said into the greeting is on no recording: hence waiting for the beep."""
+    stub.on("/answer", "<Response><Say>Hello.</Say><Pause length='9'/><Say>Bye.</Say></Response>")
+    running.put(f"phones/{PERSON}", {"answers": "machine"})
+    sent = place(running, stub, machine_detection=mode)
+    events(stub, "completed")
+    heard = {step["text"]: step for step in running.get(f"calls/{sent.sid}")["heard"]}
+    assert heard["Hello."].get("missed") is missed
+    assert heard["Bye."].get("missed") is None
+    kinds = [step["kind"] for step in running.get(f"calls/{sent.sid}")["heard"]]
+    assert kinds.index("machine") < kinds.index("tone")
+    assert (kinds.index("tone") < kinds.index("say")) is (mode == "DetectMessageEnd")

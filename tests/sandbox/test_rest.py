@@ -8,6 +8,8 @@ import pytest
 import requests
 from twilio.base.exceptions import TwilioRestException
 
+from sandbox.records import Recording
+from sandbox.segments import count
 from tests.support.sandbox import DEMO, PERSON, Running, Stub, eventually
 
 
@@ -141,6 +143,17 @@ def test_listing_pages_newest_first(running: Running) -> None:
     eventually(lambda: client.messages(sids[0]).fetch().date_sent)
     assert client.messages.list(date_sent_after=today - timedelta(days=1))
     assert client.messages.list(date_sent_before=today - timedelta(days=1)) == []
+    # The library writes a day as its midnight; in a URL people write the day alone.
+    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
+    assert client.messages.list(date_sent=midnight)
+    assert client.messages.list(date_sent=midnight - timedelta(days=1)) == []
+    settings = running.box.settings
+    by_hand = requests.get(
+        f"{running.url}/2010-04-01/Accounts/{settings.account_sid}/Messages.json",
+        params={"DateSent": f"{today:%Y-%m-%d}", "DateSent>": f"{today:%Y-%m-%d}"},
+        auth=(settings.account_sid, settings.auth_token), timeout=10,
+    ).json()  # fmt: skip
+    assert by_hand["messages"]
 
 
 def test_redact_delete_and_what_is_not_there(running: Running) -> None:
@@ -361,3 +374,51 @@ def test_pictures_are_fetched(
     eventually(lambda: client.messages(sent.sid).fetch().status == expected)
     assert client.messages(sent.sid).fetch().error_code == code
     assert stub.at("/file")[0].method == "HEAD"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [({"sms_fallback_url": "https://d.test/sms"}, 21406),
+     ({"voice_fallback_url": "https://d.test/voice"}, 21405),
+     ({"sms_url": "https://d.test/sms", "sms_fallback_url": "https://d.test/sms"}, None)],
+    ids=["text", "call", "both"],
+)  # fmt: skip
+def test_a_fallback_needs_the_address_that_it_is_for(
+    fields: dict[str, str], code: int | None, running: Running
+) -> None:
+    numbers = running.client().incoming_phone_numbers
+    bought = numbers.create(phone_number="+13192000001")
+    if code is None:
+        assert numbers(bought.sid).update(**fields).sms_fallback_url == "https://d.test/sms"
+        return
+    refused(code, 400, lambda: numbers(bought.sid).update(**fields))
+    found = numbers(bought.sid).fetch()
+    assert (found.sms_fallback_url, found.voice_fallback_url) == ("", "")
+
+
+def test_a_recording_tells_where_its_sound_is(running: Running) -> None:
+    """By an absolute address, and of which track, as Twilio's API has it."""
+    box, sid = running.box, running.box.settings.account_sid
+    recording = Recording(sid, "CA" + "0" * 32, 3, "OutboundAPI")
+    box.store.recordings[recording.sid] = recording
+    found = running.client().recordings(recording.sid).fetch()
+    assert found.media_url.startswith(f"{running.url}/2010-04-01/Accounts/{sid}/Recordings/")
+    assert requests.get(f"{found.media_url}.wav", timeout=10).content.startswith(b"RIFF")
+    assert found._version is not None
+    shown = requests.get(
+        f"{running.url}/2010-04-01/Accounts/{sid}/Recordings/{recording.sid}.json",
+        auth=(sid, box.settings.auth_token), timeout=10,
+    ).json()  # fmt: skip
+    assert shown["track"] == "both"
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [("a" * 160, 1), ("a" * 161, 2), ("a" * 152 + "{" + "a" * 152, 3),
+     ("\U0001f61c" + "1" * 133, 3),
+     ("e\u0301\u0301\u0301" + "a" * 66, 1), ("e\u0301\u0301\u0301" + "a" * 67, 2),
+     ("á" * 1600, 24), ("", 1)],
+)  # fmt: skip
+def test_segments_are_counted_by_whole_graphemes(text: str, segments: int) -> None:
+    """Twilio's segment calculator."""
+    assert count(text) == segments

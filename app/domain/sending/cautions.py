@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.domain.content.voice_templates import ANSWERED_BY
+from app.domain.sending.calls import detection_of
 from app.domain.sending.composing import Plan
 from app.domain.sending.forecast import Forecast, Warned
 from app.models.client import Client
-from app.models.communication import Communication, Purpose
+from app.models.communication import Communication, MachineDetection, Purpose
 from app.models.credential import Credential
 from app.models.route import Channel
 from app.models.sender import Sender, SenderKind, SenderType
@@ -24,7 +26,7 @@ def cautions(
     credential: Credential,
     communication: Communication,
 ) -> Iterator[Warned]:
-    """Yield every warning; calls have the first two kinds only."""
+    """Yield every warning."""
     if found.begins_at is not None:
         yield Warned(
             "quiet_hours",
@@ -38,6 +40,8 @@ def cautions(
     if plan.destination is Channel.SMS:
         yield from _of_the_sender(found, sender, communication)
         yield from _of_the_texts(found, plan)
+    else:
+        yield from _of_the_call(found, plan)
 
 
 def _of_the_sender(
@@ -58,6 +62,21 @@ def _of_the_sender(
         )
     if communication.purpose is Purpose.MARKETING and sender.type is not SenderType.SHORT_CODE:
         yield Warned("marketing", "Marketing should go out from a short code only.")
+
+
+def _of_the_call(found: Forecast, plan: Plan) -> Iterator[Warned]:
+    """Say that a machine's greeting would talk over what the template says to machines."""
+    begins_at_once = detection_of(plan.options) is MachineDetection.CONTINUE
+    for_machines = ANSWERED_BY in plan.steps[0].body and any(
+        line.startswith(("Says", "Plays")) for line in found.heard.get("machine", ())
+    )
+    if begins_at_once and for_machines:
+        yield Warned(
+            "wait_for_beep",
+            "The template speaks to answering machines, but with “continue” it begins while a"
+            " machine's greeting still runs, and its recording misses the beginning. “Wait for the"
+            " beep” (wait_for_beep) speaks after the greeting.",
+        )
 
 
 def _of_the_texts(found: Forecast, plan: Plan) -> Iterator[Warned]:
