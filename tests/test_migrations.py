@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import config
 from app import create_app
 from app.extensions import db
 from app.maintenance.news import HOSTS_ADDED
+from app.models.audience import Member
 from app.models.client import Client
 from app.models.house import Bookmark
 from tests.support.databases import PostgresTemplate, migrate
@@ -96,6 +98,28 @@ def test_hosts_that_saved_templates_use_are_listed(alone: Flask, run: Run) -> No
     assert names == [f"{HOSTS_ADDED}ivr"]
     run("downgrade", "0023")
     run("upgrade")
+
+
+def test_people_who_were_there_before_are_found_by_their_phone(alone: Flask, run: Run) -> None:
+    """“Members by phone”: what was written before it has the key, too."""
+    phones = {
+        "+13195550111": "13195550111", "319 555 0112": "13195550112", "": None,
+        "+44 20 7946 0018": "442079460018", None: None,
+    }  # fmt: skip
+    script = next(Path("migrations/versions").glob("*_members_by_phone.py")).name[:4]
+    run("downgrade", f"{int(script) - 1:04}")
+    with alone.app_context(), db.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        fill(connection, tables, "client", id="registrar", name="registrar")
+        fill(connection, tables, "population", id="p", client_id="registrar", name="students")
+        for place, phone in enumerate(phones, 1):
+            about = {"population_id": "p", "attributes": {"toPhone": phone}}
+            fill(connection, tables, "member", id=place, **about)
+    run("upgrade")
+    with alone.app_context(), db.engine.connect() as connection:
+        found = connection.execute(select(Member.attributes, Member.phone_key)).all()
+    assert {attributes["toPhone"]: key for attributes, key in found} == phones
 
 
 def fill(connection: Connection, tables: MetaData, table: str, **values: Any) -> None:

@@ -40,7 +40,7 @@ def act(session: Session, arrival: Arrival, number: Number) -> Wish | None:
 
     A YES that lifts nothing is an ordinary message: somebody answered a question.
     """
-    asked = _read(arrival, number.client)
+    asked = read(arrival, number.client)
     if asked is None:
         return None
     wish = Wish(asked.what, asked.exact)
@@ -64,8 +64,8 @@ def unrecorded(wish: Wish | None, number: Number) -> str | None:
     return None
 
 
-def _read(arrival: Arrival, client: ClientFacts) -> Asked | None:
-    """Return what the text asks for: Twilio's ``OptOutType`` wins over the words."""
+def read(arrival: Arrival, client: ClientFacts) -> Asked | None:
+    """Return what the text asks for by itself: Twilio's ``OptOutType`` wins over the words."""
     if arrival.opt_out_type:
         return Asked(arrival.opt_out_type, True, "")
     return _vocabulary(client.languages, client.opt_words).read(arrival.body)

@@ -63,6 +63,8 @@ class RouteFacts:
     options: dict[str, Any]
     endpoint_id: str | None
     population_id: str | None
+    template_id: str | None = None
+    template_name: str | None = None
     template_version_id: str | None = None
     template_body: str | None = None
     template_media: Sequence[str] = ()
@@ -190,6 +192,8 @@ def _text_statement() -> Select[Any]:
             _service.c.id.label("service_id"),
             _service.c.address.label("service_address"),
             _service.c.suppression_list_id.label("service_list"),
+            _template.c.id.label("template_id"),
+            _template.c.name.label("template_name"),
             _version.c.id.label("version_id"),
             _version.c.body.label("template_body"),
             _version.c.media.label("template_media"),
@@ -257,6 +261,8 @@ def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:
     if row is not None:
         route = _route_facts(
             row,
+            template_id=row.template_id,
+            template_name=row.template_name,
             template_version_id=row.version_id,
             template_body=row.template_body,
             template_media=row.template_media or (),

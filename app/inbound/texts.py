@@ -6,19 +6,18 @@ from dataclasses import replace
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden
 
 from app.domain import reach
-from app.domain.content import templates
 from app.domain.keywords import sounds_like_stop
 from app.domain.wake import wake
 from app.extensions import unit_of_work
-from app.inbound import journal, keywords, reactions
+from app.inbound import journal, keywords, reactions, replies
 from app.inbound.handlers import (
     Answer,
+    Prepared,
     TextContext,
     auto_reply,
     forward_to_email,
@@ -33,7 +32,6 @@ from app.models.base import new_id, utcnow
 from app.models.incoming import OptOut, Outcome
 from app.models.media import new_media_code
 from app.models.route import Channel, Handler
-from app.models.template import Template, TemplateKind, TemplateVersion
 from app.twiml import messaging
 
 log = structlog.get_logger(__name__)
@@ -48,18 +46,6 @@ HANDLERS = {
 MAX_LATENESS = timedelta(minutes=1)
 """A text that is heard of later than this gets no automatic reply."""
 
-KEYWORD_ANSWERS: dict[OptOut, str] = {
-    OptOut.STOP: "{name}: You are unsubscribed and will receive no more messages from this number."
-    " Reply START to resubscribe.",
-    OptOut.START: "{name}: You are subscribed again. Reply HELP for help, STOP to unsubscribe."
-    " Msg&Data Rates May Apply.",
-    OptOut.HELP: "{name}: For help, write to {owner}. Reply STOP to unsubscribe."
-    " Msg&Data Rates May Apply.",
-}
-"""What we say, where Twilio says nothing, when the client has no template of that name."""
-ONLY_START = "{name}: To receive texts from this number again, reply with only the word START."
-"""The answer to a START that is not exactly Twilio's, where only Twilio can lift its block."""
-
 
 def take_in(arrival: Arrival, number: Number) -> str:
     """Store a text and what it causes, once, and return the TwiML that answers it.
@@ -69,11 +55,12 @@ def take_in(arrival: Arrival, number: Number) -> str:
 
     :raises Forbidden: when the SID is in the log under another number.
     """
+    prepared = replies.prepare(arrival, number)
     try:
-        answer = _in_one_transaction(arrival, number)
+        answer = _in_one_transaction(arrival, number, prepared)
     except IntegrityError:
         # The same SID was stored between our look and our insert, for another phone or number.
-        answer = _in_one_transaction(arrival, number)
+        answer = _in_one_transaction(arrival, number, prepared)
     if isinstance(answer, str):
         return answer
     if answer.wakes:
@@ -88,7 +75,7 @@ def take_in(arrival: Arrival, number: Number) -> str:
     return answer.twiml
 
 
-def _in_one_transaction(arrival: Arrival, number: Number) -> Answer | str:
+def _in_one_transaction(arrival: Arrival, number: Number, prepared: Prepared) -> Answer | str:
     with unit_of_work() as session:
         connection = session.connection()
         journal.take_turn(connection, number, arrival.from_)
@@ -97,10 +84,12 @@ def _in_one_transaction(arrival: Arrival, number: Number) -> Answer | str:
             if past.sender_id != number.id:
                 raise Forbidden("This MessageSid belongs to a text to another number.")
             return past.answer or ""
-        return _decide_and_store(session, arrival, number, past)
+        return _decide_and_store(session, arrival, number, past, prepared)
 
 
-def _decide_and_store(session: Session, arrival: Arrival, number: Number, past: History) -> Answer:
+def _decide_and_store(
+    session: Session, arrival: Arrival, number: Number, past: History, prepared: Prepared
+) -> Answer:
     incoming_id = new_id()
     codes = tuple(new_media_code() for _ in arrival.media)
     reaction = reactions.of(session, arrival, number)
@@ -108,8 +97,9 @@ def _decide_and_store(session: Session, arrival: Arrival, number: Number, past: 
     if asked and asked.what is OptOut.START:
         past = look_back(session.connection(), arrival, number)  # the list has just changed
     context = TextContext(
-        session, incoming_id, arrival, number, past, reaction, asked.what if asked else None, codes
-    )
+        session, incoming_id, arrival, number, past, reaction, asked.what if asked else None, codes,
+        prepared,
+    )  # fmt: skip
     answer = _choose(context, asked)
     if reaction is None:
         answer = _flag(answer, arrival, number, asked)
@@ -161,49 +151,16 @@ def _keyword_answer(context: TextContext, asked: Wish) -> Answer:
     if not short_code and (asked.exact or (asked.what is OptOut.STOP and not asked.changed)):
         return Answer(messaging.empty(), Outcome.KEYWORD)
     only_start = not short_code and asked.what is OptOut.START and not asked.changed
-    version_id, body, media = (
-        (None, _literally(number, ONLY_START), ())
-        if only_start or asked.blocked
-        else _own_words(context.session, number, asked.what)
-    )
-    try:
-        rendered = templates.render(body, auto_reply.attributes(arrival))
-    except templates.TemplateProblem as problem:
-        return auto_reply.failure(
-            f"The template “{asked.what.value.lower()}” could not be rendered. {problem.message}"
-        )
+    ours = only_start or asked.blocked
+    rendered = replies.only_start(number) if ours else context.prepared.keyword
+    if rendered is None:
+        return Answer(messaging.empty(), Outcome.KEYWORD)
     # Whoever Twilio blocks asked how to come back: that is help, which the list does not keep away.
     confirmed = OptOut.HELP if asked.blocked else asked.what
-    answer = auto_reply.reply(arrival, number, context.past, rendered, media, version_id, confirmed)
+    answer = auto_reply.reply(arrival, number, context.past, rendered, confirmed)
     if answer.outcome is Outcome.REPLIED:
         return replace(answer, outcome=Outcome.KEYWORD)
     return answer
-
-
-def _own_words(
-    session: Session, number: Number, asked: OptOut
-) -> tuple[str | None, str, tuple[str, ...]]:
-    """Return version, body and media of the client's own words, or the built-in ones."""
-    own = session.execute(
-        select(TemplateVersion.id, TemplateVersion.body, TemplateVersion.media)
-        .join(Template, Template.id == TemplateVersion.template_id)
-        .where(
-            Template.client_id == number.client.id,
-            Template.name == asked.value.lower(),
-            Template.kind.in_((TemplateKind.REPLY, TemplateKind.SMS)),
-            TemplateVersion.number == Template.current_version,
-        )
-    ).first()
-    if own:
-        return own.id, own.body, tuple(own.media)
-    return None, _literally(number, KEYWORD_ANSWERS[asked]), ()
-
-
-def _literally(number: Number, words: str) -> str:
-    """Return built-in words as a template that says just them."""
-    client = number.client
-    said = words.format(name=client.name, owner=client.owner_email)
-    return said.replace("{", "{{'{'}}")
 
 
 def _late(answer: Answer, arrival: Arrival) -> Answer:

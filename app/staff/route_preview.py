@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.domain import reach
-from app.domain.content import templates
-from app.inbound import calls, lookup
+from app.inbound import calls, lookup, replies
 from app.inbound.handlers import auto_reply, handle_yourself
 from app.inbound.lookup import Number, RouteFacts
 from app.inbound.parsing import Arrival
@@ -32,7 +31,7 @@ class Preview:
 def now(session: Session, sender: Sender, channel: Channel) -> Preview | None:
     """Return the answer of the saved route, decided as for Twilio; nothing is stored.
 
-    None where nothing was chosen, or the template cannot be rendered with examples.
+    It is the answer to somebody of whom nothing is known. None where nothing was chosen.
     """
     connection = session.connection()
     if channel is Channel.VOICE:
@@ -53,16 +52,18 @@ def _text(number: Number, route: RouteFacts) -> Preview | None:
         return Preview(messaging.empty(), silence)
     if route.handler is Handler.HANDLE_YOURSELF:
         return Preview(handle_yourself.answer(route, Channel.SMS).twiml)
-    body = route.template_body
-    if forwards or body is None:
+    arrival = _arrival(number, Channel.SMS)
+    rendered = replies.prepare(arrival, number).route
+    if forwards or rendered is None:
         return Preview(messaging.empty())
-    if refused := auto_reply.refusal(_arrival(number, Channel.SMS), number, suppressed=False):
+    if refused := auto_reply.refusal(arrival, number, suppressed=False):
         return Preview(messaging.empty(), refused)
-    try:
-        rendered = templates.render(body, templates.examples(body))
-        return Preview(messaging.reply(rendered, route.template_media))
-    except templates.TemplateProblem:
-        return None
+    if rendered.problem is not None:
+        return Preview(
+            messaging.empty(),
+            f"Somebody of whom nothing is known gets no answer. {rendered.problem}",
+        )
+    return Preview(messaging.reply(rendered.text, rendered.media))
 
 
 def _silence(number: Number) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.clients import prices
-from app.domain.content import templates
+from app.domain.content import catalog, templates
 from app.domain.reach import Refusal
 from app.domain.sending import calls
 from app.models.communication import MachineDetection
@@ -36,6 +36,10 @@ class Preview:
     cost: str
     twiml: str | None
     error: str | None = None
+    unanswered: str | None = None
+    """Who would get no answer from a canned reply."""
+    stranger: str | None = None
+    """What somebody gets of whom nothing is known, where it differs."""
     heard: dict[str, list[str]] = field(default_factory=dict)
     """What a call does, step by step, by who answers it."""
 
@@ -68,10 +72,15 @@ def preview(kind: TemplateKind, body: str, media: list[str]) -> Preview:
     measured = segments.measure(text)
     costly = [Costly(character, _plain_twin(character)) for character in measured.unsupported]
     cost = segments.estimate_cost(measured.segments, len(media), prices.PRICES)
-    twiml = None
-    if kind is TemplateKind.REPLY and error is None and (text.strip() or media):
-        twiml = messaging.reply(text, media)
-    return Preview(text, measured, costly, f"{cost:.4f}", twiml, error)
+    if kind is not TemplateKind.REPLY or error is not None:
+        return Preview(text, measured, costly, f"{cost:.4f}", None, error)
+    unanswered = catalog.unanswered(kind, body)
+    stranger = None if unanswered else templates.render(body, TWILIOS_OWN)
+    return Preview(
+        text, measured, costly, f"{cost:.4f}",
+        messaging.reply(text, media) if text.strip() or media else None,
+        unanswered=unanswered, stranger=stranger if stranger != text else None,
+    )  # fmt: skip
 
 
 def _of_call(body: str) -> Preview:
@@ -88,7 +97,7 @@ def _of_call(body: str) -> Preview:
             error = refusal.sentence
     if heard and heard["person"] == heard["machine"]:
         heard = {"anybody": heard["person"]}
-    return Preview("", segments.measure(""), [], "", text, error, heard)
+    return Preview("", segments.measure(""), [], "", text, error, heard=heard)
 
 
 def _plain_twin(character: str) -> str | None:

@@ -197,6 +197,8 @@ def _save(form: WordingForm, name: str, kind: TemplateKind, is_new: bool) -> Tem
     if not is_new:
         number = saved.current_version
         say(f"Saved as version {number}." if changed else "Nothing has changed.")
+    if unanswered := catalog.unanswered(kind, form.body.data):
+        say(unanswered, "warn")
     return saved
 
 

@@ -190,3 +190,48 @@ def test_a_large_file_is_advised_against(pat: Staff) -> None:
 def test_eleven_files_are_too_many(pat: Staff, rows: Rows) -> None:
     assert "at most 10 media" in upload(pat, *[(PNG, "map.png")] * 11, body="Hi")
     assert rows.count(Media) == 0
+
+
+WITHOUT = [
+    ("Hi {{ toName }}", True, None),
+    ("Hi {{ toName or nick }}", True, None),
+    ('Hi {{ toName or "there" }}', False, "Hi there"),
+    ("Hi{% if toName %} {{ toName }}{% endif %}!", False, "Hi!"),
+    ("Hi, you wrote {{ Body }}", False, None),
+    ("{% for c in courses %}{{ c.name }}{% endfor %}", True, None),
+    ("Hello", False, None),
+]
+
+
+@pytest.mark.parametrize(("body", "somebody_goes_without", "stranger"), WITHOUT)
+def test_the_preview_says_who_would_get_no_answer_and_what_strangers_get(
+    pat: Staff, body: str, somebody_goes_without: bool, stranger: str | None
+) -> None:
+    data = {"body": body, "media": "", "csrf_token": pat.token(NEW)}
+    page = pat.http.post(f"{HOME}/templates/preview/reply", data=data).get_data(as_text=True)
+    assert ("gets no answer" in page) is somebody_goes_without
+    assert ("nothing is known gets" in page) is (stranger is not None)
+    assert stranger is None or f">{stranger}</div>" in page
+
+
+@pytest.mark.parametrize(("body", "somebody_goes_without", "_stranger"), WITHOUT)
+def test_saving_names_who_would_get_no_answer(
+    pat: Staff, body: str, somebody_goes_without: bool, _stranger: str | None
+) -> None:
+    path = write(pat, body)
+    pat.http.get(path)
+    again = pat.send(path, body=f"{body}!", media="")
+    assert again.status_code == 302
+    said = "and of whom we do not know" in shown(pat, path).split("<h1>")[0]
+    assert said is somebody_goes_without
+
+
+def test_a_list_is_shown_by_examples(pat: Staff) -> None:
+    source = "{% for c in courses %}{{ c.name }} in {{ c.room }}. {% endfor %}{{ seats + 1 }} left"
+    data = {"body": source, "media": "", "csrf_token": pat.token(NEW)}
+    page = pat.http.post(f"{HOME}/templates/preview/reply", data=data).get_data(as_text=True)
+    assert "[name] in [room]. [name] in [room]. 4 left" in page
+
+
+def test_a_fallback_is_offered_beside_the_field(pat: Staff) -> None:
+    assert 'data-insert="{{ toName or &#34;there&#34; }}"' in shown(pat, NEW)

@@ -18,8 +18,10 @@ from app.domain import named
 from app.domain.attributes import ADDRESS, MAX_NAME, NAME, PHONE
 from app.domain.mistakes import Mistake, Refused
 from app.domain.phones import InvalidPhone, normalize
-from app.models.audience import Member, Population
+from app.models.audience import Member, Population, phone_key
 
+MAX_ROWS = 20
+"""How many rows with one phone are looked at; more are not one person's."""
 _EMAIL = re.compile(r"[^@\s<>,;\"()\[\]\x00-\x1f]+@[^@\s<>,;\"()\[\]\x00-\x1f]+")
 
 __all__ = [
@@ -86,6 +88,34 @@ def find_same(session: Session, population_id: str, attributes: Mapping[str, Any
         .order_by(Member.id)
         .limit(1)
     )
+
+
+def only_person(session: Session, client_id: str, phone: str) -> dict[str, Any] | None:
+    """Return the attributes of the only person in a client's lists who has ``phone`` (E.164).
+
+    None when it stands in nobody's row, or in those of several: a family may share one.
+    """
+    found: dict[str, Any] | None = None
+    rows = session.scalars(
+        select(Member.attributes)
+        .join(Population, Population.id == Member.population_id)
+        .where(Population.client_id == client_id, Member.phone_key == phone_key(phone))
+        .limit(MAX_ROWS)
+    )
+    for attributes in rows:
+        if not _has(attributes, phone) or attributes == found:
+            continue
+        if found is not None:
+            return None
+        found = attributes
+    return found
+
+
+def _has(attributes: Mapping[str, Any], phone: str) -> bool:
+    try:
+        return normalize(str(attributes.get(PHONE) or "")) == phone
+    except InvalidPhone:
+        return False
 
 
 def check(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,8 @@ __all__ = [
 MAX_SMS = 1600
 """Longest text that Twilio sends, in characters (error 21617; for replies warning 14103)."""
 MAX_NAME = 100
+ALWAYS_KNOWN = ("From", "To", "Body")
+"""What a canned reply knows of every text that it answers."""
 
 
 def save_template(
@@ -105,6 +107,24 @@ def restore_version(
         return template, False
     _add_version(session, template, old.body, old.media, by)
     return template, True
+
+
+def unanswered(kind: TemplateKind, body: str) -> str | None:
+    """Say who would get no answer from a canned reply; None where everybody gets one.
+
+    :raises templates.TemplateProblem: if it cannot be rendered at all.
+    """
+    if kind is not TemplateKind.REPLY:
+        return None
+    names = templates.missing(body, dict.fromkeys(ALWAYS_KNOWN, "x"))
+    if not names:
+        return None
+    which = " or ".join(names[:5])
+    name = names[0]
+    return (
+        f"Whoever texts and of whom we do not know {which} gets no answer, and you are told once a"
+        f' day. Say what stands for it: {{{{ {name} or "there" }}}}.'
+    )
 
 
 def template_mistakes(

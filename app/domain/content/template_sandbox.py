@@ -61,7 +61,10 @@ collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 
 class Missing(StrictUndefined):
-    """An attribute without a value: an error where used, or noted while `collected` is set."""
+    """An attribute without a value: an error where used, or noted while `collected` is set.
+
+    Where it is only tested, or compared, or stands before ``or``, it is simply not true.
+    """
 
     __slots__ = ()
 
@@ -81,12 +84,21 @@ class Missing(StrictUndefined):
 
         return use
 
+    def _quietly(judge: Callable[..., bool]) -> Any:
+        def use(_self: "Missing", *others: object) -> bool:
+            return judge(*others)
+
+        return use
+
     __str__ = _noted("")
     __html__ = _noted("")
-    __len__ = __hash__ = __int__ = _noted(0)
+    __len__ = __int__ = _noted(0)
+    __hash__ = _noted(0)
     __float__ = _noted(0.0)
-    __bool__ = __eq__ = __ne__ = __contains__ = _noted(False)
-    __lt__ = __le__ = __gt__ = __ge__ = _noted(False)
+    __bool__ = _quietly(lambda: False)
+    __contains__ = __lt__ = __le__ = __gt__ = __ge__ = _quietly(lambda _other: False)
+    __eq__ = _quietly(lambda other: isinstance(other, Missing))
+    __ne__ = _quietly(lambda other: not isinstance(other, Missing))
 
     def __iter__(self) -> Any:
         self.note()
@@ -252,8 +264,7 @@ class Room(ImmutableSandboxedEnvironment):
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Return one element of a mapping, a list or a text, or the mark of a missing one."""
         if isinstance(obj, Missing):
-            obj.note()
-            return obj
+            return obj  # an error where it is used, under the name of what is missing
         if isinstance(obj, (Mapping, str, list, tuple)) and isinstance(argument, (str, int, float)):
             try:
                 return obj[argument]  # type: ignore[index]

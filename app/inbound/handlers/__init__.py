@@ -29,6 +29,29 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """What a template of replies makes for one text; worked out before anything is locked."""
+
+    text: str
+    media: tuple[str, ...] = ()
+    template_id: str | None = None
+    template_name: str | None = None
+    version_id: str | None = None
+    problem: str | None = None
+    """Why there is no text, in a sentence; then nothing is sent, and the owner is told."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that may be answered to one text."""
+
+    route: Rendered | None = None
+    """What the route's template says, or that of its keyword rule."""
+    keyword: Rendered | None = None
+    """What is said to STOP, START or HELP where Twilio says nothing."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """What Twilio is told, and what the log says about it."""
 
@@ -61,6 +84,7 @@ class TextContext:
     """Twilio has answered this person already; forwards carry it as a mark."""
     media_codes: tuple[str, ...]
     """Our codes of the arrival's media, in their order: ``/media/<code>``."""
+    prepared: Prepared
 
     @property
     def route(self) -> RouteFacts:

@@ -2,66 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
 from app.domain import reach
-from app.domain.audience import contacts
-from app.domain.content import templates
 from app.domain.relaying import notices
 from app.extensions import current_settings
-from app.inbound.handlers import Answer, Reply, TextContext
+from app.inbound.handlers import Answer, Rendered, Reply, TextContext
 from app.inbound.history import History
 from app.inbound.lookup import Number
 from app.inbound.parsing import Arrival
-from app.models.base import new_id
+from app.models.base import new_id, utcnow
 from app.models.incoming import OptOut, Outcome
 from app.models.route import Channel
 from app.twiml import messaging
-from app.twiml.text import clean
 
 MAX_REPLIES = 5
 """Most replies to one phone from one number in any hour."""
 
 
 def answer(context: TextContext) -> Answer:
-    """Render the route's template, or that of its keyword rule, for the sender of the text."""
-    route = context.route
-    if route.template_body is None:
+    """Answer with what the route's template, or that of its keyword rule, makes of the text."""
+    rendered = context.prepared.route
+    if rendered is None:
         return failure("The route names no template to reply with. Choose one.")
-    known: dict[str, Any] = dict(attributes(context.arrival))
-    try:
-        if not templates.placeholders(route.template_body) <= known.keys():
-            known = {**_member(context), **known}
-        body = templates.render(route.template_body, known)
-    except templates.TemplateProblem as problem:
-        return failure(f"The reply could not be rendered. {problem.message}")
-    return reply(
-        context.arrival,
-        context.number,
-        context.past,
-        body,
-        route.template_media,
-        route.template_version_id,
-    )
-
-
-def _member(context: TextContext) -> dict[str, Any]:
-    """Return the attributes of the person who was last written to at this phone, if anybody."""
-    number = context.number
-    contact = contacts.find(context.session, number.client.id, context.arrival.from_, number)
-    return dict(contact.member or {}) if contact else {}
+    return reply(context.arrival, context.number, context.past, rendered)
 
 
 def reply(
     arrival: Arrival,
     number: Number,
     past: History,
-    body: str,
-    media: Sequence[str] = (),
-    template_version_id: str | None = None,
+    rendered: Rendered,
     asked: OptOut | None = None,
 ) -> Answer:
     """Answer ``arrival`` with a text, unless nobody may or should be answered there.
@@ -75,18 +48,34 @@ def reply(
         return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=reason)
     if past.recent_replies >= MAX_REPLIES:
         return _loop_stopped(arrival, number)
-    text = clean(body)
-    if not text.strip() and not media:
-        return failure("The template renders to an empty text, so there was nothing to reply.")
-    if not messaging.fits(text):
-        return failure(
-            f"The template renders to more than {messaging.MAX_BODY:,} characters, which Twilio"
-            " does not send. Make it shorter."
-        )
+    if rendered.problem is not None:
+        return _not_rendered(number, rendered)
     message_id = new_id()
-    twiml = messaging.reply(text, media, status_url(message_id))
-    made = Reply(message_id, text, tuple(media), template_version_id)
+    twiml = messaging.reply(rendered.text, rendered.media, status_url(message_id))
+    made = Reply(message_id, rendered.text, rendered.media, rendered.version_id)
     return Answer(twiml, Outcome.REPLIED, reply=made)
+
+
+def _not_rendered(number: Number, rendered: Rendered) -> Answer:
+    """Answer nothing and tell the owner, once a day for each template."""
+    name, day = rendered.template_name or "", f"{utcnow():%Y-%m-%d}"
+    problem = rendered.problem or ""
+
+    def tell(session: Session) -> None:
+        notices.notify(
+            session,
+            number.client.owner_email,
+            f"“{name}” could not answer a text to {number.address}",
+            f"Somebody texted {number.address} and got no answer from “{name}”.\n{problem}\n"
+            "Where people may lack a value, say what stands for it:"
+            ' {{ toName or "there" }}.\n'
+            f"The text is in the log of {number.client.name}, marked for you to look at. You are"
+            " told once a day; others may have had no answer either.\n",
+            dedupe_key=f"reply:{rendered.template_id or f'{number.id}:{name}'}:{day}",
+        )
+
+    found = failure(f"The reply “{name}” could not be rendered. {problem}")
+    return replace(found, afterwards=tell, wakes="relay")
 
 
 def _loop_stopped(arrival: Arrival, number: Number) -> Answer:
@@ -114,16 +103,6 @@ def _loop_stopped(arrival: Arrival, number: Number) -> Answer:
         flagged=True,
         afterwards=tell,
     )
-
-
-def attributes(arrival: Arrival) -> dict[str, str]:
-    """Return what a reply's template knows: Twilio's parameters by their own names."""
-    return {
-        **arrival.parameters,
-        "From": arrival.from_,
-        "To": arrival.to,
-        "Body": arrival.body,
-    }
 
 
 def refusal(

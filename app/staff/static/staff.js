@@ -26,6 +26,17 @@ if (navigator.clipboard) {
   }
 }
 
+// A chip puts its words into a field, where the cursor is.
+for (const chip of document.querySelectorAll("[data-insert]")) {
+  const field = document.getElementById(chip.dataset.into);
+  chip.hidden = chip.nextElementSibling.hidden = false;
+  chip.addEventListener("click", () => {
+    field.setRangeText(chip.dataset.insert, field.selectionStart, field.selectionEnd, "end");
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.focus();
+  });
+}
+
 // After a form was refused, the reader is taken to what is wrong.
 document.querySelector("[role=alert]")?.scrollIntoView({ block: "center" });
 
