@@ -25,9 +25,9 @@ from app.twilio import errors
 from app.twilio.console import log_url
 
 Status = Literal[
-    "queued", "accepted", "scheduled", "sending", "sent", "delivered", "undelivered", "failed",
-    "canceled", "initiated", "ringing", "in-progress", "completed", "busy", "no-answer",
-    "suppressed", "refused", "unknown",
+    "queued", "accepted", "scheduled", "sending", "sent", "partially_delivered", "delivered",
+    "read", "undelivered", "failed", "canceled", "initiated", "ringing", "in-progress",
+    "completed", "busy", "no-answer", "suppressed", "refused", "unknown",
 ]  # fmt: skip
 
 

@@ -42,6 +42,7 @@ STATUSES: dict[str, tuple[str, str]] = {
     "sending": ("Being sent", ""),
     "sent": ("Sent to the carrier", "good"),
     "delivered": ("Delivered", "good"),
+    "partially_delivered": ("Delivered in part", "warn"),
     "read": ("Read", "good"),
     "undelivered": ("Not delivered", "bad"),
     "failed": ("Failed", "bad"),

@@ -2,7 +2,7 @@
 
 Written down from Twilio's error dictionary (https://www.twilio.com/docs/api/errors). Twilio says
 of its message texts that they may change, so only codes decide; a code that is not in the table
-fails the message and says so.
+fails the message, says so, and alerts: the dictionary grows.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,8 @@ class Rule:
     `delays` are the seconds to wait before each further try (empty unless the action is RETRY).
     `next_day` waits for the carriers' new day instead, midnight in California, as often as there
     are delays. `alert` asks for a word to the owner although nothing is stopped. `opted_out` tells
-    a person's wish (which START undoes) from a phone that cannot be reached.
+    a person's wish (which START undoes) from a phone that cannot be reached. `recipient` marks what
+    says something about this one phone only, and so nothing about the sender.
     """
 
     code: int | None
@@ -55,6 +56,7 @@ class Rule:
     next_day: bool = False
     alert: bool = False
     opted_out: bool = False
+    recipient: bool = False
 
     @property
     def max_tries(self) -> int:
@@ -84,6 +86,7 @@ RULES: Final[dict[int, Rule]] = {
         next_day="next_day" in marks,
         alert="alert" in marks,
         opted_out="opted_out" in marks,
+        recipient="recipient" in marks,
     )
     for codes, action, delays, marks, meaning in ROWS
     for code in codes
@@ -92,7 +95,10 @@ RULES: Final[dict[int, Rule]] = {
 
 
 def rule(code: int | None) -> Rule:
-    """Return what to do about `code`; an unknown one, or none at all, fails the message."""
+    """Return what to do about `code`; an unknown one, or none at all, fails the message.
+
+    An unknown one alerts as well: nobody has thought about what it means.
+    """
     if code is None:
         return Rule(None, "Twilio gave no reason for the failure.", Action.FAIL)
     if code in RULES:
@@ -101,6 +107,7 @@ def rule(code: int | None) -> Rule:
         code,
         f"Twilio reports error {code}, which Dispatch does not know; see {docs_url(code)}.",
         Action.FAIL,
+        alert=True,
     )
 
 

@@ -13,12 +13,16 @@ MESSAGE_RANKS: Final = {
     "queued": 1,
     "sending": 2,
     "sent": 3,
-    "delivered": 4,
-    "undelivered": 4,
-    "failed": 4,
-    "canceled": 4,
+    "partially_delivered": 4,
+    "delivered": 5,
+    "undelivered": 5,
+    "failed": 5,
+    "canceled": 5,
+    "read": 6,
 }
-MESSAGE_TERMINAL: Final = frozenset({"delivered", "undelivered", "failed", "canceled"})
+MESSAGE_TERMINAL: Final = frozenset({"delivered", "undelivered", "failed", "canceled", "read"})
+"""Nothing follows but ``read``, which some channels report of what was delivered."""
+_NEVER_READ: Final = frozenset({"undelivered", "failed", "canceled"})
 
 CALL_RANKS: Final = {
     "queued": 0,
@@ -39,7 +43,7 @@ def message_may_become(current: str | None, new: str) -> bool:
 
     False for a repeat, a step back, a change between terminal words, and an unknown word.
     """
-    return _moves(MESSAGE_RANKS, current, new)
+    return current not in _NEVER_READ and _moves(MESSAGE_RANKS, current, new)
 
 
 def call_may_become(

@@ -310,6 +310,18 @@ def test_21610_goes_on_the_list_of_the_sender(
     assert len(fake.tried) == 1
 
 
+def test_an_unknown_code_is_told_to_owner_and_support_once(
+    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue
+) -> None:
+    fake.plan = lambda form, number: fake_twilio.refuses(99999)
+    for number in range(3):
+        queue(to=f"+1319555015{number}")
+    drain(app)
+    assert rows.count(Delivery) == 2
+    drain(app)
+    assert rows.count(Delivery) == 2
+
+
 def test_wrong_credentials_stop_everything_and_the_owner_hears_once(
     app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue
 ) -> None:

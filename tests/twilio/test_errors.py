@@ -12,20 +12,42 @@ NOW = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("action", "codes"),
     [
-        (Action.STOP_CREDENTIAL, [20003, 20005, 10001, 20403, 30002]),
+        (Action.STOP_CREDENTIAL, [20003, 20005, 20006, 20010, 10001, 20403, 30002]),
         (Action.STOP_SENDER, [21212, 21660, 21701, 21703, 21704, 21705, 21712, 30032, 30033,
-                              30034, 30035, 30024]),
-        (Action.SUPPRESS, [21211, 21265, 21610, 21614, 21635, 30004, 30005, 30006, 63024, 63033]),
-        (Action.RETRY, [20429, 21611, 21619, 30001, 30003, 30008, 30017, 30410, 30022, 30023, 30027,
-                        30450, 63038, 10004, 15002, 32016]),
+                              30034, 30035, 21210, 21264, 21267, 21407, 21601, 21607, 21616,
+                              21659, 21661, 21711, 21715]),
+        (Action.SUPPRESS, [21211, 21265, 21268, 21610, 21614, 21635, 30004, 30005, 30006, 63024,
+                           63033]),
+        (Action.RETRY, [20429, 21611, 21619, 30001, 30036, 30003, 30008, 30017, 30410, 30022, 30023,
+                        30027, 30450, 63038, 10004, 15002, 32016]),
         (Action.FAIL, [21266, 21408, 21602, 21603, 21604, 21605, 21606, 21608, 21609, 21612, 21617,
                        21618, 21620, 21621, 21623, 21624, 21626, 30007, 30010, 30011, 30019, 11751,
                        30400, 30409, 35111, 35118, 63016, 13214, 13223, 13224, 13227, 21201, 21202,
-                       21205, 21210, 21214, 21215, 21216, 21217, 21219, 21220, 32017, 32018]),
+                       21205, 21214, 21215, 21216, 21217, 21219, 21220, 32017, 32018, 10002, 10005,
+                       20404, 21203, 21206, 21208, 21213, 21234, 21263, 30012, 30013, 30018, 30020,
+                       30021, 30024, 30040, 30041, 30042, 30044, 30454, 30500, 32203, 572002,
+                       572005, 573002, 573005]),
     ],
 )  # fmt: skip
 def test_what_follows_a_code(action: Action, codes: list[int]) -> None:
     assert {code: rule(code).action for code in codes} == dict.fromkeys(codes, action)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [99999, 1, 20404, 21203, 21205, 21206, 21208, 21213, 21234, 21263, 21609, 21620, 21626, 30012,
+     30013, 30018, 30020, 30021, 30024, 30040, 30041, 30042, 30044, 30454, 30500, 32203, 10002,
+     10005, 572002, 572005, 573002, 573005],
+)  # fmt: skip
+def test_somebody_hears_of_what_only_support_can_mend_and_of_what_nobody_knows(code: int) -> None:
+    assert rule(code).alert
+
+
+def test_what_one_phone_does_not_take_says_nothing_about_its_sender() -> None:
+    own = {code for code, one in RULES.items() if one.recipient}
+    assert own >= {21211, 21214, 21217, 21408, 21610, 21612, 21614, 21635}
+    assert not any(RULES[code].action is Action.STOP_SENDER for code in own)
+    assert not rule(99999).recipient
 
 
 def test_only_an_opt_out_can_be_undone_by_start() -> None:
@@ -85,6 +107,7 @@ def test_every_code_has_one_row_and_a_sentence() -> None:
 
 def test_an_unknown_code_fails_and_points_to_twilios_page() -> None:
     assert rule(99999).action is Action.FAIL
+    assert not rule(None).alert
     assert "99999" in explain(99999)
     assert docs_url(99999) in explain(99999)
     assert docs_url(21610) == "https://www.twilio.com/docs/api/errors/21610"

@@ -26,6 +26,15 @@ from app.twilio import statuses
         ("failed", "delivered", False),
         ("sent", "sent", False),
         ("sent", "queued", False),
+        ("sent", "partially_delivered", True),
+        ("partially_delivered", "delivered", True),
+        ("delivered", "partially_delivered", False),
+        ("delivered", "read", True),
+        ("sent", "read", True),
+        ("read", "delivered", False),
+        ("failed", "read", False),
+        ("undelivered", "read", False),
+        ("canceled", "read", False),
         ("sent", "nonsense", False),
         (None, "nonsense", False),
     ],
@@ -76,4 +85,5 @@ def test_terminal_words_stick() -> None:
             else statuses.message_may_become
         )
         for word in terminal:
-            assert not any(may_become(word, other) for other in ranks)
+            others = {other for other in ranks if may_become(word, other)}
+            assert others == ({"read"} if word == "delivered" else set())
