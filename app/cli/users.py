@@ -48,7 +48,7 @@ def add(email: str, client_name: str | None, role: str, support: bool, generate:
         if known is None and not client_name and not support:
             raise click.UsageError("Nobody has that address. Say --client NAME, or --support.")
         needs_password = known is None or known.password_hash is None
-    password, is_generated = _password(generate) if needs_password else (None, False)
+    password, is_generated = _password(email, generate) if needs_password else (None, False)
     hashed = passwords.hash_password(password) if password else None
     with unit_of_work() as session:
         lines = _add(session, email, hashed, client_name, Role(role), support)
@@ -58,15 +58,16 @@ def add(email: str, client_name: str | None, role: str, support: bool, generate:
         click.echo(f"Their password, shown only now: {password}")
 
 
-def _password(generate: bool) -> tuple[str, bool]:
+def _password(email: str, generate: bool) -> tuple[str, bool]:
     """Return a password, and whether it was made here."""
     if generate or not sys.stdin.isatty():
         return secrets.token_urlsafe(16), True
     while True:
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-        if passwords.SHORTEST <= len(password) <= passwords.LONGEST:
+        reason = passwords.refusal(password, email)
+        if reason is None:
             return password, False
-        click.echo(f"It needs {passwords.SHORTEST} to {passwords.LONGEST} characters.", err=True)
+        click.echo(reason, err=True)
 
 
 def _add(

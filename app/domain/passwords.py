@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
+from pathlib import Path
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -10,6 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 SHORTEST = 8
 LONGEST = 200
 
+_COMMON = Path(__file__).with_name("common_passwords.txt")
 _hasher = PasswordHasher()
 
 
@@ -24,6 +27,23 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
+def refusal(password: str, email: str = "") -> str | None:
+    """Return why ``password`` may not be chosen, in a sentence, or None if it may.
+
+    :param email: the address of its person, which with its first part is no password.
+    """
+    if not SHORTEST <= len(password) <= LONGEST:
+        return f"A password needs {SHORTEST} to {LONGEST} characters."
+    plain = unicodedata.normalize("NFKC", password).strip().casefold()
+    if len(set(plain)) <= 1:
+        return "This is one character again and again. Take a few unrelated words."
+    if plain in (email.casefold(), email.casefold().rpartition("@")[0]):
+        return "This is the e-mail address. Take a few unrelated words."
+    if plain in _common():
+        return "Too many people use this password, so it is tried first. Take a few other words."
+    return None
+
+
 def verify(password_hash: str | None, password: str) -> bool:
     """Whether ``password`` fits the hash; takes as long when there is no account at all."""
     try:
@@ -36,6 +56,12 @@ def verify(password_hash: str | None, password: str) -> bool:
 def is_outdated(password_hash: str) -> bool:
     """Whether the hash was made with weaker parameters than today's."""
     return _hasher.check_needs_rehash(password_hash)
+
+
+@lru_cache(maxsize=1)
+def _common() -> frozenset[str]:
+    """Return the most common passwords, read when somebody first chooses one."""
+    return frozenset(_COMMON.read_text(encoding="utf-8").split())
 
 
 @lru_cache(maxsize=1)

@@ -145,10 +145,8 @@ def _sip_domain(text: str) -> str:
 
 
 def _password(text: str) -> str:
-    if not passwords.SHORTEST <= len(text) <= passwords.LONGEST:
-        raise ValueError(
-            f"A password needs {passwords.SHORTEST} to {passwords.LONGEST} characters."
-        )
+    if reason := passwords.refusal(text):
+        raise ValueError(reason)
     return text
 
 

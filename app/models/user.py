@@ -28,7 +28,27 @@ class User(Identified, Created, Base):
     password_hash: Mapped[str | None] = mapped_column(String(200))
     is_support: Mapped[bool] = mapped_column(default=False)
     session_version: Mapped[int] = mapped_column(default=1)
-    """Counts up to end all of the person's sessions at once."""
+    """Counts up to end all of the person's sessions and links at once."""
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when support has closed the account; null when its person may sign in."""
+
+
+class StaffSession(Identified, Base):
+    """One signed-in browser. Its cookie names it; without this row the cookie is worth nothing."""
+
+    __tablename__ = "staff_session"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id"), index=True)
+    version: Mapped[int]
+    """The person's ``session_version`` when it began: with another it has ended."""
+    began_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """When it was last used, to five minutes."""
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    """Then it ends, however much it is used."""
+    address: Mapped[str] = mapped_column(String(64))
+    browser: Mapped[str] = mapped_column(String(200))
+    """What the browser calls itself."""
 
 
 class Membership(Base):
@@ -50,4 +70,6 @@ class LoginFailure(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     account: Mapped[str] = mapped_column(String(254))
     address: Mapped[str] = mapped_column(String(64))
+    browser: Mapped[str | None] = mapped_column(String(26))
+    """The browser, where it had signed in to the account before and is counted by itself."""
     at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, index=True)

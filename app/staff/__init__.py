@@ -6,6 +6,7 @@ membership has been checked. See :mod:`app.staff.access`.
 """
 
 from app.staff import (  # noqa: F401 - their routes join the blueprints
+    accounts,
     api_keys,
     batches,
     communications,

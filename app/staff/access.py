@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,19 +21,25 @@ from flask import (
 from flask_login import LoginManager, UserMixin, current_user, login_user
 from flask_wtf.csrf import CSRFProtect, generate_csrf
 from markupsafe import Markup
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
+from app.domain import audit
 from app.domain.restoring import hold
-from app.extensions import current_settings, db
+from app.extensions import current_settings, db, unit_of_work
+from app.models.base import utcnow
 from app.models.client import Client
-from app.models.user import Membership, Role, User
-from app.staff import errors, listing, words
+from app.models.user import Membership, Role, StaffSession, User
+from app.staff import browsers, errors, listing, words
 from app.staff.sections import sections
 from app.staff.sessions import StaffSessions
 
 SESSION_HOURS = 12
+"""How long a session lasts that is not used."""
+LONGEST_SESSION = timedelta(hours=24)
+"""How long one lasts at most, so that everybody proves once a day who they are."""
+NOTED_EVERY = timedelta(minutes=5)
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " media-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none';"
@@ -58,11 +65,12 @@ OPEN_TO_ALL = {
 
 
 class Person(UserMixin):  # type: ignore[misc]
-    """The signed-in person. The session names a version, so that all sessions can be ended."""
+    """The signed-in person, and the session by which they are: its row ends it at the server."""
 
-    def __init__(self, user: User) -> None:
+    def __init__(self, user: User, own: StaffSession) -> None:
         self.user = user
-        self.id = f"{user.id}:{user.session_version}"
+        self.id = own.id
+        self.seen_at = own.seen_at
         self.email = user.email
         self.is_support = user.is_support
 
@@ -91,10 +99,24 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(client_blueprint)
 
 
-def _load_person(cookie_id: str) -> Person | None:
-    user_id, _, version = cookie_id.partition(":")
-    user = db.session.get(User, user_id)
-    return Person(user) if user is not None and str(user.session_version) == version else None
+def _load_person(session_id: str) -> Person | None:
+    found = db.session.execute(
+        select(User, StaffSession)
+        .join(StaffSession, StaffSession.user_id == User.id)
+        .where(StaffSession.id == session_id, *is_open())
+    ).one_or_none()
+    return Person(*found) if found else None
+
+
+def is_open() -> tuple[ColumnElement[bool], ...]:
+    """Return what is true of a session of ``User`` that has not ended."""
+    now = utcnow()
+    return (
+        StaffSession.version == User.session_version,
+        User.disabled_at.is_(None),
+        StaffSession.ends_at > now,
+        StaffSession.seen_at > now - timedelta(hours=SESSION_HOURS),
+    )
 
 
 def clients_of(user: User) -> list[Client]:
@@ -131,7 +153,10 @@ def require_support() -> None:
 @client_blueprint.before_request
 def _sign_in_first() -> BaseResponse | None:
     csrf.protect()
-    if request.endpoint in OPEN_TO_ALL or current_user.is_authenticated:
+    if current_user.is_authenticated:
+        _note_use(current_user)
+        return None
+    if request.endpoint in OPEN_TO_ALL:
         return None
     if request.headers.get("HX-Request"):
         return Response("", 401, {"HX-Redirect": url_for("staff.sign_in")})
@@ -218,8 +243,44 @@ def say(text: str, category: str = "good") -> None:
     flash(text, category)
 
 
-def begin_session(user: User) -> None:
-    """Sign a person in with a fresh session, so that no session id is ever handed on."""
+def begin_session(user: User, action: str) -> None:
+    """Sign a person in with a fresh session, so that no session id is ever handed on.
+
+    :param action: what the person did for it, for the audit trail: ``sign in``.
+    """
+    former = current_user.id if current_user.is_authenticated else None
+    now, address = utcnow(), (request.remote_addr or "")[:64]
+    own = StaffSession(
+        user_id=user.id,
+        version=user.session_version,
+        began_at=now,
+        seen_at=now,
+        ends_at=now + LONGEST_SESSION,
+        address=address,
+        browser=_storable(request.user_agent.string)[:200],
+    )
+    with unit_of_work() as writing:
+        writing.execute(
+            delete(StaffSession).where(or_(StaffSession.ends_at < now, StaffSession.id == former))
+        )
+        writing.add(own)
+        audit.record(writing, user.email, action, f"from {address}", None)
     session.clear()
     session.permanent = True
-    login_user(Person(user))
+    login_user(Person(user, own))
+    browsers.remember(user.id)
+
+
+def _note_use(person: Person) -> None:
+    """Note that a session is in use, now and then: each page would be a write."""
+    now = utcnow()
+    if now - person.seen_at < NOTED_EVERY:
+        return
+    with unit_of_work() as writing:
+        writing.execute(
+            update(StaffSession).where(StaffSession.id == person.id).values(seen_at=now)
+        )
+
+
+def _storable(text: str) -> str:
+    return "".join(one for one in text if one.isprintable())

@@ -11,7 +11,7 @@ from flask_login import current_user
 from sqlalchemy import ColumnElement, or_, select
 from werkzeug.wrappers import Response
 
-from app.extensions import db
+from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.delivery import Delivery
@@ -20,7 +20,7 @@ from app.models.incoming import Incoming
 from app.models.message import Direction, Message
 from app.models.route import Channel
 from app.models.sender import Sender
-from app.staff import listing
+from app.staff import listing, own
 from app.staff.access import blueprint, client_blueprint, role_in
 
 PAGE = 50
@@ -127,7 +127,10 @@ def inbox_conversation(phone: str) -> str:
     turns = sorted(_beside(theirs, ours), key=lambda turn: turn.at)[-CONVERSATION:]
     if not turns:
         abort(404, "There is nothing from or to this phone, or it is older than you keep.")
-    return render_template("staff/conversation.html", phone=phone, turns=turns)
+    page = render_template("staff/conversation.html", phone=phone, turns=turns)
+    with unit_of_work() as session:
+        own.note(session, "read", f"conversation with {phone}")
+    return page
 
 
 REACTIONS = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
-from itsdangerous import BadSignature, URLSafeTimedSerializer
 from limits import RateLimitItemPerHour
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -12,22 +11,22 @@ from werkzeug.wrappers import Response
 from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
-from app.domain import limits, passwords
+from app.domain import limits, passwords, sign_in_links
 from app.domain.relaying import notices
 from app.domain.wake import wake
-from app.extensions import current_settings, db, unit_of_work
+from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.user import User
 from app.staff.access import begin_session, blueprint, say
 
-GOOD_FOR_DAYS = 7
+GOOD_FOR_DAYS = sign_in_links.INVITATION_LASTS.days
 ASKED = RateLimitItemPerHour(20)
 """How many links one address may ask for."""
 USED = "This link has been used, or is too old. Ask for a new one on the sign-in page."
 
 INVITATION = """{inviter} invites you to Dispatch, where {client} answers its texts and calls.
 
-Choose your password here, within {days} days:
+Choose your password here, within a week:
 
 {url}
 
@@ -35,7 +34,7 @@ If you did not expect this, you need not do anything.
 """
 RESET = """Somebody, probably you, asked for a new password for Dispatch.
 
-Choose it here, within {days} days:
+Choose it here, within an hour:
 
 {url}
 
@@ -68,18 +67,25 @@ def accept_invitation(token: str) -> str | Response | tuple[str, int]:
     if not form.validate_on_submit():
         page = render_template("staff/invitation.html", form=form, email=user.email)
         return page, 422 if form.errors else 200
+    if reason := passwords.refusal(form.new.data, user.email):
+        form.new.errors = [reason]
+        return render_template("staff/invitation.html", form=form, email=user.email), 422
     password_hash = passwords.hash_password(form.new.data)
     with unit_of_work() as session:
         taken = session.execute(
             update(User)
-            .where(User.id == user.id, User.session_version == user.session_version)
+            .where(
+                User.id == user.id,
+                User.session_version == user.session_version,
+                User.disabled_at.is_(None),
+            )
             .values(password_hash=password_hash, session_version=User.session_version + 1)
             .returning(User.id)
             .execution_options(synchronize_session=False)
         ).one_or_none()
     if taken is None:
         abort(404, USED)
-    begin_session(db.session.get_one(User, user.id, populate_existing=True))
+    begin_session(db.session.get_one(User, user.id, populate_existing=True), "choose password")
     say("Welcome. Your password is set.")
     return redirect(url_for("staff.start"))
 
@@ -94,7 +100,7 @@ def forgotten() -> str | Response:
         abort(429, "Too many links were asked for from here. Wait an hour, then try again.")
     email = form.email.data.strip().lower()
     user = db.session.scalar(select(User).where(User.email == email))
-    if user is not None:
+    if user is not None and user.disabled_at is None:
         with unit_of_work() as session:
             mail_reset(session, user)
         wake("relay")
@@ -103,38 +109,29 @@ def forgotten() -> str | Response:
 
 
 def mail_invitation(session: Session, user: User, inviter: str, client: str) -> None:
-    """Mail an invitation, within the caller's transaction."""
-    text = INVITATION.format(url=_link(user), days=GOOD_FOR_DAYS, inviter=inviter, client=client)
-    notices.notify(session, user.email, f"Dispatch: an invitation to {client}", text)
+    """Mail an invitation, within the caller's transaction: one a day from each client."""
+    text = INVITATION.format(url=sign_in_links.PLACE, inviter=inviter, client=client)
+    notices.notify(
+        session, user.email, f"Dispatch: an invitation to {client}", text,
+        dedupe_key=f"invite:{user.id}:{user.session_version}:{client}:{utcnow():%Y-%m-%d}",
+        link=sign_in_links.of(user, sign_in_links.INVITATION_LASTS),
+    )  # fmt: skip
 
 
 def mail_reset(session: Session, user: User) -> None:
     """Mail a link to choose a new password: one an hour, so that nobody is flooded."""
-    text = RESET.format(url=_link(user), days=GOOD_FOR_DAYS)
     hour = f"{utcnow():%Y-%m-%dT%H}"
     notices.notify(
-        session, user.email, "Dispatch: a new password", text,
+        session, user.email, "Dispatch: a new password",
+        RESET.format(url=sign_in_links.PLACE),
         dedupe_key=f"reset:{user.id}:{user.session_version}:{hour}",
+        link=sign_in_links.of(user, sign_in_links.RESET_LASTS),
     )  # fmt: skip
 
 
-def _link(user: User) -> str:
-    token = _serializer().dumps([user.id, user.session_version])
-    return current_settings().public_base_url + url_for("staff.accept_invitation", token=token)
-
-
-def _serializer() -> URLSafeTimedSerializer:
-    settings = current_settings()
-    keys = [*reversed(settings.secret_key_fallbacks), settings.secret_key]  # the last one signs
-    return URLSafeTimedSerializer(keys, salt="dispatch-invitation")
-
-
 def _person_of(token: str) -> User:
-    try:
-        user_id, version = _serializer().loads(token, max_age=GOOD_FOR_DAYS * 86_400)
-    except BadSignature:
-        abort(404, USED)
-    user = db.session.get(User, user_id)
-    if user is None or user.session_version != version:
+    user_id, version = sign_in_links.read(token) or (None, None)
+    user = db.session.get(User, user_id) if user_id else None
+    if user is None or user.session_version != version or user.disabled_at is not None:
         abort(404, USED)
     return user

@@ -107,7 +107,10 @@ def population_export(population_id: str) -> Response:
     for person in db.session.scalars(query):
         names.update(dict.fromkeys(person))
     rows = ([person.get(one) for one in names] for person in db.session.scalars(query))
-    return imports.hand_out(found.name, csv_files.write(names, rows))
+    content = csv_files.write(names, rows)
+    with unit_of_work() as session:
+        own.note(session, "export", f"population {found.name}")
+    return imports.hand_out(found.name, content)
 
 
 @client_blueprint.post("/populations/<population_id>/delete")

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from flask import abort, redirect, render_template, request, url_for
 from flask_login import current_user, logout_user
 from flask_wtf import FlaskForm
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, select, update
 from werkzeug.wrappers import Response
 from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
-from app.domain import aside, passwords
+from app.domain import aside, audit, passwords
 from app.extensions import db, unit_of_work
-from app.models.base import utcnow
 from app.models.number import TwilioRequest
-from app.models.user import LoginFailure, User
+from app.models.user import StaffSession, User
+from app.staff import attempts
 from app.staff.access import (
     begin_session,
     blueprint,
     client_blueprint,
     clients_of,
+    is_open,
     own_path,
     say,
 )
-
-FAILURES_ALLOWED = 10
-FAILURE_WINDOW = timedelta(minutes=15)
-TOO_MANY = "Too many failed tries. Wait a quarter of an hour, then try again."
 
 
 class SignInForm(FlaskForm):  # type: ignore[misc]
@@ -57,55 +52,44 @@ def sign_in() -> str | Response | tuple[str, int]:
     if not form.validate_on_submit():
         return render_template("staff/sign_in.html", form=form), 200 if not form.errors else 422
     email = form.email.data.strip().lower()
-    attempt = _note_attempt(email, request.remote_addr or "")
-    if attempt is None:
-        abort(429, TOO_MANY)
     user = db.session.scalar(select(User).where(User.email == email))
+    attempt = attempts.begin(email, user)
     if not passwords.verify(user.password_hash if user else None, form.password.data):
+        attempts.note_failure(user)
         form.password.errors = ["This e-mail address and password do not fit together."]
         return render_template("staff/sign_in.html", form=form), 422
     assert user is not None  # noqa: S101 - a password only fits a person
-    _forget_attempts(email, attempt)
-    begin_session(user)
+    if user.disabled_at is not None:
+        attempts.note_failure(user)
+        form.email.errors = ["This account is closed. Dispatch support can open it again."]
+        return render_template("staff/sign_in.html", form=form), 422
+    attempts.forgive(attempt)
+    begin_session(user, "sign in")
     return redirect(own_path(request.args.get("next")) or url_for("staff.start"))
-
-
-def _note_attempt(email: str, address: str) -> int | None:
-    """Count this attempt as failed before it is judged, so that many at once do not slip by.
-
-    :return: its id, or None when the account or the address had too many failures already.
-    """
-    since = utcnow() - FAILURE_WINDOW
-    with unit_of_work() as session:
-        session.execute(delete(LoginFailure).where(LoginFailure.at < since))
-        attempt = LoginFailure(account=email[:254], address=address)
-        session.add(attempt)
-        session.flush()
-        attempt_id = attempt.id
-    for column, value in ((LoginFailure.account, email[:254]), (LoginFailure.address, address)):
-        count = db.session.scalar(
-            select(func.count()).where(column == value, LoginFailure.at >= since)
-        )
-        if (count or 0) > FAILURES_ALLOWED:
-            return None
-    return attempt_id
-
-
-def _forget_attempts(email: str, attempt: int) -> None:
-    """Forgive the account its failures, and the address this attempt, once the password fitted."""
-    with unit_of_work() as session:
-        session.execute(
-            delete(LoginFailure).where(
-                or_(LoginFailure.account == email[:254], LoginFailure.id == attempt)
-            )
-        )
 
 
 @blueprint.post("/logout")
 def logout() -> Response:
-    """End this session."""
-    logout_user()
+    """End this session, at the server: its cookie is worth nothing from now on."""
+    end_session(current_user.id)
     return redirect(url_for("staff.sign_in"))
+
+
+def end_session(session_id: str) -> None:
+    """End one of the person's own sessions."""
+    user: User = current_user.user
+    with unit_of_work() as session:
+        ended = session.execute(
+            delete(StaffSession)
+            .where(StaffSession.id == session_id, StaffSession.user_id == user.id)
+            .returning(StaffSession.id)
+            .execution_options(synchronize_session=False)
+        ).one_or_none()
+        if ended is None:
+            abort(404, "This session has ended already.")
+        audit.record(session, current_user.email, "sign out", "a session", None)
+    if session_id == current_user.id:
+        logout_user()
 
 
 @blueprint.get("/")
@@ -131,44 +115,72 @@ def clients() -> str:
 
 @blueprint.route("/account", methods=["GET", "POST"])
 def account() -> str | Response | tuple[str, int]:
-    """Change the password, which ends the person's other sessions."""
+    """Show the person's sessions; change the password, which ends the others."""
     form = PasswordForm()
     user: User = current_user.user
     if form.validate_on_submit():
-        attempt = _note_attempt(user.email, request.remote_addr or "")
-        if attempt is None:
-            abort(429, TOO_MANY)
-        if passwords.verify(user.password_hash, form.current.data):
-            _forget_attempts(user.email, attempt)
+        attempt = attempts.begin(user.email, user)
+        if not passwords.verify(user.password_hash, form.current.data):
+            attempts.note_failure(user)
+            form.current.errors = ["This is not your current password."]
+        elif reason := passwords.refusal(form.new.data, user.email):
+            attempts.forgive(attempt)
+            form.new.errors = [reason]
+        else:
+            attempts.forgive(attempt)
             _set_password(user, form.new.data)
             say("Your password is changed, and you are signed out everywhere else.")
             return redirect(url_for("staff.account"))
-        form.current.errors = ["This is not your current password."]
-    return render_template("staff/account.html", form=form), 422 if form.errors else 200
+    sessions = db.session.scalars(
+        select(StaffSession)
+        .join(User, User.id == StaffSession.user_id)
+        .where(User.id == user.id, *is_open())
+        .order_by(StaffSession.seen_at.desc())
+    ).all()
+    page = render_template("staff/account.html", form=form, sessions=sessions)
+    return page, 422 if form.errors else 200
 
 
 @blueprint.post("/account/sessions")
 def end_sessions() -> Response:
     """Sign the person out everywhere else."""
-    _new_session_version(current_user.user, None)
+    user: User = current_user.user
+    with unit_of_work() as session:
+        session.execute(
+            delete(StaffSession).where(
+                StaffSession.user_id == user.id, StaffSession.id != current_user.id
+            )
+        )
+        audit.record(session, current_user.email, "sign out", "all other sessions", None)
     say("You are signed out everywhere else.")
     return redirect(url_for("staff.account"))
 
 
+@blueprint.post("/account/sessions/<session_id>/end")
+def end_one_session(session_id: str) -> Response:
+    """End one session: this one, or one in another browser."""
+    own = session_id == current_user.id
+    end_session(session_id)
+    if own:
+        return redirect(url_for("staff.sign_in"))
+    say("That session has ended.")
+    return redirect(url_for("staff.account"))
+
+
 def _set_password(user: User, password: str) -> None:
-    _new_session_version(user, passwords.hash_password(password))
-
-
-def _new_session_version(user: User, password_hash: str | None) -> None:
-    values: dict[str, object] = {"session_version": User.session_version + 1}
-    if password_hash is not None:
-        values["password_hash"] = password_hash
+    """Change the password, which ends every session and link, and begin a new session."""
+    password_hash = passwords.hash_password(password)
     with unit_of_work() as session:
-        session.execute(update(User).where(User.id == user.id).values(values))
+        session.execute(
+            update(User)
+            .where(User.id == user.id)
+            .values(password_hash=password_hash, session_version=User.session_version + 1)
+        )
+        session.execute(delete(StaffSession).where(StaffSession.user_id == user.id))
     fresh = db.session.get(User, user.id, populate_existing=True)
     if fresh is None:
         abort(404)
-    begin_session(fresh)
+    begin_session(fresh, "change password")
 
 
 @blueprint.context_processor

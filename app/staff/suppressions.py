@@ -130,7 +130,10 @@ def suppression_import(list_id: str) -> BaseResponse | tuple[str, int]:
 def suppression_export(list_id: str) -> Response:
     """Hand the list out as CSV."""
     found = _find(list_id)
-    return imports.hand_out(found.name, suppression_files.export(db.session(), found))
+    content = suppression_files.export(db.session(), found)
+    with unit_of_work() as session:
+        own.note(session, "export", f"suppression list {found.name}")
+    return imports.hand_out(found.name, content)
 
 
 @client_blueprint.post("/suppression-lists/<list_id>/delete")

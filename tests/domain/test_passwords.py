@@ -29,3 +29,24 @@ def test_weaker_parameters_are_outdated() -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("four plain words")
     assert passwords.is_outdated(weak)
     assert not passwords.is_outdated(passwords.hash_password("four plain words"))
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [
+        ("aaaaaaaaaaaa", "again and again"),
+        ("Pat.Smith@Example.edu", "e-mail address"),
+        ("pat.smith", "e-mail address"),
+        ("12345678", "Too many people"),
+        ("Password1", "Too many people"),
+        ("QWERTYUIOP", "Too many people"),
+        ("ｐａｓｓｗｏｒｄ", "Too many people"),
+        ("short", "8 to 200 characters"),
+    ],
+)
+def test_what_is_guessed_first_is_refused(password: str, reason: str) -> None:
+    assert reason in (passwords.refusal(password, "pat.smith@example.edu") or "")
+
+
+def test_a_few_unrelated_words_are_taken() -> None:
+    assert passwords.refusal("four plain words here", "pat.smith@example.edu") is None

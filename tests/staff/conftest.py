@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
+from sqlalchemy import select
 
 from app.domain import passwords
 from app.models.client import Client
 from app.models.credential import Credential
+from app.models.house import AuditEntry
 from app.models.sender import Sender, SenderKind
 from app.models.user import Membership, Role, User
 from embedded.valkey import Valkey
@@ -21,6 +23,8 @@ from tests.support.rows import Rows
 from tests.support.stack import PAT, Stack
 
 PASSWORD = "four plain words here"
+OF_CLIENTS = select(AuditEntry).where(AuditEntry.client_id.is_not(None))
+"""What was noted about clients; sign-ins are the house's."""
 
 
 class Staff:

@@ -20,14 +20,13 @@ from app.models.base import utcnow
 from app.models.batch import Batch, BatchMember, BatchState
 from app.models.client import Client
 from app.models.communication import Callback, Communication
-from app.models.house import AuditEntry
 from app.models.link import Click, Link
 from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Channel
 from app.models.suppression import SuppressionEntry, SuppressionSource
 from app.models.template import Template
 from app.models.user import Role, User
-from tests.staff.conftest import Staff
+from tests.staff.conftest import OF_CLIENTS, Staff
 from tests.support.departments import Department, department
 from tests.support.rows import Rows
 
@@ -104,7 +103,7 @@ def test_a_text_is_written_and_changed(pat: Staff, ours: Department, rows: Rows)
     assert {callback.event for callback in rows.all(Callback)} == {"complete", "message_status"}
     page = pat.http.get(f"{HOME}/communications/{saved.id}").get_data(as_text=True)
     assert "https://sis.example.edu/{{ x }}" in page
-    assert [entry.action for entry in rows.all(AuditEntry)] == ["create", "change"]
+    assert [entry.action for entry in rows.all(OF_CLIENTS)] == ["create", "change"]
 
 
 def test_a_call_says_what_happens_when_a_machine_answers(

@@ -21,9 +21,8 @@ from app.models.delivery import (
     EventType,
 )
 from app.models.endpoint import DisabledReason, Endpoint, EndpointSecret, EndpointState
-from app.models.house import AuditEntry
 from app.models.user import Role, User
-from tests.staff.conftest import Staff
+from tests.staff.conftest import OF_CLIENTS, Staff
 from tests.support.departments import Department, department
 from tests.support.rows import Rows
 
@@ -71,7 +70,7 @@ def test_an_endpoint_is_set_up_and_its_secret_shown_once(pat: Staff, rows: Rows)
     shown = pat.http.get(f"{HOME}/endpoints/{made.id}").get_data(as_text=True)
     assert secret not in shown
     assert "https://crm.example.edu/hooks" in shown
-    assert secret not in str([entry.details for entry in rows.all(AuditEntry)])
+    assert secret not in str([entry.details for entry in rows.all(OF_CLIENTS)])
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,11 @@ from sqlalchemy import event
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.client import Client
-from app.models.house import AuditEntry
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender
-from tests.staff.conftest import Staff
+from tests.staff.conftest import OF_CLIENTS, Staff
 from tests.support.rows import Rows
 
 PHONE = "+13195550142"
@@ -193,7 +192,7 @@ def test_what_somebody_has_read_needs_no_reader_any_more(
     assert "somebody to read it" in shown(pat, "/")
     pat.send(f"{path}/read", seen_at=path)
     assert "somebody to read it" not in shown(pat, "/")
-    assert [entry.action for entry in rows.all(AuditEntry)] == ["read"]
+    assert [entry.action for entry in rows.all(OF_CLIENTS)] == ["read"]
 
 
 def test_a_reply_follows_what_it_answers(

@@ -21,7 +21,7 @@ from app.models.house import AuditEntry, Usage
 from app.models.number import TwilioRequest
 from app.models.user import Role, User
 from app.staff.usage import chart, months_until
-from tests.staff.conftest import Staff
+from tests.staff.conftest import OF_CLIENTS, Staff
 from tests.support.departments import Department, department
 from tests.support.rows import Rows
 
@@ -190,7 +190,7 @@ def test_owners_set_up_their_client(pat: Staff, ours: Department, rows: Rows) ->
     assert (client.retention_days, client.alert_segments) == (30, 5000)
     assert client.twilio_enabled
     assert rows.one(Callback).endpoint_id == ours.endpoint.id
-    details = [entry.details for entry in rows.all(AuditEntry) if entry.target == "settings"]
+    details = [entry.details for entry in rows.all(OF_CLIENTS) if entry.target == "settings"]
     assert details[0]["retention_days"] == [45, 30]
     pat.send(f"{HOME}/settings", **SETTINGS | {"quiet_from": "", "quiet_to": "",
                                                "callback-message_status": ""})  # fmt: skip

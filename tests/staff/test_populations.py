@@ -9,9 +9,8 @@ import pytest
 
 from app.models.audience import Member, Population
 from app.models.client import Client
-from app.models.house import AuditEntry
 from app.models.user import Role, User
-from tests.staff.conftest import Staff
+from tests.staff.conftest import OF_CLIENTS, Staff
 from tests.support.departments import department
 from tests.support.rows import Rows
 
@@ -66,7 +65,7 @@ def test_a_population_is_made_and_somebody_put_in(pat: Staff, rows: Rows) -> Non
     page = pat.http.get(path).get_data(as_text=True)
     assert "1 person" in page
     assert "(319) 555-0150" in page
-    assert [entry.action for entry in rows.all(AuditEntry)] == ["create", "add"]
+    assert [entry.action for entry in rows.all(OF_CLIENTS)] == ["create", "add"]
 
 
 def test_a_person_is_changed_and_removed(pat: Staff, students: Population, rows: Rows) -> None:

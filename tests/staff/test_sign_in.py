@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from app.models.client import Client
-from app.models.user import LoginFailure, User
+from app.models.user import LoginFailure, StaffSession, User
 from tests.staff.conftest import PASSWORD, Staff
 from tests.support.rows import Rows
 
@@ -139,3 +141,130 @@ def test_pages_carry_the_headers_that_protect_them(client: FlaskClient) -> None:
     assert "HttpOnly" in cookie
     assert "Secure" in cookie
     assert "SameSite=Lax" in cookie
+
+
+def stolen_from(app: Flask, staff: Staff) -> Callable[[], int]:
+    """Return what opens a page with the cookies that the browser has now, as a thief would."""
+    sent = "; ".join(f"{one.key}={one.value}" for one in staff.http._cookies.values())
+    browser = app.test_client(use_cookies=False)
+    return lambda: browser.get("/staff/account", headers={"Cookie": sent}).status_code
+
+
+def test_signing_out_ends_the_session_at_the_server(app: Flask, pat: Staff) -> None:
+    thief = stolen_from(app, pat)
+    assert thief() == 200
+    pat.send("/staff/logout", seen_at="/staff/account")
+    assert thief() == 302
+
+
+def test_a_session_ends_after_a_day_however_much_it_is_used(pat: Staff) -> None:
+    start = datetime.now(UTC)
+    with time_machine.travel(start, tick=False) as clock:
+        for hours in range(6, 24, 6):
+            clock.move_to(start + timedelta(hours=hours))
+            assert pat.http.get("/staff/account").status_code == 200
+        clock.move_to(start + timedelta(hours=24, minutes=1))
+        assert pat.http.get("/staff/account").status_code == 302
+
+
+def test_a_session_that_is_not_used_ends_at_the_server(app: Flask, pat: Staff) -> None:
+    thief = stolen_from(app, pat)
+    assert thief() == 200
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=12, minutes=1)):
+        assert thief() == 302
+
+
+def test_people_see_their_sessions_and_end_one(
+    app: Flask, pat: Staff, registrar: Client, add_person: AddPerson, rows: Rows
+) -> None:
+    elsewhere = Staff(app.test_client())
+    elsewhere.sign_in(PAT)
+    kim = Staff(app.test_client())
+    add_person("kim@example.edu", registrar)
+    kim.sign_in("kim@example.edu")
+    page = pat.http.get("/staff/account").get_data(as_text=True)
+    assert page.count("End the session of") == 2
+    there = rows.all(select(StaffSession).order_by(StaffSession.id))[1].id
+    path = f"/staff/account/sessions/{there}/end"
+    assert kim.send(path, seen_at="/staff/account").status_code == 404, "not kim's"
+    assert pat.send(path, seen_at="/staff/account").status_code == 302
+    assert elsewhere.http.get("/staff/account").status_code == 302
+    assert pat.http.get("/staff/account").status_code == 200
+
+
+def test_nobody_is_locked_out_by_the_tries_of_others(app: Flask, pat: Staff) -> None:
+    pat.send("/staff/logout", seen_at="/staff/account")
+    for _ in range(12):
+        Staff(app.test_client()).sign_in(PAT, "wrong")
+    assert Staff(app.test_client()).sign_in(PAT).status_code == 429
+    assert pat.sign_in(PAT).status_code == 302, "a browser that has signed in before"
+    assert Staff(app.test_client()).sign_in(PAT).status_code == 429, "and it forgives only its own"
+
+
+def test_a_known_browser_has_ten_tries_of_its_own(app: Flask, pat: Staff) -> None:
+    pat.send("/staff/logout", seen_at="/staff/account")
+    for _ in range(10):
+        assert pat.sign_in(PAT, "wrong").status_code == 422
+    assert pat.sign_in(PAT).status_code == 429
+    assert Staff(app.test_client()).sign_in(PAT).status_code == 302
+
+
+def test_refused_tries_do_not_make_the_wait_longer(
+    staff: Staff, registrar: Client, add_person: AddPerson
+) -> None:
+    add_person(PAT, registrar)
+    start = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    with time_machine.travel(start, tick=False) as clock:
+        for _ in range(10):
+            staff.sign_in(PAT, "wrong")
+        clock.move_to(start + timedelta(minutes=10))
+        assert staff.sign_in(PAT).status_code == 429
+        clock.move_to(start + timedelta(minutes=15, seconds=1))
+        assert staff.sign_in(PAT).status_code == 302
+
+
+def test_a_password_that_is_guessed_first_cannot_be_chosen(pat: Staff) -> None:
+    for new in ("password1", PAT, "aaaaaaaaaa"):
+        answer = pat.send("/staff/account", current=PASSWORD, new=new, again=new)
+        assert answer.status_code == 422
+
+
+def test_support_closes_accounts_but_neither_its_own_nor_the_last(
+    app: Flask, pat: Staff, add_person: AddPerson, rows: Rows
+) -> None:
+    me = add_person("help@example.edu", support=True)
+    other = add_person("other@example.edu", support=True)
+    patty = rows.one(select(User).where(User.email == PAT))
+    support, second = Staff(app.test_client()), Staff(app.test_client())
+    support.sign_in("help@example.edu")
+    second.sign_in("other@example.edu")
+    here = "/staff/accounts"
+
+    def close(who: User) -> int:
+        return support.send(f"{here}/{who.id}/disable", seen_at=here).status_code
+
+    assert (close(me), close(patty), close(other)) == (409, 302, 302)
+    for closed in (pat, second):
+        assert closed.http.get("/staff/account").status_code == 302
+        assert closed.http.get("/staff/login").status_code == 200
+    answer = Staff(app.test_client()).sign_in(PAT)
+    assert answer.status_code == 422
+    assert "This account is closed" in answer.get_data(as_text=True)
+    support.send(f"{here}/{patty.id}/enable", seen_at=here)
+    assert pat.sign_in(PAT).status_code == 302
+    assert pat.http.get(here).status_code == 403
+
+
+def test_sign_ins_and_failures_are_in_the_trail_that_support_reads(
+    app: Flask, pat: Staff, add_person: AddPerson
+) -> None:
+    Staff(app.test_client()).sign_in(PAT, "wrong")
+    Staff(app.test_client()).sign_in("hunter2-typed-as-address@x.org", "wrong")
+    add_person("help@example.edu", support=True)
+    support = Staff(app.test_client())
+    support.sign_in("help@example.edu")
+    page = support.http.get("/staff/history").get_data(as_text=True)
+    assert page.count("fail to sign in: from 127.0.0.1") == 2
+    assert "an unknown person" in page
+    assert "hunter2" not in page
+    assert pat.http.get("/staff/history").status_code == 403

@@ -9,10 +9,9 @@ import pytest
 
 from app.models.base import utcnow
 from app.models.client import Client
-from app.models.house import AuditEntry
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.user import Role, User
-from tests.staff.conftest import Staff
+from tests.staff.conftest import OF_CLIENTS, Staff
 from tests.support.departments import Department, department
 from tests.support.rows import Rows
 
@@ -59,7 +58,7 @@ def test_a_phone_is_added_by_hand(pat: Staff, path: str, bursar: Department, row
     assert {(one.phone, one.scope, one.source) for one in entries} == {
         (PHONE, "all", "manual"), (PHONE, bursar.number.id, "manual"),
     }  # fmt: skip
-    assert [one.action for one in rows.all(AuditEntry)] == ["suppress", "suppress"]
+    assert [one.action for one in rows.all(OF_CLIENTS)] == ["suppress", "suppress"]
 
 
 @pytest.mark.parametrize(

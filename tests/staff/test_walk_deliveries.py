@@ -21,9 +21,8 @@ from app.models.delivery import (
     EventType,
 )
 from app.models.endpoint import DisabledReason, Endpoint, EndpointKind, EndpointState
-from app.models.house import AuditEntry
 from app.models.user import User
-from tests.staff.conftest import PASSWORD
+from tests.staff.conftest import OF_CLIENTS, PASSWORD
 from tests.support.departments import Department, department
 from tests.support.hostile import answering
 from tests.support.looks import look
@@ -112,7 +111,7 @@ def test_staff_mend_what_is_broken(
         press(page, "End that now")
         said(page, "Only the new secret signs now.")
         pause_and_replay(page, javascript, rows, receiver)
-    done = {one.action for one in rows.all(AuditEntry)}
+    done = {one.action for one in rows.all(OF_CLIENTS)}
     assert {"create", "ping", "resend", "rotate secret", "retire old secret", "pause", "resume",
             "replay", "cancel"} <= done  # fmt: skip
 

@@ -8,10 +8,12 @@ from pydantic import (
     AfterValidator,
     Field,
     StringConstraints,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
-from app.domain import keywords
+from app.domain import keywords, passwords
 from app.domain.relaying.callbacks import CallbacksSpec
 from app.domain.sending.call_options import CallOptionsSpec
 from app.domain.specs import (
@@ -54,6 +56,14 @@ class SupportUserSpec(Spec):
 
     email: Email
     password: Password | None = None
+
+    @field_validator("password")
+    @classmethod
+    def _not_the_address(cls, password: str | None, info: ValidationInfo) -> str | None:
+        email = info.data.get("email", "")
+        if password is not None and (reason := passwords.refusal(password, email)):
+            raise ValueError(reason)
+        return password
 
 
 class UserSpec(SupportUserSpec):

@@ -6,8 +6,9 @@ retried by the relay, kept with every try.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -25,22 +26,33 @@ def notify(
     text: str,
     *,
     dedupe_key: str | None = None,
+    link: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a mail to one or several addresses when the caller's transaction commits.
 
     :param text: the whole mail as plain text, lines separated by a newline.
     :param dedupe_key: names the happening, so that it makes one mail per address, however often
         it is noticed. Put the day or month into it if it may be told again then.
+    :param link: a link that is written into the text at sending; see :mod:`sign_in_links`.
     """
     addresses = {to} if isinstance(to, str) else set(to)
     support = current_settings().support_email.lower()
     data = {"subject": subject, "text": text}
     for key, address in {one.strip().lower(): one.strip() for one in sorted(addresses)}.items():
         place = outbox.own_mail(key, is_last=key == support)
-        outbox.at_commit(session, place, partial(_write, session, address, data, dedupe_key))
+        outbox.at_commit(session, place, partial(_write, session, address, data, dedupe_key, link))
 
 
-def _write(session: Session, address: str, data: dict[str, str], dedupe_key: str | None) -> None:
+def _write(
+    session: Session,
+    address: str,
+    data: dict[str, str],
+    dedupe_key: str | None,
+    link: Mapping[str, Any] | None,
+) -> None:
     endpoint = receivers.email(session, None, address)
-    happening = Happening(endpoint.id, EventType.NOTICE, data, None, utcnow(), dedupe_key)
+    context = {"link": link} if link else {}
+    happening = Happening(
+        endpoint.id, EventType.NOTICE, data, None, utcnow(), dedupe_key, context=context
+    )
     events.record(session, happening)

@@ -8,6 +8,7 @@ from email.policy import SMTP
 
 import structlog
 
+from app.domain import sign_in_links
 from app.extensions import current_settings
 from app.outbound.relay import letters, smtp
 from app.outbound.relay.letter import Letter, MediaFile
@@ -56,7 +57,7 @@ def _write(letter: Letter, attached: dict[str, bytes]) -> EmailMessage:
     letters.address(mail, letter, settings.mail_from, domain)
     subject, text = letters.write(letter, settings.public_base_url, set(attached))
     mail["Subject"] = letters.one_line(subject)
-    mail.set_content(letters.printable(text))
+    mail.set_content(letters.printable(sign_in_links.fill(text, letter.context)))
     for number, media in enumerate(letter.media, 1):
         if media.code in attached:
             maintype, subtype, name = letters.attachment(media.content_type, number)
