@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from app.domain import clocks, reach, urls
 from app.domain.mistakes import Refused
 from app.domain.reach import Refusal
 from app.domain.routing import routes
@@ -25,11 +27,15 @@ from app.extensions import db, unit_of_work
 from app.models.client import Client
 from app.models.communication import Communication
 from app.models.credential import Credential
+from app.models.delivery import Delivery
+from app.models.endpoint import Endpoint, EndpointKind
 from app.models.incoming import Incoming
-from app.models.message import Message
+from app.models.message import Lane, Message, MessageState
 from app.models.route import Channel, Handler
-from app.models.sender import Sender
+from app.models.sender import Sender, SenderType
 from app.models.suppression import SuppressionEntry, SuppressionSource
+from app.outbound import claims
+from app.outbound.claims import LaneView
 from app.staff import route_preview
 from tests.support import house as furniture
 from tests.support.inbound import NUMBER, PHONE, Department
@@ -202,6 +208,28 @@ def reply(a: Set) -> str | None:
     return incoming.error or _neutral(incoming.outcome)
 
 
+def claim(a: Set) -> str | None:
+    """What waits already is asked again when its turn comes."""
+    house = furniture.House(a.department.client, a.department.credential, a.number)
+    key = f"sms:{a.number.id}"
+    waiting = furniture.text(
+        house, to=a.rule.phone, suppression_list_id=a.list_id, lane_key=key, due_at=SINCE
+    )
+    a.rows.add(waiting, Lane(key=key, rate=1, lease_token="T" * 26))
+    with a.app.app_context(), unit_of_work() as session:
+        view = LaneView(key, 1, 0)
+        if claims.claim(session, [(view, 9)], clocks.db_now_us(session), "T" * 26):
+            return None
+    message = a.rows.one(Message)
+    if message.state is MessageState.WAITING:  # until it may go: it is not lost
+        with a.app.app_context():
+            client, sender = a.objects()
+            credential = db.session.get_one(Credential, sender.credential_id)
+            silence = reach.silence(reach.standing(client, sender, credential))
+            return silence.sentence if silence else None
+    return message.error_message
+
+
 def _neutral(outcome: str) -> str:
     return "Twilio is not enabled for registrar" if outcome == "not_enabled" else ""
 
@@ -262,7 +290,7 @@ TO_ANYBODY: dict[str, Door] = {
     door.__name__: door
     for door in (
         single_text, single_call, batch_of_texts, batch_of_calls, pre_flight_of_texts,
-        pre_flight_of_calls, reply, forwarded_call, route_when_saved, preview_of_a_forward,
+        pre_flight_of_calls, claim, reply, forwarded_call, route_when_saved, preview_of_a_forward,
     )
 }  # fmt: skip
 CALLS = {"single_call", "batch_of_calls", "pre_flight_of_calls", "forwarded_call",
@@ -334,6 +362,109 @@ def test_what_twiml_may_dial(scene: Callable[[Rule], Set], name: str) -> None:
     assert said
     assert re.match("In the TwiML: ", said)
     assert rule.words in said or name in INVALID
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.parametrize(
+    ("name", "handler", "goes_on"),
+    [
+        ("halted", Handler.FORWARD_TO_WEBHOOK, True),
+        ("stopped number", Handler.FORWARD_TO_WEBHOOK, True),
+        ("halted", Handler.HANDLE_YOURSELF, False),
+        ("stopped account", Handler.HANDLE_YOURSELF, False),
+    ],
+)
+def test_forwards_go_on_and_nothing_else(
+    app: Flask, rows: Rows, twilio: Twilio, name: str, handler: Handler, goes_on: bool
+) -> None:
+    rule = RULES[name]
+    department = Department(rows, **rule.client)
+    number = department.number(**rule.sender)
+    if rule.credential:
+        rows.change(update(Credential).values(**rule.credential))
+    endpoint = Endpoint(
+        client_id=department.client.id, kind=EndpointKind.WEBHOOK, name="sis",
+        url="https://sis.example.edu/hooks",
+    )  # fmt: skip
+    rows.add(endpoint)
+    where = {"endpoint_id": endpoint.id} if goes_on else {"url": "https://sis.example.edu/twiml"}
+    department.route(number, handler, **where)
+    answer = twilio.sms()
+    assert "<Message" not in answer.text
+    assert "<Redirect" not in answer.text
+    assert rows.count(Delivery) == int(goes_on)
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.parametrize("body", ["STOP", "HELP"])
+def test_a_stop_is_confirmed_even_while_nothing_goes_out(
+    rows: Rows, twilio: Twilio, body: str
+) -> None:
+    department = Department(rows, halted_at=SINCE)
+    listed = department.suppression_list()
+    department.auto_reply(
+        address="12345", type=SenderType.SHORT_CODE, suppression_list_id=listed.id
+    )  # Twilio leaves the answer of short codes to us
+    answer = twilio.sms(To="12345", Body=body)
+    assert ("<Message" in answer.text) is (body == "STOP")
+    assert rows.count(SuppressionEntry) == int(body == "STOP")
+
+
+OURS_WRITTEN = [
+    "https://dispatch.example.edu/inbound/sms",
+    "https://dispatch.example.edu",
+    "https://DISPATCH.Example.EDU/x",
+    "https://dispatch.example.edu./x",
+    "https://dispatch.example.edu:8443/x",
+    "https://dispatch.example.edu:443/x?y=1",
+    "https://ｄｉｓｐａｔｃｈ.example.edu/x",
+    "https://dispatch。example。edu/x",
+]
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.settings(PUBLIC_BASE_URL="https://dispatch.example.edu")
+@pytest.mark.parametrize("url", OURS_WRITTEN)
+@pytest.mark.parametrize("channel", list(Channel))
+def test_nobody_is_sent_round_in_circles(
+    app: Flask, rows: Rows, client: FlaskClient, url: str, channel: Channel
+) -> None:
+    department = Department(rows)
+    number = department.number()
+    with app.app_context(), unit_of_work() as session:
+        sender = session.get_one(Sender, number.id)
+        spec = routes.parse(channel, {"handler": "handle_yourself", "url": url})
+        with pytest.raises(Refused, match="Dispatch's own address"):
+            routes.check(session, sender, channel, spec)
+        other = routes.parse(
+            channel, {"handler": "handle_yourself", "url": "https://sis.example.edu/twiml"}
+        )
+        routes.check(session, sender, channel, other)
+    department.route(number, Handler.HANDLE_YOURSELF, channel, url=url)  # as an old one may stand
+    twilio = Twilio(client, "https://dispatch.example.edu")
+    answer = twilio.sms() if channel is Channel.SMS else twilio.call()
+    assert answer.status_code == 200
+    assert "<Redirect" not in answer.text
+    assert rows.one(Incoming).outcome == "loop_stopped"
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.settings(PUBLIC_BASE_URL="https://bücher.example.edu")
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("https://bücher.example.edu/x", True),
+        ("https://xn--bcher-kva.example.edu/x", True),
+        ("https://BÜCHER.example.edu.:9/x", True),
+        ("https://bucher.example.edu/x", False),
+        ("https://example.edu/x", False),
+        ("https://bücher.example.edu.evil.example/x", False),
+        ("nonsense", False),
+    ],
+)
+def test_an_international_name_is_one_name(app: Flask, url: str, here: bool) -> None:
+    with app.app_context():
+        assert urls.points_here(url) is here
 
 
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.silences])

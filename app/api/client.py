@@ -8,9 +8,20 @@ from app.api.auth import Caller
 from app.api.operation import operation
 from app.api.problem import not_found
 from app.api.reading import Shape
+from app.domain.editing import client_settings
 from app.extensions import db
 from app.models.client import Client
 from app.models.credential import Scope
+
+
+class LimitsObject(Shape):
+    """The most that may go out, as support has set it; null is none."""
+
+    segments_per_hour: int | None
+    segments_per_day: int | None
+    call_minutes_per_hour: int | None
+    call_minutes_per_day: int | None
+    messages_per_phone_per_hour: int | None = Field(description="Texts and calls to one phone.")
 
 
 class ClientObject(Shape):
@@ -29,6 +40,10 @@ class ClientObject(Shape):
         " endpoints and of `handle_yourself`."
     )
     sip_domains: list[str] = Field(description="Domains whose SIP addresses TwiML may call.")
+    halted: bool = Field(description="Whether support has stopped all sending.")
+    limits: LimitsObject = Field(
+        description="Over them a message is 429 with `Retry-After`; batches wait."
+    )
     time_zone: str
     retention_days: int = Field(description="How long the log keeps messages.")
 
@@ -51,6 +66,8 @@ def show(caller: Caller) -> ClientObject:
         allow_list=client.allow_list,
         twiml_hosts=client.twiml_hosts,
         sip_domains=client.sip_domains,
+        halted=client.halted_at is not None,
+        limits=LimitsObject.model_validate(client_settings.limits(client)),
         time_zone=client.time_zone,
         retention_days=client.retention_days,
     )

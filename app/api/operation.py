@@ -22,6 +22,7 @@ from app.api import problem
 from app.api.auth import authenticate
 from app.api.reading import read_body, read_query, storable
 from app.domain import mistakes
+from app.domain.clients.spending import Limited
 from app.models.credential import Scope
 
 log = structlog.get_logger(__name__)
@@ -147,6 +148,11 @@ def _mistakes(refused: mistakes.Refused) -> Response:
     return problem.answer(problem.invalid_all(errors))
 
 
+def _limited(limited: Limited) -> Response:
+    headers = {"Retry-After": str(limited.seconds)}
+    return problem.answer(problem.Refusal(429, limited.sentence, headers=headers))
+
+
 def _database_away(error: OperationalError) -> Response:
     log.warning("the database is away", error=str(error.orig))
     detail = "The database cannot be reached just now. Try again in 5 seconds."
@@ -154,5 +160,6 @@ def _database_away(error: OperationalError) -> Response:
 
 
 blueprint.register_error_handler(problem.Refusal, problem.answer)
+blueprint.register_error_handler(Limited, _limited)
 blueprint.register_error_handler(OperationalError, _database_away)
 blueprint.register_error_handler(mistakes.Refused, _mistakes)

@@ -96,7 +96,7 @@ def _further(caller: Caller, body: MessageBody, unread: set[str | int]) -> list[
     "/messages",
     Scope.SEND,
     {201: MessageObject},
-    problems=(409,),
+    problems=(409, 429),
     headers={HEADER: "Repeats with the same key, for a day, make no second message."},
     further=_further,
     example={
@@ -111,7 +111,8 @@ def create(caller: Caller, body: MessageBody) -> Answer:
 
     Give exactly one of `from` and `messagingService`; a call needs `from`. A phone that has opted
     out makes a message with the status `suppressed`; one that is invalid or not allowed is 422. A
-    text waits for its turn at the sender's rate, a call at the Twilio account's.
+    text waits for its turn at the sender's rate, a call at the Twilio account's. Over a limit
+    of the client it is 429, nothing is kept, and `Retry-After` says when there is room again.
     """
     looks = media_links.look_in_passing(body.media)
     answer = once(caller, body, MessageObject, lambda session: _queue(session, caller, body, looks))

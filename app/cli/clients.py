@@ -8,12 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.cli.asking import in_sentences, operator
-from app.domain import audit
 from app.domain.clients import enabling
+from app.domain.editing import client_settings
 from app.domain.mistakes import Refused
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
-from app.models.base import utcnow
 from app.models.client import Client
 from app.models.number import TwilioRequest
 
@@ -78,10 +77,7 @@ def requests() -> None:
 def halt(name: str) -> None:
     """Stop all sending of the client NAME at once."""
     with unit_of_work() as session:
-        client = _client(session, name)
-        if client.halted_at is None:
-            client.halted_at = utcnow()
-            audit.record(session, operator(), "halt", f"sending of {name}", client.id)
+        client_settings.halt(session, _client(session, name), operator())
     click.echo(f"{name} sends nothing until: flask client resume {name}")
 
 
@@ -91,10 +87,7 @@ def halt(name: str) -> None:
 def resume(name: str) -> None:
     """Let the client NAME send again."""
     with unit_of_work() as session:
-        client = _client(session, name)
-        if client.halted_at is not None:
-            client.halted_at = None
-            audit.record(session, operator(), "resume", f"sending of {name}", client.id)
+        client_settings.resume(session, _client(session, name), operator())
     wake("send")
     click.echo(f"{name} may send again.")
 

@@ -67,6 +67,35 @@ def origin(url: str) -> str:
     return f"{parts.scheme.lower()}://{f'[{host}]' if ':' in host else host}{port}"
 
 
+def points_here(url: str) -> bool:
+    """Tell whether ``url`` is Dispatch's own: then whoever is sent there comes back for ever.
+
+    Ports, case, trailing dots and the two spellings of an international name make no difference,
+    except that other programs may have other ports of a loopback address.
+    """
+    settings = current_settings()
+    there = _place(url)
+    return there is not None and there in {
+        _place(own) for own in (settings.public_base_url, settings.short_link_base_url)
+    }
+
+
+def _place(url: str) -> tuple[str, int | None] | None:
+    """Return the host in its one spelling; with its port where that tells programs apart."""
+    parts = _split(url)
+    if isinstance(parts, str) or not parts[1]:
+        return None
+    scheme, host, port, _ = parts
+    try:
+        name = idna.encode(host, uts46=True).decode().rstrip(".").lower()
+    except idna.IDNAError:
+        name = host.rstrip(".").lower()
+    address = _address(name)
+    if address is not None and address.is_loopback:
+        return "loopback", port or {"http": 80, "https": 443}.get(scheme)
+    return name, None
+
+
 def of_media(code: str) -> str:
     """Return the address under which everybody may fetch a file that we keep."""
     return f"{current_settings().public_base_url}/media/{code}"

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import Forbidden
 
 from app.domain import reach
+from app.domain.wake import wake
 from app.extensions import current_settings, unit_of_work
 from app.inbound import journal
 from app.inbound.handlers import Answer, call_forward, handle_yourself, play_message
@@ -46,6 +47,10 @@ def _in_one_transaction(arrival: Arrival, number: Number) -> str:
         incoming_id = new_id()
         answer = choose(session, incoming_id, arrival, number)
         journal.store(session, incoming_id, arrival, number, answer)
+        if answer.afterwards:
+            answer.afterwards(session)
+    if answer.wakes:
+        wake(answer.wakes)
     log.info(
         "call received",
         sid=arrival.sid,

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, exists, func, or_, select
 
 from app.domain import clocks
+from app.domain.sending import brake
 from app.inbound.lookup import Number, table
 from app.inbound.parsing import Arrival
 from app.models.base import utcnow
@@ -34,6 +35,8 @@ class History:
     """The TwiML that was given then."""
     recent_replies: int
     """How many replies the phone has had within :data:`WINDOW`."""
+    recent_messages: int
+    """How many messages of any kind the client has sent it within that time."""
     suppressed: bool
     """The phone is on the number's suppression list."""
 
@@ -50,9 +53,10 @@ def look_back(connection: Connection, arrival: Arrival, number: Number) -> Histo
             "before": utcnow() + clocks.MOST_APART,
             "list_id": number.suppression_list_id,
             "service_id": number.service_id,
+            "client_id": number.client.id,
         },
     ).one()
-    return History(row.sender_id, row.answer, row.replies, bool(row.suppressed))
+    return History(row.sender_id, row.answer, row.replies, row.messages, bool(row.suppressed))
 
 
 def _history_statement() -> Select[Any]:
@@ -63,6 +67,11 @@ def _history_statement() -> Select[Any]:
         _message.c.created_at > bindparam("after"),
         _message.c.created_at < bindparam("before"),  # nothing that a wrong clock has stamped
         _message.c.direction == Direction.REPLY,
+    )
+    messages = select(func.count()).where(
+        _message.c.client_id == bindparam("client_id"),
+        _message.c.to == bindparam("phone"),
+        brake.within_an_hour(bindparam("after"), bindparam("before")),
     )
     listed = exists().where(
         or_(_entry.c.list_id == bindparam("list_id"), _entry.c.binding),
@@ -78,6 +87,7 @@ def _history_statement() -> Select[Any]:
         select(_incoming.c.sender_id).where(same).scalar_subquery().label("sender_id"),
         select(_incoming.c.answer).where(same).scalar_subquery().label("answer"),
         replies.scalar_subquery().label("replies"),
+        messages.scalar_subquery().label("messages"),
         listed.label("suppressed"),
     )
 

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.orm import Session
 
+from app.domain.clients import spending
+from app.domain.clients.spending import Amount
 from app.domain.sending import lanes, statuses
 from app.inbound.handlers import Answer
 from app.inbound.lookup import Number, table
@@ -20,7 +22,6 @@ from app.models.media import Media, MediaSource
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender
-from app.twilio.segments import measure
 
 _incoming = table(Incoming)
 _message = table(Message)
@@ -92,6 +93,8 @@ def store(
     )
     if media_codes:
         connection.execute(insert(_media), _media_rows(incoming_id, arrival, number, media_codes))
+    if answer.counts != Amount():
+        spending.add(session, {(number.client.id, number.id): answer.counts}, utcnow())
 
 
 def _reply_row(arrival: Arrival, number: Number, answer: Answer) -> dict[str, Any]:
@@ -111,7 +114,7 @@ def _reply_row(arrival: Arrival, number: Number, answer: Answer) -> dict[str, An
         "body": reply.body,
         "media": list(reply.media),
         "member": reply.member,
-        "segments": measure(reply.body).segments,
+        "segments": reply.segments,
         "template_version_id": reply.template_version_id,
         "suppression_list_id": number.suppression_list_id,
         "state": MessageState.ACCEPTED,

@@ -51,6 +51,8 @@ class ClientFacts:
     languages: tuple[str, ...]
     opt_words: tuple[tuple[str, tuple[str, ...]], ...]
     """The client's own words, by ``stop``, ``start`` and ``help``."""
+    limit_phone_hour: int | None
+    """The most messages that one phone may get within an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ _COLUMNS: list[ColumnElement[Any]] = [
     _client.c.trial,
     _client.c.allow_list,
     _client.c.retention_days,
+    _client.c.limit_phone_hour,
     _credential.c.name.label("credential_name"),
     _credential.c.trial.label("credential_trial"),
     or_(_number.c.stopped_at.is_not(None), _credential.c.stopped_at.is_not(None)).label("stopped"),
@@ -290,6 +293,7 @@ def _as_number(
         row.retention_days,
         tuple(row.languages),
         tuple((what, tuple(words)) for what, words in row.opt_words.items()),
+        row.limit_phone_hour,
     )
     return Number(
         id=row.number_id,

@@ -9,6 +9,8 @@ from flask import Blueprint, Response
 from sqlalchemy import update
 
 from app.domain import metrics
+from app.domain.clients import spending
+from app.domain.sending import brake
 from app.extensions import reading, unit_of_work
 from app.inbound import call_log, calls, errors, lookup, parsing, tokens, webhook
 from app.inbound.errors import twiml
@@ -53,11 +55,15 @@ def dialed(incoming_id: str) -> Response:
     _require_call(request, call)
     status = request.get("DialCallStatus")[:32]
     with unit_of_work() as session:
-        session.execute(
+        noted = session.execute(
             update(Incoming)
             .where(Incoming.id == call.id, Incoming.dial_status.is_(None))
             .values(dial_status=status)
-        )
+            .returning(Incoming.client_id, Incoming.sender_id)
+        ).first()
+        if noted is not None:
+            rest = brake.rest_of(parsing.seconds(request.get("DialCallDuration")))
+            spending.add(session, {(noted.client_id, noted.sender_id): rest}, utcnow())
     return twiml(call_forward.after(call.dial_status or status, call.options or {}))
 
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
-from app.domain.clients import usage
+from app.domain.clients import spending, usage
+from app.domain.editing import client_settings
 from app.domain.relaying import notices
 from app.extensions import current_settings, unit_of_work
 from app.models.base import utcnow
@@ -28,6 +29,8 @@ def tick() -> None:
     usage.count(limit=20 * usage.CHUNK)
     alert()
     prune()
+    with unit_of_work() as session:
+        session.execute(spending.prune())
 
 
 def prune() -> int:
@@ -95,6 +98,8 @@ def _tell(session: Session, month: Usage, client: Client, kind: _Kind) -> None:
     for level in crossed:
         if level <= told:
             continue
+        if level == LEVELS[-1] and client.alert_halts:
+            client_settings.halt(session, client, f"usage of {kind.name}")
         notices.notify(
             session,
             {client.owner_email, current_settings().support_email},
@@ -111,6 +116,11 @@ def _text(month: Usage, client: Client, kind: _Kind, level: int) -> str:
         if level == LEVELS[-1]
         else ""
     )
+    if level == LEVELS[-1] and client.alert_halts:
+        more += (
+            f"Nothing of {client.name} goes out any more, as its owner has asked for this case."
+            " Support can let it go on.\n"
+        )
     return (
         f"In {month.month} {client.name} has used {kind.used:,} {kind.name} of the"
         f" {kind.allowed:,} at which its owner wants to be told ({level} %).\n\n"

@@ -13,6 +13,19 @@ from app.models.base import MOST_COUNTED, Created, Identified, UtcDateTime, betw
 DEFAULT_RETENTION_DAYS = 45
 LONGEST_RETENTION_DAYS = 3650
 
+DEFAULT_LIMITS = {
+    "limit_segments_hour": 10_000,
+    "limit_segments_day": 50_000,
+    "limit_minutes_hour": 600,
+    "limit_minutes_day": 3_000,
+    "limit_phone_hour": 30,
+}
+"""The most that a client may send unless support says otherwise (DESIGN 4.7, Limits)."""
+
+
+def _limit(name: str) -> Mapped[int | None]:
+    return mapped_column(default=DEFAULT_LIMITS[name], server_default=str(DEFAULT_LIMITS[name]))
+
 
 class Client(Identified, Created, Base):
     """A department. Until support has enabled Twilio for it, it neither sends nor answers."""
@@ -22,6 +35,7 @@ class Client(Identified, Created, Base):
         between("retention_days", 1, LONGEST_RETENTION_DAYS),
         between("alert_segments", 1, MOST_COUNTED),
         between("alert_call_minutes", 1, MOST_COUNTED),
+        *(between(name, 1, MOST_COUNTED) for name in DEFAULT_LIMITS),
     )
 
     name: Mapped[str] = mapped_column(String(100), unique=True)
@@ -45,5 +59,16 @@ class Client(Identified, Created, Base):
     with the one it names."""
     sip_domains: Mapped[list[str]] = mapped_column(JSON, default=list)
     """Domains whose SIP addresses TwiML may call."""
+    alert_halts: Mapped[bool] = mapped_column(default=False)
+    """At the whole of a threshold nothing more goes out, until support lets it."""
+    limit_segments_hour: Mapped[int | None] = _limit("limit_segments_hour")
+    limit_segments_day: Mapped[int | None] = _limit("limit_segments_day")
+    limit_minutes_hour: Mapped[int | None] = _limit("limit_minutes_hour")
+    limit_minutes_day: Mapped[int | None] = _limit("limit_minutes_day")
+    limit_phone_hour: Mapped[int | None] = _limit("limit_phone_hour")
+    """Messages to one phone; like the other limits null for none."""
+    texts_held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When batches of texts go on that wait because a limit is reached."""
+    calls_held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     halted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """Since when support has stopped all sending of this client; null when it may send."""

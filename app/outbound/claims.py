@@ -16,6 +16,8 @@ from sqlalchemy import (
     Select,
     TextClause,
     bindparam,
+    case,
+    or_,
     select,
     text,
     update,
@@ -23,9 +25,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.domain import clocks
-from app.domain.audience import suppression
-from app.domain.reach import SUPPRESSED
-from app.domain.sending import quiet, statuses
+from app.domain.clients import spending
+from app.domain.sending import quiet
 from app.models.base import new_id, utcnow
 from app.models.batch import Batch, BatchState
 from app.models.client import Client
@@ -34,6 +35,7 @@ from app.models.message import Lane, Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender
 from app.outbound import candidates
+from app.outbound.admission import Admission
 from app.outbound.candidates import NOTHING_FORBIDS, QUEUE, WAITING, Candidate, Wanted
 
 CLAIM_SECONDS = 30
@@ -89,6 +91,10 @@ class Outgoing:
 def runnable_batches(session: Session, now: datetime) -> list[tuple[str, str]]:
     """Return (batch, lane) of the batches that run, may send at ``now`` and have something due."""
     due = _first_due(Message.lane_key == Batch.lane_key, Batch.id == QUEUE, now=now)
+    held = case(
+        (Batch.lane_key.startswith("voice:"), Client.calls_held_until),
+        else_=Client.texts_held_until,
+    )
     found = session.execute(
         select(Batch.id, Batch.lane_key, Client.time_zone, Client.quiet_from, Client.quiet_to)
         .join(Client, Client.id == Batch.client_id)
@@ -101,6 +107,7 @@ def runnable_batches(session: Session, now: datetime) -> list[tuple[str, str]]:
             Client.halted_at.is_(None),
             Sender.stopped_at.is_(None),
             Credential.stopped_at.is_(None),
+            or_(held.is_(None), clocks.has_come(held, now, spending.LONGEST)),
             due.correlate(Batch).scalar_subquery().is_not(None),
         )
         .order_by(Batch.id)
@@ -141,8 +148,8 @@ def claim(
 ) -> list[Outgoing]:
     """Claim what goes next in each lane, within the caller's transaction.
 
-    Single messages go first, then batches in turn. The suppression list is asked here, at the
-    moment of sending.
+    Single messages go first, then batches in turn. The rules and limits are asked here, at
+    the moment of sending.
 
     :param lanes: each with the most that may be claimed for it; a view's ``next_slot_us`` is a
         floor below which no slot is given, and is moved on.
@@ -163,7 +170,9 @@ def claim(
             views.append(view)
             wanted.append(Wanted(view.key, _in_turn(view), room))
     found = candidates.choose(session, wanted, now)
-    allowed = _without_suppressed(session, [one for lane in found.values() for one in lane])
+    waiting = [one for lane in found.values() for one in lane]
+    admission = Admission(session, waiting, now)
+    allowed = admission.admit(waiting)
     chosen: list[tuple[LaneView, Candidate, int, int]] = []
     for view in views:
         for message in found[view.key]:
@@ -177,6 +186,7 @@ def claim(
             view.last_batch_id = message.batch_id or view.last_batch_id
     taken = _mark(session, [message.id for _, message, _, _ in chosen], now, mark)
     move(session, {view.key: view for view, *_ in chosen}.values(), token)
+    admission.count(message for _, message, _, _ in chosen if message.id in taken)
     return [
         _outgoing(message, view.key, slot, cost, mark)
         for view, message, slot, cost in chosen
@@ -220,33 +230,6 @@ def _in_turn(view: LaneView) -> list[str]:
     """Return the lane's batches, beginning after the one that was served last."""
     later = [batch for batch in view.batches if batch > (view.last_batch_id or "")]
     return later + [batch for batch in view.batches if batch not in later]
-
-
-def _without_suppressed(session: Session, messages: Sequence[Candidate]) -> set[str]:
-    """End the messages whose phones have opted out; return the ids of the others."""
-    texts = [one for one in messages if one.destination is Channel.SMS]
-    listed = suppression.in_force(
-        session, {one.suppression_list_id for one in texts}, {one.to for one in texts}
-    )
-    if not listed.entries:
-        return {message.id for message in messages}
-    allowed = set()
-    for message in messages:
-        sender = session.get_one(Sender, message.sender_id)
-        scopes = suppression.scopes_of(sender.id, sender.service_id)
-        is_text = message.destination is Channel.SMS
-        if is_text and listed.forbid(message.suppression_list_id, message.to, scopes):
-            statuses.end(
-                session,
-                message.id,
-                MessageState.SUPPRESSED,
-                before=(MessageState.WAITING,),
-                reason="suppressed",
-                error_message=SUPPRESSED,
-            )
-        else:
-            allowed.add(message.id)
-    return allowed
 
 
 def _mark(session: Session, ids: Sequence[str], now: datetime, mark: str) -> set[str]:

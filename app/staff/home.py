@@ -11,6 +11,7 @@ from flask import g, render_template, url_for
 from sqlalchemy import SQLColumnExpression, func, literal, select
 from sqlalchemy.orm import Session
 
+from app.domain import reach
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.credential import Credential
@@ -118,15 +119,20 @@ def _concerns(session: Session, senders: list[Sender]) -> Iterator[Concern]:
 
 
 def _standing(session: Session) -> Iterator[Concern]:
-    if not g.client.twilio_enabled:
-        yield Concern(
-            "Twilio is not enabled for you yet: nothing is answered or sent. Ask support.", "bad",
-            url_for("client.settings"),
-        )  # fmt: skip
-    if g.client.halted_at:
-        yield Concern("Support has stopped all sending. Ask them why.", "bad")
-    if g.client.trial:
-        yield Concern("You are on trial: only phones on your allow-list are reached.", "warn")
+    standing = reach.standing(g.client)
+    if silence := reach.silence(standing):
+        yield Concern(silence.sentence, "bad", url_for("client.settings"))
+    if standing.trial:
+        yield Concern(f"{standing.trial}: only phones on the allow-list are reached.", "warn")
+    now = utcnow()
+    for what, held in (("texts", g.client.texts_held_until), ("calls", g.client.calls_held_until)):
+        if held is not None and held > now:
+            yield Concern(
+                f"A limit is reached: communications by {what} wait until there is room, about"
+                f" {words.when(held)}.",
+                "warn",
+                url_for("client.settings"),
+            )
     stopped = session.scalars(
         select(Credential).where(
             Credential.client_id == g.client.id, Credential.stopped_at.is_not(None)

@@ -72,9 +72,9 @@ def _silence(number: Number) -> str | None:
 
 
 def _arrival(number: Number, channel: Channel) -> Arrival:
-    """Return a text or call of somebody who may be answered, on trial too."""
+    """Return a call, or a text of somebody who may be answered, on trial too."""
     standing = number.standing
-    listed = standing.allow_list if standing.trial else ()
+    listed = standing.allow_list if standing.trial and channel is Channel.SMS else ()
     return Arrival(
         channel=channel,
         sid="CA" + "0" * 32,

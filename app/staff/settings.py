@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -60,6 +61,9 @@ def settings_support() -> Response | tuple[str, int]:
         "international": "international" in request.form,
         "trial": "trial" in request.form,
         "allow_list": [line.strip() for line in lines if line.strip()],
+        "limits": {
+            name: request.form[name].strip() or None for name in LIMITS if name in request.form
+        },
     }
     try:
         with unit_of_work() as session:
@@ -68,7 +72,7 @@ def settings_support() -> Response | tuple[str, int]:
             (enabling.enable if wanted else enabling.disable)(session, client, current_user.email)
     except Refused as refused:
         fields = callback_fields.saved(db.session(), g.client.id, None)
-        return _page(_stored(), fields, own.sentences(refused)), 422
+        return _page(_stored(), fields, _sentences(refused), dict(request.form)), 422
     wake("relay")
     say("Saved.")
     return redirect(url_for("client.settings"))
@@ -104,7 +108,15 @@ def settings_request() -> Response:
 
 OPT_WORDS = ("stop", "start", "help")
 LANGUAGES = {"en": "English", "es": "Spanish", "fr": "French", "zh": "Chinese"}
+LIMITS = {
+    "segments_per_hour": "segments of texts an hour",
+    "segments_per_day": "segments of texts a day",
+    "call_minutes_per_hour": "minutes of calls an hour",
+    "call_minutes_per_day": "minutes of calls a day",
+    "messages_per_phone_per_hour": "messages to one phone an hour",
+}
 LABELS = {
+    **{name: f"At most, {words}" for name, words in LIMITS.items()},
     "owner_email": "Who is told of trouble",
     "time_zone": "Time zone",
     "retention_days": "Keep texts for",
@@ -145,6 +157,7 @@ def _stored() -> dict[str, str]:
         "sip_domains": "\n".join(client.sip_domains),
         "alert_segments": str(client.alert_segments or ""),
         "alert_call_minutes": str(client.alert_call_minutes or ""),
+        "alert_halts": "on" if client.alert_halts else "",
     }
 
 
@@ -166,17 +179,23 @@ def _as_written(typed: dict[str, str]) -> dict[str, Any]:
         "usage_alert": {
             "segments_per_month": typed["alert_segments"] or None,
             "call_minutes_per_month": typed["alert_call_minutes"] or None,
+            "halt": bool(typed["alert_halts"]),
         },
     }
 
 
 def _page(
-    values: dict[str, str], fields: list[callback_fields.CallbackField], wrong: list[str]
+    values: dict[str, str],
+    fields: list[callback_fields.CallbackField],
+    wrong: list[str],
+    typed_limits: Mapping[str, str] | None = None,
 ) -> str:
     session = db.session()
+    limits = typed_limits or client_settings.limits(g.client)
     return render_template(
         "staff/settings.html",
         values=values,
+        limits={name: (words, limits.get(name)) for name, words in LIMITS.items()},
         zones=ZONES,
         languages=LANGUAGES,
         fields=fields,

@@ -266,6 +266,38 @@ def test_owners_list_where_calls_may_go_on(pat: Staff, rows: Rows) -> None:
     assert rows.one(Client).sip_domains == ["pbx.example.edu"]
 
 
+def test_support_sets_limits_which_owners_see(pat: Staff, support: Staff, rows: Rows) -> None:
+    shown = pat.http.get(f"{HOME}/settings").text
+    assert "At most 10000 segments of texts an hour" in shown
+    assert 'name="segments_per_hour"' not in shown
+    support.send(
+        f"{HOME}/settings/support", seen_at=f"{HOME}/settings", twilio_enabled="on",
+        segments_per_hour="7", segments_per_day="", call_minutes_per_hour="90",
+    )  # fmt: skip
+    client = rows.one(Client)
+    assert (client.limit_segments_hour, client.limit_segments_day) == (7, None)
+    assert (client.limit_minutes_hour, client.limit_minutes_day) == (90, 3000)  # one left out stays
+    shown = pat.http.get(f"{HOME}/settings").text
+    assert "At most 7 segments of texts an hour" in shown
+    assert "No limit: segments of texts a day" in shown
+    for wrong in ("0", "-1", "1.5", "many", "9" * 12):
+        answer = support.send(
+            f"{HOME}/settings/support", seen_at=f"{HOME}/settings", twilio_enabled="on",
+            segments_per_hour=wrong,
+        )  # fmt: skip
+        assert answer.status_code == 422
+        assert "At most, segments of texts an hour" in answer.text
+        assert f'value="{wrong}"' in answer.text
+    assert rows.one(Client).limit_segments_hour == 7
+
+
+def test_an_owner_lets_a_threshold_halt(pat: Staff, rows: Rows) -> None:
+    pat.send(f"{HOME}/settings", **SETTINGS | {"alert_segments": "100", "alert_halts": "on"})
+    assert rows.one(Client).alert_halts
+    pat.send(f"{HOME}/settings", **SETTINGS | {"alert_segments": "100"})
+    assert not rows.one(Client).alert_halts
+
+
 def test_usage_is_drawn_against_the_threshold(pat: Staff, ours: Department, rows: Rows) -> None:
     rows.change(update(Client).values(alert_segments=1000))
     values: dict[str, Any] = {"client_id": ours.client.id, "month": month_of(utcnow())}

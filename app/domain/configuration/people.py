@@ -11,6 +11,7 @@ from sqlalchemy import select
 from app.domain import mistakes, passwords
 from app.domain.configuration.schema import SECTIONS
 from app.domain.configuration.work import Scope, Work, given
+from app.domain.editing import client_settings
 from app.domain.editing.specs import ApiKeySpec, ClientSpec, SupportUserSpec, UserSpec
 from app.domain.mistakes import Mistake, Refused
 from app.extensions import current_settings
@@ -28,42 +29,17 @@ def apply_client(work: Work, path: mistakes.Path, data: Any) -> Scope | None:
     own = {name: value for name, value in data.items() if name not in SECTIONS}
     spec = _readable(work, path, own)
     scope = Scope(path, data)
-    values = {
-        "owner_email": spec.owner_email or _owner(data),
-        "twilio_enabled": spec.twilio_enabled,
-        "international": spec.international,
-        "trial": spec.trial,
-        "allow_list": spec.allow_list,
-        "twiml_hosts": spec.twiml_hosts,
-        "sip_domains": spec.sip_domains,
-        "time_zone": spec.time_zone,
-        "quiet_from": spec.quiet_hours.begin if spec.quiet_hours else None,
-        "quiet_to": spec.quiet_hours.end if spec.quiet_hours else None,
-        "languages": spec.languages,
-        "opt_words": spec.opt_words.given(),
-        "retention_days": spec.retention_days,
-        "alert_segments": spec.usage_alert.segments_per_month if spec.usage_alert else None,
-        "alert_call_minutes": (
-            spec.usage_alert.call_minutes_per_month if spec.usage_alert else None
-        ),
-    }
+    values = client_settings.columns(spec)
     scope.client = work.session.scalar(select(Client).filter_by(name=spec.name))
     if scope.client is None:
+        values["owner_email"] = spec.owner_email or _owner(data)
         scope.client = work.create(Client(name=spec.name, **values))
         work.changed(scope, "create", f"client {spec.name}", [])
         return scope
-    names = given(spec)
-    if "quiet_hours" in names:
-        names |= {"quiet_from", "quiet_to"}
-    alert = spec.usage_alert
-    if alert is None or "segments_per_month" in alert.model_fields_set:
-        names |= {"alert_segments"} if "usage_alert" in names else set()
-    if alert is None or "call_minutes_per_month" in alert.model_fields_set:
-        names |= {"alert_call_minutes"} if "usage_alert" in names else set()
-    work.update(
-        scope, f"client {spec.name}", scope.client,
-        {name: value for name, value in values.items() if name in names},
-    )  # fmt: skip
+    if "owner_email" in values:
+        values["owner_email"] = spec.owner_email or _owner(data)
+    if work.update(scope, f"client {spec.name}", scope.client, values):
+        client_settings.let_batches_go_on(scope.client, values)
     return scope
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.domain import audit, mistakes
-from app.domain.editing.specs import ClientSpec
+from app.domain.editing.specs import ClientSpec, UsageAlert
+from app.domain.specs import Spec
 from app.models.base import utcnow
-from app.models.client import Client
+from app.models.client import DEFAULT_LIMITS, Client
 
 
 def save(session: Session, client: Client, data: Mapping[str, Any], actor: str) -> list[str]:
@@ -19,18 +20,7 @@ def save(session: Session, client: Client, data: Mapping[str, Any], actor: str) 
     :raises Refused: with everything that is wrong.
     """
     spec = mistakes.parse(ClientSpec, {"name": client.name, **data})
-    quiet, alert = spec.quiet_hours, spec.usage_alert
-    values: dict[str, Any] = {
-        name: getattr(spec, name) for name in spec.model_fields_set - {"name", *_NESTED}
-    }
-    if "quiet_hours" in spec.model_fields_set:
-        values["quiet_from"] = quiet.begin if quiet else None
-        values["quiet_to"] = quiet.end if quiet else None
-    if "opt_words" in spec.model_fields_set:
-        values["opt_words"] = spec.opt_words.given()
-    if "usage_alert" in spec.model_fields_set:
-        values["alert_segments"] = alert.segments_per_month if alert else None
-        values["alert_call_minutes"] = alert.call_minutes_per_month if alert else None
+    values = columns(spec)
     changed = {
         name: [_shown(getattr(client, name)), _shown(value)]
         for name, value in values.items()
@@ -39,11 +29,59 @@ def save(session: Session, client: Client, data: Mapping[str, Any], actor: str) 
     for name in changed:
         setattr(client, name, values[name])
     if changed:
+        let_batches_go_on(client, changed)
         audit.record(session, actor, "change", "settings", client.id, changed)
     return list(changed)
 
 
-_NESTED = ("quiet_hours", "opt_words", "usage_alert", "callbacks")
+_OF_ALERT = {
+    "segments_per_month": "alert_segments",
+    "call_minutes_per_month": "alert_call_minutes",
+    "halt": "alert_halts",
+}
+_OF_LIMITS = {
+    "segments_per_hour": "limit_segments_hour",
+    "segments_per_day": "limit_segments_day",
+    "call_minutes_per_hour": "limit_minutes_hour",
+    "call_minutes_per_day": "limit_minutes_day",
+    "messages_per_phone_per_hour": "limit_phone_hour",
+}
+_NESTED = {"quiet_hours", "opt_words", "usage_alert", "limits", "callbacks"}
+
+
+def columns(spec: ClientSpec) -> dict[str, Any]:
+    """Return the columns of what ``spec`` gives; what is left out of a part stays as it is."""
+    given = spec.model_fields_set
+    values = {name: getattr(spec, name) for name in given - _NESTED - {"name"}}
+    if "quiet_hours" in given:
+        quiet = spec.quiet_hours
+        values["quiet_from"] = quiet.begin if quiet else None
+        values["quiet_to"] = quiet.end if quiet else None
+    if "opt_words" in given:
+        values["opt_words"] = spec.opt_words.given()
+    if "usage_alert" in given:
+        values |= _part(spec.usage_alert or UsageAlert.model_validate(_NO_ALERT), _OF_ALERT)
+    if "limits" in given:
+        values |= _part(spec.limits, _OF_LIMITS)
+    return values
+
+
+_NO_ALERT = {"segments_per_month": None, "call_minutes_per_month": None, "halt": False}
+
+
+def _part(part: Spec, names: Mapping[str, str]) -> dict[str, Any]:
+    return {names[name]: getattr(part, name) for name in part.model_fields_set}
+
+
+def let_batches_go_on(client: Client, changed: Collection[str]) -> None:
+    """Let batches look again whether there is room, where a limit is among what has changed."""
+    if DEFAULT_LIMITS.keys() & set(changed):
+        client.texts_held_until = client.calls_held_until = None
+
+
+def limits(client: Client) -> dict[str, int | None]:
+    """Return the limits of ``client`` in the shape of the configuration file."""
+    return {name: getattr(client, column) for name, column in _OF_LIMITS.items()}
 
 
 def halt(session: Session, client: Client, actor: str) -> bool:

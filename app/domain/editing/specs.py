@@ -43,12 +43,14 @@ from app.domain.specs import (
     Zone,
 )
 from app.models.base import MOST_COUNTED
-from app.models.client import LONGEST_RETENTION_DAYS
+from app.models.client import DEFAULT_LIMITS, LONGEST_RETENTION_DAYS
 from app.models.communication import MAX_STEP_DELAY, MachineDetection, Purpose
 from app.models.credential import Scope
 from app.models.sender import SenderKind, SenderType
 from app.models.template import TemplateKind
 from app.models.user import Role
+
+Count = Annotated[int, Field(ge=1, le=MOST_COUNTED)] | None
 
 
 class SupportUserSpec(Spec):
@@ -88,8 +90,20 @@ class QuietHours(Spec):
 class UsageAlert(Spec):
     """How much use in a month the owner is told about (at 80 % and 100 %)."""
 
-    segments_per_month: Annotated[int, Field(ge=1, le=MOST_COUNTED)] | None = None
-    call_minutes_per_month: Annotated[int, Field(ge=1, le=MOST_COUNTED)] | None = None
+    segments_per_month: Count = None
+    call_minutes_per_month: Count = None
+    halt: bool = False
+    """Whether nothing more goes out at 100 %, until support lets it."""
+
+
+class LimitsSpec(Spec):
+    """The most that a client may send; none where it is null."""
+
+    segments_per_hour: Count = DEFAULT_LIMITS["limit_segments_hour"]
+    segments_per_day: Count = DEFAULT_LIMITS["limit_segments_day"]
+    call_minutes_per_hour: Count = DEFAULT_LIMITS["limit_minutes_hour"]
+    call_minutes_per_day: Count = DEFAULT_LIMITS["limit_minutes_day"]
+    messages_per_phone_per_hour: Count = DEFAULT_LIMITS["limit_phone_hour"]
 
 
 def _opt_word(text: str) -> str:
@@ -152,6 +166,7 @@ class ClientSpec(Spec):
     opt_words: OptWords = Field(default_factory=OptWords)
     retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION_DAYS)] = 45
     usage_alert: UsageAlert | None = None
+    limits: LimitsSpec = Field(default_factory=LimitsSpec)
     callbacks: CallbacksSpec | None = None
 
 

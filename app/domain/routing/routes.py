@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from app.domain import keywords, named, reach
+from app.domain import keywords, named, reach, urls
 from app.domain.mistakes import Reasons
 from app.domain.routing.route_specs import (
     AutoReply,
@@ -107,6 +107,10 @@ def conflict(session: Session, sender: Sender) -> str | None:
     return _EXCLUSIVE if both else None
 
 
+_CIRCLE = (
+    "This is Dispatch's own address: it would ask itself for ever. Give the address of your own"
+    " system that answers with TwiML."
+)
 _EXCLUSIVE = (
     "A suppression list cannot be combined with “handle yourself”: texts would go to your own"
     " address, and Dispatch would not see when somebody answers STOP."
@@ -137,11 +141,7 @@ def _columns(
             )
             return {"endpoint_id": endpoint.id if endpoint else None}
         case HandleYourself():
-            if channel is Channel.SMS:
-                _take_turns(session, sender)
-                if _has_list(session, sender):
-                    reasons.add(_EXCLUSIVE, "handler")
-            return {"url": spec.url}
+            return _handle_yourself(session, sender, channel, spec, reasons)
         case PlayMessage():
             return _play_message(session, sender, spec, reasons)
         case CallForward():
@@ -204,6 +204,18 @@ def _forward_to_email(
             "population",
         )
     return {"population_id": population.id}
+
+
+def _handle_yourself(
+    session: Session, sender: Sender, channel: Channel, spec: HandleYourself, reasons: Reasons
+) -> dict[str, Any]:
+    if urls.points_here(spec.url):
+        reasons.add(_CIRCLE, "url")
+    if channel is Channel.SMS:
+        _take_turns(session, sender)
+        if _has_list(session, sender):
+            reasons.add(_EXCLUSIVE, "handler")
+    return {"url": spec.url}
 
 
 def _play_message(

@@ -18,7 +18,7 @@ from app.domain.content import templates
 from app.domain.content.voice_templates import ANSWERED_BY
 from app.domain.reach import Refusal
 from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
-from app.domain.sending import lanes
+from app.domain.sending import brake, lanes
 from app.domain.sending.call_options import RANGES
 from app.domain.sending.messages import check_client, check_recipient, check_sender
 from app.domain.sending.twiml_rules import TwimlRules
@@ -67,7 +67,8 @@ def queue_call(
     :param options: see :mod:`app.domain.sending.call_options`.
     :param callbacks: who is told of this call, in place of the client's defaults.
     :param due_at: not to be placed before this; now when not given.
-    :raises Refusal: when the client, sender, phone or TwiML does not allow it; nothing is stored.
+    :raises Refusal: when the client, sender, phone or TwiML does not allow it, and the caller's
+        transaction is not to be kept; ``Limited`` is one, when a limit of the client is reached.
     :raises app.domain.mistakes.Refused: when the callbacks name what does not exist.
     """
     credential = session.get_one(Credential, sender.credential_id)
@@ -96,6 +97,7 @@ def queue_call(
     session.flush()
     if callbacks is not None:
         save_callbacks(session, client.id, callbacks, message=message)
+    brake.accept(session, client, message)
     return message
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.domain import reach
 from app.domain.content.voice_templates import ANSWERED_BY
 from app.domain.sending.calls import detection_of
 from app.domain.sending.composing import Plan
@@ -33,10 +34,8 @@ def cautions(
             f"It is quiet from {client.quiet_from} to {client.quiet_to} ({client.time_zone}):"
             f" nothing goes out before then.",
         )
-    if client.trial or credential.trial:
-        yield Warned(
-            "trial", "On trial only phones on the allow-list, or verified at Twilio, are reached."
-        )
+    if trial := reach.standing(client, sender, credential).trial:
+        yield Warned("trial", f"{trial}: only phones on the allow-list are reached.")
     if plan.destination is Channel.SMS:
         yield from _of_the_sender(found, sender, communication)
         yield from _of_the_texts(found, plan)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.domain import audit
 from app.domain.audience import suppression
 from app.domain.reach import SUPPRESSED, Refusal
-from app.domain.sending import lanes
+from app.domain.sending import brake, lanes
 from app.domain.sending.messages import check_client, check_recipient, check_sender
 from app.models.base import new_id, utcnow
 from app.models.client import Client
@@ -95,6 +95,7 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
     )
     session.add(second)
     session.flush()
+    brake.accept(session, client, second)
     for told in session.scalars(select(Callback).filter_by(message_id=first.id)):
         session.add(
             Callback(

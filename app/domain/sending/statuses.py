@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.audience import contacts
 from app.domain.relaying import announcements, listeners
-from app.domain.sending import call_retries, consequences, reports
+from app.domain.sending import brake, call_retries, consequences, reports
 from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.batch import Batch
@@ -245,6 +245,7 @@ def _go_on(message: Message, report: Report, at: datetime) -> bool:
 
 def _after_going_on(session: Session, message: Message, report: Report, at: datetime) -> None:
     announcements.status_changed(session, message)
+    brake.end_call(session, message, report, at)
     call_retries.place_again(session, message, at)
     if report.status in ("failed", "undelivered", "canceled"):
         drop_next_steps(session, message)

@@ -13,6 +13,7 @@ from app.domain.content import attachments
 from app.domain.reach import SUPPRESSED
 from app.domain.relaying import announcements
 from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
+from app.domain.sending import brake
 from app.domain.sending.messages import address, check_content, check_media
 from app.models.client import Client
 from app.models.communication import Communication
@@ -45,7 +46,8 @@ def queue_text(
     :param callbacks: who is told of this message, in place of the client's defaults.
     :param due_at: not to be sent before this; now when not given.
     :param looks: what is known of media that are served elsewhere.
-    :raises Refusal: when the client, sender, phone or text may not be sent; nothing is stored.
+    :raises Refusal: when the client, sender, phone or text may not be sent, and the caller's
+        transaction is not to be kept; ``Limited`` is one, when a limit of the client is reached.
     :raises app.domain.mistakes.Refused: when the callbacks name what does not exist.
     """
     options = dict(options or {})
@@ -63,6 +65,8 @@ def queue_text(
     if callbacks is not None:
         save_callbacks(session, client.id, callbacks, message=message)
     _suppress(session, message, sender)
+    if message.state is MessageState.WAITING:
+        brake.accept(session, client, message)
     return message
 
 

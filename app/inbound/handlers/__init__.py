@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from app.domain.clients.spending import Amount
 from app.inbound.history import History
 from app.inbound.lookup import Number, RouteFacts
 from app.inbound.parsing import Arrival
 from app.models.incoming import OptOut, Outcome
+from app.twilio.segments import measure
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Reply:
     media: tuple[str, ...] = ()
     template_version_id: str | None = None
     member: dict[str, object] | None = None
+
+    @property
+    def segments(self) -> int:
+        """How many segments it takes."""
+        return measure(self.body).segments
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,14 @@ class Answer:
     """Writes events in the same transaction, once the row of the text is there to refer to."""
     wakes: str | None = None
     """The queue to wake after the commit (``relay``)."""
+    call_minutes: int = 0
+    """What a call that goes on counts against the client's limits, to begin with."""
+
+    @property
+    def counts(self) -> Amount:
+        """What the answer counts against the client's limits."""
+        segments = max(self.reply.segments, 1) if self.reply else 0
+        return Amount(segments, self.call_minutes)
 
 
 @dataclass(frozen=True)

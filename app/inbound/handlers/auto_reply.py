@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import reach
 from app.domain.relaying import notices
+from app.domain.sending import brake
 from app.extensions import current_settings
 from app.inbound.handlers import Answer, Rendered, Reply, TextContext
 from app.inbound.history import History
@@ -46,6 +47,10 @@ def reply(
     reason = refusal(arrival, number, past.suppressed, asked)
     if reason:
         return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=reason)
+    most = number.client.limit_phone_hour
+    if most is not None and past.recent_messages >= most and asked is not OptOut.STOP:
+        why = brake.sentence(arrival.from_, most)
+        return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=why)
     if past.recent_replies >= MAX_REPLIES:
         return _loop_stopped(arrival, number)
     if rendered.problem is not None:
