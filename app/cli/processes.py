@@ -26,11 +26,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
 from app import redis_clients
-from app.domain import wake
+from app.domain import aside, wake
 from app.domain.sending import journal
 from app.extensions import db, redis_client
 from app.maintenance import ahead, retention
-from app.outbound import restored, sweep
+from app.outbound import agenda, restored, sweep
 from app.outbound.relay import sweep as relay
 from config import Settings
 
@@ -119,7 +119,7 @@ def tasks() -> tuple[Task, ...]:
     return (
         Task("wake the relay", 1.0, relay.wake_due),
         Task("wake reports", 1.0, wake_reports),
-        Task("wake send", 1.0, partial(wake_drain, "send")),
+        Task("wake send", 1.0, agenda.wake_due),
         Task("wake house", 1.0, partial(wake_drain, "house")),
         Task("notice a restored database", 5.0, restored.watch),
         Task("sweep lost claims", 5.0, sweep.lost_claims),
@@ -131,6 +131,8 @@ def tasks() -> tuple[Task, ...]:
         Task("tell what is new", 60.0, partial(keep_house, "app.maintenance.news.tick")),
         Task("look over the numbers", 300.0, partial(keep_house, "app.maintenance.audits.tick")),
         Task("retention", 30.0, retention.tick),
+        Task("remove dead lanes", 60.0, agenda.forget_dead_lanes),
+        Task("forget what was aside", 600.0, aside.forget),
         Task("fetch missing statuses", 600.0, partial(keep_house, "app.outbound.refresh.run")),
         Task("price what came in", 600.0, partial(keep_house, "app.inbound.pricing.tick")),
     )

@@ -8,18 +8,26 @@ minutes, then hours, or when support says so, so that a cause that has been mend
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 import structlog
 from redis import RedisError
-from sqlalchemy import ColumnElement, Select, delete, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    delete,
+    select,
+)
+from sqlalchemy import Row as SqlRow
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.relaying import notices
@@ -31,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 Row = TypeVar("Row")
 Done = TypeVar("Done")
+Moment = datetime | BindParameter[datetime]
+Columns = TypeVarTuple("Columns")
 
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 """How long something is left out: the first time, the second, and so on."""
@@ -56,38 +66,65 @@ LOOPS = {
 """What each loop does, for people."""
 
 
+_AWAY = ("08", "53", "57P", "58")
+"""PostgreSQL's classes of errors that are the server's: connections, room, shutdown, disks."""
 _PASSING = ("40001", "40P01", "55P03", "57014")
 """PostgreSQL's codes for what is mostly over at the next try: locks, deadlocks, time-outs."""
+
+
+class ConcernsAllError(RuntimeError):
+    """What no row is at fault for: the loop has to end."""
 
 
 def is_away(error: BaseException) -> bool:
     """Tell whether not the row is at fault but the database or Redis, which cannot be reached.
 
-    So it is while somebody else holds the only writer's lock of SQLite.
+    So it is while somebody else holds the only writer's lock of SQLite. What SQLite can only call
+    an error is of the statement: JSON in a row that is none, for example.
     """
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or "database is locked" in str(error.orig)
-    return isinstance(error, (PoolTimeout, RedisError))
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, (PoolTimeout, RedisError, ConcernsAllError))
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
+    if not isinstance(error, OperationalError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+    code = getattr(error.orig, "sqlstate", None)
+    return code is None or code.startswith(_AWAY)
 
 
-@contextmanager
-def set_aside(loop: str, name: str) -> Iterator[None]:
+class set_aside:
     """Do something about one row of many; if it raises, note it and go on with the next one.
 
-    Whatever the session has begun is rolled back. The loop leaves the row out by :func:`free`.
-
-    :param loop: a key of `LOOPS`.
-    :param name: the id of the row, or whatever else names what is left out.
-    :raises SQLAlchemyError, RedisError: when the database or Redis is away, which concerns all.
+    Whatever the session has begun is rolled back. The loop leaves the row out by :func:`free`. It
+    goes round the row's transaction, never inside one.
     """
-    try:
-        yield
-    except Exception as error:
+
+    def __init__(self, loop: str, name: str) -> None:
+        """:param loop: a key of `LOOPS`.
+        :param name: the id of the row, or whatever else names what is left out.
+        """
+        self._loop, self._name = loop, name
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> bool:
+        """Note what was raised, if anything, and go on.
+
+        :raises SQLAlchemyError, RedisError: when the database or Redis is away, which concerns all.
+        """
+        if not isinstance(error, Exception):
+            return False  # nothing was raised, or the process is being ended
         db.session.rollback()
         if is_away(error):
-            raise
-        log.exception("set aside", loop=loop, name=name)
-        note(loop, name, error)
+            return False
+        log.error("set aside", loop=self._loop, name=self._name, exc_info=error)
+        note(self._loop, self._name, error)
+        return True
 
 
 def one_by_one(
@@ -121,6 +158,31 @@ def together(
             raise
         log.warning("one of several is at fault", loop=loop, error=type(error).__name__)
     return one_by_one(loop, rows, name, lambda row: do([row]))
+
+
+def rows(
+    loop: str,
+    session: Session,
+    query: Select[*Columns],
+    key: SQLColumnExpression[Any],
+    keys: Select[Any],
+) -> Sequence[SqlRow[*Columns]]:
+    """Run a query over rows of all clients; where it raises, row by row.
+
+    A value that cannot be read, such as JSON that is none, makes the whole query raise.
+
+    :param key: what tells the query's rows apart; ``keys`` are all that there may be.
+    """
+    try:
+        return session.execute(query).all()
+    except Exception as error:
+        db.session.rollback()
+        if is_away(error):
+            raise
+        log.warning("a query fails because of one row", loop=loop, error=type(error).__name__)
+    found = session.scalars(keys).all()
+    each = one_by_one(loop, found, str, lambda one: session.execute(query.where(key == one)).all())
+    return [row for some in each for row in some]
 
 
 def note(loop: str, name: str, error: Exception) -> datetime:
@@ -168,18 +230,18 @@ def reason_of(error: Exception) -> str:
 
 
 def free(
-    loop: str, name: ColumnElement[Any] | InstrumentedAttribute[Any], now: datetime | None = None
+    loop: str, name: SQLColumnExpression[Any], now: Moment | None = None
 ) -> ColumnElement[bool]:
     """Return the condition that a row is not set aside by a loop."""
-    return name.not_in(_aside(loop, now or utcnow()))
+    return name.not_in(_aside(loop, utcnow() if now is None else now))
 
 
 def names(session: Session, loop: str, now: datetime | None = None) -> set[str]:
     """Return the names of all that a loop leaves out now."""
-    return set(session.scalars(_aside(loop, now or utcnow())))
+    return set(session.scalars(_aside(loop, utcnow() if now is None else now)))
 
 
-def _aside(loop: str, now: datetime) -> Select[str]:
+def _aside(loop: str, now: Moment) -> Select[str]:
     return select(SetAside.name).where(SetAside.loop == loop, SetAside.until > now)
 
 

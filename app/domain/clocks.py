@@ -7,7 +7,7 @@ that another clock has stamped is compared by that clock.
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, text
@@ -17,6 +17,7 @@ from app.models.base import utcnow
 from app.models.house import ClockDifference
 from app.twilio.clock import Difference
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
 SAME = Difference(0.0, 0.0)
 
 MOST_APART = timedelta(seconds=5)
@@ -34,6 +35,21 @@ def db_now_us(session: Session) -> int:
         return time.time_ns() // 1000
     now = session.scalar(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"))
     return int(now or 0)
+
+
+def db_now(session: Session) -> datetime:
+    """Return the time by the database's clock."""
+    return moment(db_now_us(session))
+
+
+def moment(us: int) -> datetime:
+    """Return microseconds since 1970 as an instant."""
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def microseconds(at: datetime) -> int:
+    """Return an instant as microseconds since 1970."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def has_come(

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import delete, select, update
 
-from app.domain import wake
-from app.domain.clients.accounts import client_of
+from app.domain import aside, wake
+from app.domain.clients.accounts import client_by_id
 from app.domain.clients.prices import CURRENCY
 from app.extensions import db, redis_client, unit_of_work
 from app.models.base import utcnow
@@ -67,11 +67,12 @@ def tick() -> None:
     """
     end = time.monotonic() + wake.DRAIN_SECONDS
     for credential_id in _due():
-        try:
-            finished = _look(credential_id, end)
-        except (TwilioFailure, ValueError) as failure:
-            log.warning("prices cannot be had", credential=credential_id, error=str(failure))
-            finished = True  # until the next look: others must not wait behind it
+        finished = True  # also where it fails, until the next look: others must not wait behind it
+        with aside.set_aside("prices", credential_id):
+            try:
+                finished = _look(credential_id, end)
+            except TwilioFailure as failure:
+                log.warning("prices cannot be had", credential=credential_id, error=str(failure))
         if finished:
             with unit_of_work() as session:
                 session.execute(delete(Bookmark).where(Bookmark.name == _reached(credential_id)))
@@ -97,7 +98,8 @@ def _due() -> list[str]:
     marks = {one.name: one.at for one in db.session.scalars(select(Bookmark))}
     credentials = db.session.scalars(
         select(Credential.id).join(Client, Client.id == Credential.client_id)
-        .where(Client.twilio_enabled).order_by(Credential.id)
+        .where(Client.twilio_enabled, aside.free("prices", Credential.id))
+        .order_by(Credential.id)
     ).all()  # fmt: skip
     db.session.rollback()
     never = utcnow() - 2 * EVERY
@@ -117,8 +119,10 @@ def _look(credential_id: str, end: float) -> bool:
     if not rows:
         return True
     finished = len(rows) < MOST_ROWS
-    twilio = client_of(db.session.get_one(Credential, credential_id))
+    twilio = client_by_id(credential_id)
     db.session.rollback()
+    if twilio is None:
+        return True
     length = SLICE
     while rows:
         part = [one for one in rows if one.received_at <= rows[0].received_at + length]

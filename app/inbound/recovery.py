@@ -16,11 +16,9 @@ from functools import partial
 
 import structlog
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import DataError
-from werkzeug.exceptions import Forbidden
 
-from app.domain import clocks, keywords, wake
-from app.domain.clients.accounts import client_of
+from app.domain import aside, clocks, keywords, wake
+from app.domain.clients.accounts import client_by_id
 from app.extensions import current_settings, db, reading, redis_client, unit_of_work
 from app.inbound import calls, lookup, texts, twilio_log, voice
 from app.inbound.lookup import Number
@@ -55,8 +53,6 @@ FIRST_LOOK = timedelta(days=1)
 """How far the very first look reaches back."""
 PAUSE = 0.2
 """Seconds between two slices: our questions must not take the account's room for sending."""
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, DataError, Forbidden)
-"""What goes wrong with one text or call alone, and must not keep back all others."""
 
 
 def tick() -> None:
@@ -89,23 +85,35 @@ def run(since: datetime | None = None, deadline: float | None = None) -> Counter
     :param deadline: stop at this time (``time.monotonic``); the rest waits for the next run.
     """
     found: Counter[str] = Counter()
-    for account in _accounts(since):
+    for ways in _accounts(since):
         if _late(deadline):
             break
-        try:
-            found += _look(account, deadline, keep_bookmark=since is None)
-        except TwilioFailure as failure:
-            log.warning("Twilio's log cannot be asked", account=account.sid, error=str(failure))
+        with aside.set_aside("recovery", ways[0].sid):
+            found += _look_by_any(ways, deadline, keep_bookmark=since is None)
     return found
+
+
+def _look_by_any(ways: list[Account], deadline: float | None, keep_bookmark: bool) -> Counter[str]:
+    """Look at an account by the first of its credentials that Twilio takes."""
+    for way in ways:
+        try:
+            return _look(way, deadline, keep_bookmark)
+        except TwilioFailure as failure:
+            log.warning("Twilio's log cannot be asked", account=way.sid, error=str(failure))
+            if not (isinstance(failure, Refused) and failure.status in (401, 403)):
+                break
+    return Counter()
 
 
 def _late(deadline: float | None) -> bool:
     return wake.stopping.is_set() or (deadline is not None and time.monotonic() > deadline)
 
 
-def _accounts(since: datetime | None) -> list[Account]:
-    """Read which accounts there are and where the look at each begins, the farthest back first."""
-    accounts: dict[str, Account] = {}
+def _accounts(since: datetime | None) -> list[list[Account]]:
+    """Read which accounts there are and where the look at each begins, the farthest back first.
+
+    :returns: each account once for each credential that it may be asked by.
+    """
     numbers = defaultdict(list)
     for account_sid, address in db.session.execute(
         select(Credential.account_sid, Sender.address)
@@ -115,21 +123,28 @@ def _accounts(since: datetime | None) -> list[Account]:
         numbers[account_sid].append(address)
     kept = timedelta(days=db.session.scalar(select(func.max(Client.retention_days))) or 0)
     marks = {one.name: one.at for one in db.session.scalars(select(Bookmark))}
-    for credential in db.session.scalars(select(Credential).order_by(Credential.id)):
-        if credential.account_sid in accounts:
+    credentials = db.session.execute(
+        select(Credential.id, Credential.account_sid, Credential.created_at)
+        .where(
+            aside.free("credential", Credential.id),
+            aside.free("recovery", Credential.account_sid),
+        )
+        .order_by(Credential.id)
+    ).all()
+    db.session.rollback()
+    accounts: dict[str, list[Account]] = defaultdict(list)
+    for credential_id, sid, created_at in credentials:
+        twilio = client_by_id(credential_id)
+        if twilio is None:
             continue
-        mark = marks.get(_name(credential.account_sid))
+        mark = marks.get(_name(sid))
         if mark is not None and mark > utcnow() + clocks.MOST_APART:
             mark = None  # a clock was wrong: nobody knows how far the look had got
-        first = max(credential.created_at, utcnow() - FIRST_LOOK)
-        start = since or (mark - OVERLAP if mark else first)
-        start = max(start, utcnow() - kept)
-        accounts[credential.account_sid] = Account(
-            credential.account_sid, client_of(credential), start,
-            since or mark or start, numbers[credential.account_sid],
-        )  # fmt: skip
+        first = max(created_at, utcnow() - FIRST_LOOK)
+        start = max(since or (mark - OVERLAP if mark else first), utcnow() - kept)
+        accounts[sid].append(Account(sid, twilio, start, since or mark or start, numbers[sid]))
     db.session.rollback()
-    return sorted(accounts.values(), key=lambda one: one.start)
+    return sorted(accounts.values(), key=lambda ways: ways[0].start)
 
 
 def _name(account_sid: str) -> str:
@@ -193,11 +208,9 @@ def _logged(sids: Iterable[str]) -> dict[str, bool]:
 
 
 def _unless_unreadable(sid: str, take_in: Callable[[], bool]) -> bool:
-    try:
+    with aside.set_aside("recovery", sid):
         return take_in()
-    except UNREADABLE:
-        log.exception("what Twilio's log has could not be taken in", sid=sid)
-        return False
+    return False
 
 
 def _take_in_text(account: Account, text: results.Message) -> bool:
@@ -259,7 +272,8 @@ def _take_in_calls(account: Account, listed: list[results.Call]) -> int:
     known = _logged(one.sid for one in ended)
     for one in ended:
         if known.get(one.sid) is False:
-            _note_end(one)
+            with aside.set_aside("recovery", one.sid):
+                _note_end(one)
     return sum(
         _unless_unreadable(one.sid, partial(_take_in_call, account, one))
         for one in ended

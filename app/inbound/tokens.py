@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import structlog
+from cryptography.fernet import InvalidToken
 from sqlalchemy import Connection, LargeBinary, bindparam, select, type_coerce
 
 from app.extensions import current_settings
 from app.models.base import cipher
 from app.models.credential import Credential
+
+log = structlog.get_logger(__name__)
 
 _OF_ACCOUNT = select(
     type_coerce(Credential.auth_token, LargeBinary),
@@ -19,7 +23,16 @@ _OF_ACCOUNT = select(
 def of_account(connection: Connection, account_sid: str) -> tuple[str, ...]:
     """Return every auth token that may sign for an account; several credentials may share it."""
     rows = connection.execute(_OF_ACCOUNT, {"account_sid": account_sid}).all()
-    return tuple(token for row in rows for token in decrypted(*row))
+    return tuple(token for row in rows for token in _readable(*row))
+
+
+def _readable(*stored: bytes | None) -> tuple[str, ...]:
+    """Return the tokens that can be decrypted: another client's must not be in the way of these."""
+    try:
+        return decrypted(*stored)
+    except InvalidToken:
+        log.warning("the auth token of a credential cannot be decrypted")
+        return ()
 
 
 def decrypted(*stored: bytes | None) -> tuple[str, ...]:

@@ -17,11 +17,12 @@ import structlog
 from sqlalchemy import Select, delete, exists, select, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from app.domain import aside
 from app.domain.clients import usage
 from app.domain.content import attachments
 from app.domain.sending import journal
 from app.extensions import db, unit_of_work
-from app.maintenance import overdue
+from app.maintenance import overdue, steps
 from app.maintenance.overdue import has_ended
 from app.maintenance.steps import Step, delete_all, has_open
 from app.models.base import utcnow
@@ -37,11 +38,9 @@ from app.models.message import Message, MessageReport
 
 log = structlog.get_logger(__name__)
 
-CHUNK = 200
-"""Rows of the log in one transaction."""
 LAST_CONTACT_DAYS = 365
 IDEMPOTENCY_DAYS = 1
-BOOKMARK = "retention"
+BOOKMARK = LOOP = "retention"
 PAUSE = timedelta(hours=6)
 """Between two passes of the clock; a pass is made in slices."""
 SLICE_SECONDS = 1.0
@@ -73,50 +72,51 @@ def run(seconds: float | None = None) -> tuple[Counter[str], bool]:
     now = utcnow()
     deadline = None if seconds is None else time.monotonic() + seconds
     removed: Counter[str] = Counter()
+    left_out = aside.names(db.session(), LOOP)
+    finished = True
     for step in _steps(now):
-        # A look first: mostly there is nothing, and a transaction would keep writers waiting.
-        while db.session.execute(step.too_old.limit(1)).first() is not None:
-            with unit_of_work() as session:
-                gone = step.remove(session, _some(session, step.too_old))
-            removed += gone
-            if not gone:
-                break
-            if deadline is not None and time.monotonic() > deadline:
-                return removed, False
+        if step.name in left_out:
+            continue
+        with aside.set_aside(LOOP, step.name):
+            finished = steps.do(LOOP, step, removed, deadline)
+        if not finished:
+            break
     db.session.rollback()
-    return removed, True
-
-
-def _some(session: Session, too_old: Select[*tuple[Any, ...]]) -> list[Any]:
-    """Return at most a chunk of the rows, or of their ids where only these were asked for."""
-    found = session.execute(too_old.limit(CHUNK)).all()
-    return [row[0] if len(row) == 1 else row for row in found]
+    return removed, finished
 
 
 def _steps(now: datetime) -> list[Step]:
     """Return what is to be repeated until nothing is found, in an order that fits."""
     clients = db.session.execute(select(Client.id, Client.retention_days)).all()
     db.session.rollback()
-    steps: list[Step] = []
+    found: list[Step] = []
     for client_id, days in clients:
         cutoff = now - timedelta(days=days)
-        steps += [
-            Step(overdue.held(client_id, cutoff, now), overdue.cancel_deliveries),
-            Step(overdue.waiting(client_id, cutoff), overdue.cancel_messages),
-            Step(_messages(client_id, cutoff), _remove_messages),
-            Step(_incoming(client_id, cutoff), _remove_incoming),
-            Step(_deliveries(client_id, cutoff), _remove_deliveries),
-            Step(_last_texts(client_id, cutoff), partial(_empty_last_texts, sent_before=cutoff)),
+        found += [
+            Step(
+                f"held {client_id}", overdue.held(client_id, cutoff, now), overdue.cancel_deliveries
+            ),
+            Step(
+                f"waiting {client_id}", overdue.waiting(client_id, cutoff), overdue.cancel_messages
+            ),
+            Step(f"messages {client_id}", _messages(client_id, cutoff), _remove_messages),
+            Step(f"incoming {client_id}", _incoming(client_id, cutoff), _remove_incoming),
+            Step(f"deliveries {client_id}", _deliveries(client_id, cutoff), _remove_deliveries),
+            Step(
+                f"last texts {client_id}",
+                _last_texts(client_id, cutoff),
+                partial(_empty_last_texts, sent_before=cutoff),
+            ),
         ]
     own = now - timedelta(days=DEFAULT_RETENTION_DAYS)
     year = now - timedelta(days=LAST_CONTACT_DAYS)
     day = now - timedelta(days=IDEMPOTENCY_DAYS)
     return [
-        *steps,
-        Step(_deliveries(None, own), _remove_deliveries),
-        Step(_last_contacts(year), partial(_forget_contacts, sent_before=year)),
-        Step(_expired_media(now), _remove_media),
-        Step(_idempotency_keys(day), partial(_forget_answers, made_before=day)),
+        *found,
+        Step("own deliveries", _deliveries(None, own), _remove_deliveries),
+        Step("last contacts", _last_contacts(year), partial(_forget_contacts, sent_before=year)),
+        Step("media", _expired_media(now), _remove_media),
+        Step("answers", _idempotency_keys(day), partial(_forget_answers, made_before=day)),
     ]
 
 

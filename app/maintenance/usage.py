@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
+from app.domain import aside
 from app.domain.clients import spending, usage
 from app.domain.editing import client_settings
 from app.domain.relaying import notices
-from app.extensions import current_settings, unit_of_work
+from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.house import Usage, UsageEntry
@@ -28,9 +31,10 @@ def tick() -> None:
     """Count, then tell those who have crossed a level; for the clock."""
     usage.count(limit=20 * usage.CHUNK)
     alert()
-    prune()
-    with unit_of_work() as session:
-        session.execute(spending.prune())
+    with aside.set_aside(usage.LOOP, "old entries"):
+        prune()
+        with unit_of_work() as session:
+            session.execute(spending.prune())
 
 
 def prune() -> int:
@@ -61,11 +65,22 @@ def prune() -> int:
 
 def alert() -> None:
     """Mail owners and support about months that crossed a level."""
+    month = usage.month_of(utcnow())
+    clients = db.session.scalars(
+        select(Usage.client_id)
+        .where(Usage.month == month, aside.free(usage.LOOP, Usage.client_id))
+        .order_by(Usage.client_id)
+    ).all()
+    db.session.rollback()
+    aside.together(usage.LOOP, clients, str, partial(_alert, month))
+
+
+def _alert(this_month: str, clients: Sequence[str]) -> None:
     with unit_of_work() as session:
         rows = session.execute(
             select(Usage, Client)
             .join(Client, Client.id == Usage.client_id)
-            .where(Usage.month == usage.month_of(utcnow()))
+            .where(Usage.month == this_month, Usage.client_id.in_(clients))
             .with_for_update(of=Usage)
         ).all()
         for month, client in rows:

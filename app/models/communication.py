@@ -58,7 +58,7 @@ class Communication(Identified, Owned, Created, Base):
         UniqueConstraint("campaign_id", "name"),
         between("validity_period", 1, 36_000),
         between("retry_calls", 0, 10),
-        between("retry_calls_after", 60, 86_400),
+        between("retry_calls_after", 0, 86_400),
     )
 
     campaign_id: Mapped[str] = mapped_column(ForeignKey("campaign.id"))

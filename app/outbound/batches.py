@@ -13,10 +13,10 @@ from functools import wraps
 import structlog
 from flask import Flask, current_app
 from sqlalchemy import ColumnElement, delete, or_, select, text, update
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app.domain import wake
+from app.domain import aside, wake
 from app.domain.reach import Refusal
 from app.domain.relaying import announcements
 from app.domain.sending import call_retries, communications, composing, preparation, statuses
@@ -80,7 +80,8 @@ def turn() -> bool:
 
 
 def _found(*conditions: ColumnElement[bool]) -> Sequence[str]:
-    return db.session.scalars(select(Batch.id).where(*conditions)).all()
+    free = aside.free("batch", Batch.id)
+    return db.session.scalars(select(Batch.id).where(free, *conditions)).all()
 
 
 def _in_one(work: Callable[[Session, str], bool]) -> Callable[[str], bool]:
@@ -97,11 +98,8 @@ def _in_one(work: Callable[[Session, str], bool]) -> Callable[[str], bool]:
 def _step(work: Callable[[str], bool], batch_id: str) -> bool:
     """Move one batch on; one that fails does not stop the others."""
     try:
-        return work(batch_id)
-    except OperationalError:
-        raise
-    except Exception:
-        log.exception("a batch could not be moved on", batch=batch_id, step=work.__name__)
+        with aside.set_aside("batch", batch_id):
+            return work(batch_id)
         return False
     finally:
         db.session.rollback()

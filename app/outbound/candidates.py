@@ -14,9 +14,12 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    BindParameter,
+    ColumnElement,
     Integer,
     Select,
     String,
+    and_,
     bindparam,
     column,
     func,
@@ -29,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from app.domain import aside
 from app.models.message import Message, MessageState
 from app.models.route import Channel
 
@@ -45,12 +49,17 @@ believes about a table that has just taken in 100,000 rows."""
 _AHEAD = text(
     "message.state IN ('waiting', 'claimed') AND (message.state = 'claimed' OR message.tries > 0)"
 )
-NOTHING_FORBIDS = text(
+_NOTHING_FORBIDS = text(
     "message.client_id NOT IN (SELECT id FROM client"
     " WHERE halted_at IS NOT NULL OR NOT twilio_enabled)"
     " AND message.sender_id NOT IN (SELECT id FROM sender WHERE stopped_at IS NOT NULL)"
     " AND message.credential_id NOT IN (SELECT id FROM credential WHERE stopped_at IS NOT NULL)"
 )
+
+
+def nothing_forbids(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+    """Return the condition that a single message may go: nobody and nothing of its is stopped."""
+    return and_(_NOTHING_FORBIDS, aside.free("credential", Message.credential_id, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +204,17 @@ def _due(lane_key: str, name: str, now: datetime, size: int) -> Select[Any]:
     """Return the query for the next of a queue, by the index of what waits, whose order this is."""
     due = (
         select(*_COLUMNS)
-        .where(Message.lane_key == lane_key, literal(name) == QUEUE, WAITING, Message.due_at <= now)
+        .where(
+            Message.lane_key == lane_key,
+            literal(name) == QUEUE,
+            WAITING,
+            Message.due_at <= now,
+            aside.free("send", Message.id, now),
+        )
         .order_by(Message.due_at, Message.position)
         .limit(size)
     )
-    return due if name else due.where(NOTHING_FORBIDS)
+    return due if name else due.where(nothing_forbids(now))
 
 
 def _all_due() -> Select[Any]:
@@ -213,14 +228,16 @@ def _all_due() -> Select[Any]:
         .table_valued(column("lane", String), column("name", String), column("size", Integer))
         .render_derived("wanted")
     )
+    now = bindparam("now", type_=Message.due_at.type)
     due = (
         select(*_COLUMNS)
         .where(
             Message.lane_key == wanted.c.lane,
             wanted.c.name == QUEUE,
             WAITING,
-            Message.due_at <= bindparam("now", type_=Message.due_at.type),
-            or_(wanted.c.name != "", NOTHING_FORBIDS),
+            Message.due_at <= now,
+            aside.free("send", Message.id, now),
+            or_(wanted.c.name != "", nothing_forbids(now)),
         )
         .order_by(Message.due_at, Message.position)
         .limit(wanted.c.size)
@@ -230,6 +247,23 @@ def _all_due() -> Select[Any]:
 
 
 _ALL_DUE = _all_due()
+
+
+def queued(session: Session, wanted: Wanted, now: datetime) -> list[str]:
+    """Return the ids of what would be looked at for a lane, without reading anything else."""
+    return [
+        id_
+        for name in wanted.queues
+        for id_ in session.scalars(
+            _due(wanted.lane, name, now, wanted.count + _SPARE).with_only_columns(Message.id)
+        )
+    ]
+
+
+def one(session: Session, message_id: str) -> Candidate:
+    """Read one message by itself."""
+    (found,) = _read(session, select(*_COLUMNS).where(Message.id == message_id))
+    return found
 
 
 def _ahead(session: Session, messages: Sequence[Candidate]) -> Ahead:

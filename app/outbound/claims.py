@@ -8,35 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    TextClause,
-    bindparam,
-    case,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from app.domain import clocks
-from app.domain.clients import spending
-from app.domain.sending import quiet
 from app.models.base import new_id, utcnow
-from app.models.batch import Batch, BatchState
-from app.models.client import Client
-from app.models.credential import Credential
 from app.models.message import Lane, Message, MessageState
 from app.models.route import Channel
-from app.models.sender import Sender
 from app.outbound import candidates
 from app.outbound.admission import Admission
-from app.outbound.candidates import NOTHING_FORBIDS, QUEUE, WAITING, Candidate, Wanted
+from app.outbound.candidates import Candidate, Wanted
 
 CLAIM_SECONDS = 30
 """A claim that is older than this belongs to a process that died; the sweep takes it up."""
@@ -88,58 +72,6 @@ class Outgoing:
     """How often it has been tried, this time included."""
 
 
-def runnable_batches(session: Session, now: datetime) -> list[tuple[str, str]]:
-    """Return (batch, lane) of the batches that run, may send at ``now`` and have something due."""
-    due = _first_due(Message.lane_key == Batch.lane_key, Batch.id == QUEUE, now=now)
-    held = case(
-        (Batch.lane_key.startswith("voice:"), Client.calls_held_until),
-        else_=Client.texts_held_until,
-    )
-    found = session.execute(
-        select(Batch.id, Batch.lane_key, Client.time_zone, Client.quiet_from, Client.quiet_to)
-        .join(Client, Client.id == Batch.client_id)
-        # The sender that is pinned: the communication may have been given another one since.
-        .join(Sender, Sender.id == Batch.plan["sender_id"].as_string())
-        .join(Credential, Credential.id == Sender.credential_id)
-        .where(
-            Batch.state == BatchState.RUNNING,
-            Client.twilio_enabled,
-            Client.halted_at.is_(None),
-            Sender.stopped_at.is_(None),
-            Credential.stopped_at.is_(None),
-            or_(held.is_(None), clocks.has_come(held, now, spending.LONGEST)),
-            due.correlate(Batch).scalar_subquery().is_not(None),
-        )
-        .order_by(Batch.id)
-    )
-    return [
-        (batch_id, lane_key)
-        for batch_id, lane_key, zone, begin, end in found
-        if quiet.until(now, zone, begin, end) is None
-    ]
-
-
-def lanes_with_singles(session: Session, now: datetime) -> set[str]:
-    """Return the lanes in which a single message is due and may go."""
-    due = _first_due(Message.lane_key == Lane.key, QUEUE == "", NOTHING_FORBIDS, now=now)
-    return set(
-        session.scalars(select(Lane.key).where(due.correlate(Lane).scalar_subquery().is_not(None)))
-    )
-
-
-def _first_due(*conditions: ColumnElement[bool] | TextClause, now: datetime) -> Select[str]:
-    """Return the query for the first message that is due, to be asked for each lane or batch.
-
-    Not an EXISTS, which planners turn into a join over everything that waits.
-    """
-    return (
-        select(Message.id)
-        .where(*conditions, WAITING, Message.due_at <= now)
-        .order_by(Message.due_at)
-        .limit(1)
-    )
-
-
 def claim(
     session: Session,
     lanes: Sequence[tuple[LaneView, int]],
@@ -155,7 +87,7 @@ def claim(
         floor below which no slot is given, and is moved on.
     :param token: the lease under which these lanes are held.
     """
-    now, mark = _time(now_us), new_id()
+    now, mark = clocks.moment(now_us), new_id()
     states = {row.key: row for row in _locked(session, [view.key for view, _ in lanes], token)}
     views, wanted = [], []
     for view, most in lanes:
@@ -168,7 +100,7 @@ def claim(
         room = _room(view, now_us, most)
         if room > 0:
             views.append(view)
-            wanted.append(Wanted(view.key, _in_turn(view), room))
+            wanted.append(Wanted(view.key, in_turn(view), room))
     found = candidates.choose(session, wanted, now)
     waiting = [one for lane in found.values() for one in lane]
     admission = Admission(session, waiting, now)
@@ -204,6 +136,20 @@ def possible_slot_us(slot_us: int, now_us: int, rate: float) -> int:
     return slot_us if slot_us <= now_us + HORIZON_US + longest_us else now_us
 
 
+def slot_comes_by(now: datetime, soon: datetime) -> ColumnElement[bool]:
+    """Return the condition on a Lane that its :func:`possible_slot_us` comes until ``soon``."""
+    ahead = Lane.next_slot_us - clocks.microseconds(now) - HORIZON_US
+    impossible = and_(ahead > LONGEST_PUSH_US, ahead > MOST_SEGMENTS * 1e6 / Lane.rate)
+    return or_(Lane.next_slot_us <= clocks.microseconds(soon), impossible)
+
+
+def examine(session: Session, message_id: str, view: LaneView, now_us: int) -> None:
+    """Do with one message what a claim does; raises what that would raise."""
+    message = candidates.one(session, message_id)
+    Admission(session, [message], clocks.moment(now_us)).admit([message])
+    _outgoing(message, view.key, 0, cost_us(message.segments, view.rate), "")
+
+
 def cost_us(segments: int, rate: float) -> int:
     """Return how long a message takes its lane: whole microseconds, never too few."""
     return -int(-max(segments, 1) * 1_000_000 // rate)
@@ -226,7 +172,7 @@ def _room(view: LaneView, now_us: int, most: int) -> int:
     return min(most, int(free // cost_us(1, view.rate)) + 1) if free >= 0 else 0
 
 
-def _in_turn(view: LaneView) -> list[str]:
+def in_turn(view: LaneView) -> list[str]:
     """Return the lane's batches, beginning after the one that was served last."""
     later = [batch for batch in view.batches if batch > (view.last_batch_id or "")]
     return later + [batch for batch in view.batches if batch not in later]
@@ -285,7 +231,3 @@ def _outgoing(message: Candidate, lane: str, slot: int, cost: int, mark: str) ->
         claim_token=mark,
         tries=message.tries + 1,
     )
-
-
-def _time(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask, current_app
-from sqlalchemy import ColumnElement, or_, select, true, update
+from sqlalchemy import ColumnElement, or_, true, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import clocks, wake
@@ -24,14 +24,13 @@ from app.domain.wake import DRAIN_SECONDS
 from app.extensions import db, unit_of_work
 from app.models.base import new_id
 from app.models.message import Lane
-from app.outbound import claims, restored
+from app.outbound import agenda, apart, claims, restored
+from app.outbound.agenda import LEASE, Duty
 from app.outbound.claims import HORIZON_US, LaneView, Outgoing
 from app.outbound.posting import MAX_LANES, Posting
 
 log = structlog.get_logger(__name__)
 
-LEASE_SECONDS = 5
-"""How long the lanes of a process that died stand still."""
 LOOK_SECONDS = 0.2
 """How often a drain looks for lanes with work; a pause takes effect within this."""
 LANES_A_LOOK = 24
@@ -40,6 +39,8 @@ TICK_SECONDS = 0.1
 LOOK_AHEAD_US = HORIZON_US - 50_000
 """A lane is served when its next slot is this near, so that one commit serves several; and early
 enough that a late tick or a slow commit is made up for before the slot."""
+KEPT_SECONDS = 0.5
+"""How long lanes are kept for the next drain of this process, when another one takes its turn."""
 FAR_US = 500_000
 """A lane whose next slot is as far away as this can change its process and lose nothing."""
 WRITTEN_SECONDS = 1.0
@@ -55,6 +56,7 @@ def drain() -> None:
     changes its process loses its place for a moment. If none begins, the leases run out.
     """
     work = _work(current_app._get_current_object())  # type: ignore[attr-defined]
+    work.begin()
     end, more = time.monotonic() + DRAIN_SECONDS, True
     try:
         more = work.may_send()
@@ -87,6 +89,7 @@ class Drain:
         self.token = new_id()
         self.views: dict[str, LaneView] = {}
         self._wanted: set[str] = set()
+        self._called = False
         self._busy: set[str] = set()
         self._next_look = 0.0
         self._renew_at = 0.0
@@ -107,12 +110,17 @@ class Drain:
         self._installation = hold.begin(self.token)
         return True
 
-    def turn(self) -> bool:
-        """Look for lanes and claim what is due; return whether there may be anything left to do.
+    def begin(self) -> None:
+        """Begin a drain: whoever kept lanes for the next one may have to be called once."""
+        self._called = False
 
-        Lanes that other processes hold count as well: one of those may die. A text that was settled
-        a moment ago can have made the next step due, so nothing is left only when a look finds
-        nothing after all had been settled.
+    def turn(self) -> bool:
+        """Look for lanes and claim what is due; return whether anything is left to do soon.
+
+        What falls due later, or is in lanes that another process is at work on, is the clock's: it
+        looks every second, and one of those may die. A text that was settled a moment ago can have
+        made the next step due, so nothing is left only when a look finds nothing after all had been
+        settled.
         """
         if self._installation is None and not self.may_send():
             return False
@@ -121,7 +129,8 @@ class Drain:
         if looks:
             self._next_look = now + LOOK_SECONDS
             if self._look(now) == LANES_A_LOOK:
-                self._next_look = now  # there may be more
+                self._next_look = now  # there may be more, for others as well
+                wake.wake("send")
         self._serve()
         return bool(self._wanted) or not (looks and settled)
 
@@ -132,11 +141,18 @@ class Drain:
         self.posting.finish(CLEAN_END_SECONDS)
 
     def let_go(self) -> None:
-        """Give back the lanes that can do without, so that a process with fewer can take them."""
-        soon_us = self.posting.clock.now_us() + FAR_US
-        far = [view.key for view in self.views.values() if view.next_slot_us > soon_us]
+        """Give back the lanes that can do without, so that a process with fewer can take them.
+
+        The others are kept, but not for long: the next drain may begin in another process.
+        """
+        now_us = self.posting.clock.now_us()
+        far = [view.key for view in self.views.values() if view.next_slot_us > now_us + FAR_US]
         if far:
             self._return(far, Lane.key.in_(far))
+        if self.views:
+            until = clocks.moment(now_us) + timedelta(seconds=KEPT_SECONDS)
+            self._write(list(self.views), true(), {"lease_until": until})
+            self._renew_at = 0.0
 
     def release(self) -> None:
         """Give all lanes back, so that other processes can take them at once."""
@@ -144,19 +160,23 @@ class Drain:
             self._return(list(self.views), true())  # those that became idle are no longer viewed
 
     def _return(self, keys: Sequence[str], which: ColumnElement[bool]) -> None:
+        self._write(keys, which, {"lease_token": None, "lease_until": None})
+        for key in keys:
+            del self.views[key]
+        self._busy &= self.views.keys()
+
+    def _write(
+        self, keys: Sequence[str], which: ColumnElement[bool], values: Mapping[str, object]
+    ) -> None:
+        """Write what becomes of leases of ours, and the true next slots of their lanes."""
         try:
             with unit_of_work() as session:
                 claims.move(session, self._pushed(keys), self.token)
                 session.execute(
-                    update(Lane)
-                    .where(which, Lane.lease_token == self.token)
-                    .values(lease_token=None, lease_until=None)
+                    update(Lane).where(which, Lane.lease_token == self.token).values(values)
                 )
         except SQLAlchemyError as error:
             log.warning("leases could not be returned; they run out", error=type(error).__name__)
-        for key in keys:
-            del self.views[key]
-        self._busy &= self.views.keys()
 
     def _pushed(self, keys: Sequence[str]) -> list[LaneView]:
         """Return the lanes whose messages go out later than planned, with their true next slots."""
@@ -175,34 +195,36 @@ class Drain:
         """
         session = db.session()
         try:
-            moment = _time(clocks.db_now_us(session))
-            batches = claims.runnable_batches(session, moment)
-            wanted = claims.lanes_with_singles(session, moment) | {lane for _, lane in batches}
-            free = self._free(wanted - self.views.keys(), moment)
+            moment = clocks.db_now(session)
+            duties = agenda.due(session, moment, self.token)
         finally:
             session.rollback()
-        self._wanted, self._busy = wanted, wanted & self.views.keys()
+        self._wanted, self._busy = set(duties), duties.keys() & self.views.keys()
+        free = self._free(duties, moment)
         if free or (self._busy and now >= self._renew_at):
             self._lease(free, moment)
-            self._renew_at = now + LEASE_SECONDS / 3
-            self._busy = wanted & self.views.keys()
-        for view in self.views.values():
-            view.batches = [batch for batch, lane in batches if lane == view.key]
+            self._renew_at = now + LEASE.total_seconds() / 3
+            self._busy = duties.keys() & self.views.keys()
+        for key in self._busy:
+            self.views[key].batches = duties[key].batches
+        if not self._called and any(
+            not duty.is_free(moment, self.token) for duty in duties.values()
+        ):
+            self._called = True
+            wake.wake("send")
         return len(free)
 
-    def _free(self, wanted: set[str], now: datetime) -> list[str]:
+    def _free(self, duties: Mapping[str, Duty], now: datetime) -> list[str]:
         """Return free lanes: first those that have waited for the most segments of their rate."""
-        room = min(LANES_A_LOOK, MAX_LANES - len(self.views))
-        if not wanted or room <= 0:
-            return []
-        return list(
-            db.session.scalars(
-                select(Lane.key)
-                .where(Lane.key.in_(wanted), self._may_take(now))
-                .order_by((Lane.next_slot_us - (_microseconds(now) + HORIZON_US)) * Lane.rate)
-                .limit(room)
-            )
-        )
+        free = [
+            duty
+            for duty in duties.values()
+            if duty.key not in self.views and duty.is_free(now, self.token)
+        ]
+        horizon_us = clocks.microseconds(now) + HORIZON_US
+        free.sort(key=lambda duty: (duty.next_slot_us - horizon_us) * duty.rate)
+        room = max(min(LANES_A_LOOK, MAX_LANES - len(self.views)), 0)
+        return [duty.key for duty in free[:room]]
 
     def _lease(self, free: list[str], now: datetime) -> None:
         keep = list(self._busy)
@@ -215,7 +237,7 @@ class Drain:
                         Lane.key.in_(free) & self._may_take(now),
                     )
                 )
-                .values(lease_token=self.token, lease_until=now + timedelta(seconds=LEASE_SECONDS))
+                .values(lease_token=self.token, lease_until=now + LEASE)
                 .returning(Lane.key, Lane.rate, Lane.next_slot_us, Lane.last_batch_id)
                 .execution_options(synchronize_session=False)
             ).all()
@@ -228,7 +250,7 @@ class Drain:
         """Free is also a lane that was idle and let go of while its lease is still ours."""
         return or_(
             Lane.lease_until.is_(None),
-            clocks.has_come(Lane.lease_until, now, timedelta(seconds=LEASE_SECONDS)),
+            clocks.has_come(Lane.lease_until, now, LEASE),
             Lane.lease_token == self.token,
         )
 
@@ -244,7 +266,11 @@ class Drain:
                 due.append((view, room))
         if due:
             with wake.in_one_piece():
-                self._claim(due)
+                wrong = apart.claim(due, self.posting.clock.now_us, self._begin_again, self._claim)
+                self._busy -= wrong
+
+    def _begin_again(self, view: LaneView) -> None:
+        view.next_slot_us = self.posting.earliest_us(view.key)
 
     def _claim(self, due: Sequence[tuple[LaneView, int]]) -> None:
         """Claim messages and have them posted.
@@ -288,11 +314,3 @@ def _posting(app: Flask) -> Posting:
         kept = (os.getpid(), Posting(app))
         app.extensions["posting"] = kept
     return kept[1]
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
-
-
-def _time(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)

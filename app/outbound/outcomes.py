@@ -14,7 +14,7 @@ from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.message import Lane, Message, MessageState
 from app.outbound.claims import LONGEST_HOLD, Outgoing
-from app.outbound.send import Outcome, Taken
+from app.outbound.send import Outcome, Taken, Unready
 from app.twilio import errors
 from app.twilio.client import NotSent, Refused, Uncertain
 
@@ -52,6 +52,8 @@ def _settle_failure(
             _PAUSES[min(outgoing.tries, len(_PAUSES)) - 1], min(outcome.retry_after or 0, 3600)
         )
         _wait_again(session, outgoing, now + timedelta(seconds=pause))
+        if isinstance(outcome, Unready):
+            return
         asked = min(outcome.retry_after or 0, LONGEST_HOLD.total_seconds())
         hold(session, outgoing.lane_key, now + timedelta(seconds=max(min(pause, 5), asked)))
     elif isinstance(outcome, Refused):

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import ColumnElement, and_, case, func, null, select, update
 
-from app.domain import clocks, wake
-from app.domain.clients.accounts import client_of
+from app.domain import aside, clocks, wake
+from app.domain.clients.accounts import client_by_id
 from app.domain.sending import journal, statuses
 from app.domain.sending.reports import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
-from app.models.credential import Credential
 from app.models.message import Message, MessageState
 from app.models.route import Channel
 from app.outbound.traces import report_of, report_of_call
@@ -84,7 +83,8 @@ def run() -> None:
             accounts.order_by(func.min(Message.check_at))
         ).all():
             if _in_time(end):
-                _look(credential_id, destination, end)
+                with aside.set_aside("refresh", credential_id):
+                    _look(credential_id, destination, end)
     db.session.rollback()
 
 
@@ -94,6 +94,9 @@ def _due(destination: Channel) -> ColumnElement[bool]:
         Message.state == MessageState.ACCEPTED,
         Message.sid.is_not(None),
         Message.destination == destination,
+        aside.free("refresh", Message.id),
+        aside.free("refresh", Message.credential_id),
+        aside.free("credential", Message.credential_id),
     )
 
 
@@ -105,8 +108,10 @@ def _look(credential_id: str, destination: Channel, end: float) -> None:
         .order_by(_taken_at)
         .limit(MOST)
     ).all()
-    twilio = client_of(db.session.get_one(Credential, credential_id))
+    twilio = client_by_id(credential_id)
     db.session.rollback()
+    if twilio is None:
+        return
     close = [row for row in rows if row.taken_at <= rows[0].taken_at + SPAN]
     by_sid = {str(row.sid): str(row.id) for row in close}
     asked: set[str] = set()
@@ -135,7 +140,7 @@ def _ask(twilio: TwilioClient, its_log: _Log, sid: str, message_id: str) -> None
 
 
 def _note(message_id: str, report: Report) -> None:
-    with unit_of_work() as session:
+    with aside.set_aside("refresh", message_id), unit_of_work() as session:
         journal.apply_to(session, [message_id])
         statuses.record_report(session, message_id, report)
 

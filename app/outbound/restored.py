@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import func, or_, select
 
 from app.domain import clocks, wake
-from app.domain.clients.accounts import client_of
+from app.domain.clients.accounts import by_account
 from app.domain.restoring import hold
 from app.domain.sending import statuses
 from app.domain.sending.reports import Report
@@ -33,7 +33,7 @@ from app.models.route import Channel
 from app.models.sender import Sender
 from app.outbound.traces import essence, report_of, report_of_call
 from app.twilio import results
-from app.twilio.client import TwilioClient, TwilioFailure
+from app.twilio.client import Refused, TwilioClient, TwilioFailure
 from app.twilio.clock import Difference
 from app.twilio.segments import smart_encode
 
@@ -84,14 +84,13 @@ class Reading:
 
 def newest_time() -> datetime:
     """Return the last time of which the database knows, though none that has not come yet."""
+    now = utcnow()
     times = [
-        db.session.scalar(select(func.max(Message.updated_at))),
-        db.session.scalar(select(func.max(Incoming.updated_at))),
-        db.session.scalar(select(func.max(Message.created_at))),
+        db.session.scalar(select(func.max(column)).where(column <= now))
+        for column in (Message.updated_at, Incoming.updated_at, Message.created_at)
     ]
     db.session.rollback()
-    now = utcnow()
-    return max((min(at, now) for at in times if at is not None), default=now)
+    return max((at for at in times if at is not None), default=now)
 
 
 def look() -> Hold | None:
@@ -126,11 +125,11 @@ def read(since: datetime) -> Reading:
     """Read what went out since then, in every account, and find what the database lacks."""
     reading = Reading(since)
     sent: list[Sent] = []
-    for credential in _credentials():
+    for account_sid, ways in by_account().items():
         try:
-            sent.extend(_sent_by(credential, since))
+            sent.extend(_sent_by(account_sid, ways, since))
         except TwilioFailure as failure:
-            reading.unasked.append(f"{credential.account_sid}: {failure}")
+            reading.unasked.append(f"{account_sid}: {failure}")
     reading.sent = len(sent)
     unknown = _unknown(sent)
     unknown.reverse()  # within one of Twilio's whole seconds its order counts, the newest first
@@ -150,29 +149,30 @@ def take_in(reading: Reading) -> int:
     return taken
 
 
-def _credentials() -> Sequence[Credential]:
-    """Return a credential of each account."""
-    found: dict[str, Credential] = {}
-    for credential in db.session.scalars(select(Credential).order_by(Credential.id)):
-        found.setdefault(credential.account_sid, credential)
-    return list(found.values())
+def _sent_by(account_sid: str, ways: Sequence[TwilioClient], since: datetime) -> list[Sent]:
+    """Read an account's log by the first of its log-ins that Twilio takes.
 
-
-def _sent_by(credential: Credential, since: datetime) -> list[Sent]:
-    twilio = client_of(credential)
+    Where Twilio takes none, nothing can be sent with them either, and nobody else waits for it.
+    """
     found = db.session.execute(
         select(Sender.address, Sender.id)
         .join(Credential, Credential.id == Sender.credential_id)
-        .where(Credential.account_sid == credential.account_sid)
+        .where(Credential.account_sid == account_sid)
     )
     senders = {row.address: row.id for row in found}
     database = clocks.database(db.session())
-    db.session.expunge_all()
     db.session.rollback()
-    return [
-        *_texts(twilio, senders, since, database),
-        *_calls(twilio, senders, since, database),
-    ]
+    for twilio in ways:
+        try:
+            return [
+                *_texts(twilio, senders, since, database),
+                *_calls(twilio, senders, since, database),
+            ]
+        except Refused as refused:
+            if refused.status not in (401, 403):
+                raise
+            log.warning("Twilio refuses an account", account=account_sid, error=str(refused))
+    return []
 
 
 def _texts(

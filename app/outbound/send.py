@@ -10,12 +10,11 @@ from typing import Literal
 
 import structlog
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
-from app.domain.clients.accounts import client_of
+from app.domain.clients.accounts import client_by_id
 from app.extensions import current_settings, db
 from app.models.communication import MachineDetection
-from app.models.credential import Credential
 from app.models.route import Channel
 from app.outbound.claims import Outgoing
 from app.twilio import turns
@@ -40,6 +39,10 @@ class Taken:
     segments: int | None = None
     sender: str | None = None
     """The number, where Twilio has chosen one already."""
+
+
+class Unready(NotSent):
+    """What the request needs cannot be read: the lane is not at fault, and is not held."""
 
 
 Outcome = Taken | NotSent | Refused | Uncertain
@@ -120,9 +123,11 @@ class Poster:
         """
         try:
             twilio = self._client(outgoing.credential_id)
-        except Exception as error:  # noqa: BLE001 - before the POST: surely not sent
-            log.warning("credential cannot be read", message=outgoing.id, error=str(error))
+        except SQLAlchemyError as error:  # before the POST: surely not sent
+            log.warning("credential not read", message=outgoing.id, error=type(error).__name__)
             return NotSent("The credential could not be read from the database.")
+        if twilio is None:
+            return Unready("The credential cannot be read.")
         try:
             with self._app.app_context():
                 base = current_settings().public_base_url
@@ -134,26 +139,28 @@ class Poster:
             log.exception("a POST failed in an unforeseen way", message=outgoing.id)
             return Uncertain(f"Something failed on our side: {type(error).__name__}.")
 
-    def _client(self, credential_id: str) -> TwilioClient:
-        """Return the client of a credential; one thread at a time reads, the others wait for it."""
+    def _client(self, credential_id: str) -> TwilioClient | None:
+        """Return the client of a credential; one thread at a time reads, the others wait for it.
+
+        :returns: None where the credential cannot be read; it is set aside.
+        """
         kept = self._clients.get(credential_id)
         if kept is None or time.monotonic() - kept[0] >= CREDENTIAL_SECONDS:
             with self._reading:
                 return self._read(credential_id)
         return kept[1]
 
-    def _read(self, credential_id: str) -> TwilioClient:
+    def _read(self, credential_id: str) -> TwilioClient | None:
         kept = self._clients.get(credential_id)
         if kept is not None and time.monotonic() - kept[0] < CREDENTIAL_SECONDS:
             return kept[1]
         with self._app.app_context():
             try:
-                credential = db.session.scalars(
-                    select(Credential).where(Credential.id == credential_id)
-                ).one()
-                client = client_of(credential, POST_TIMEOUT)
+                client = client_by_id(credential_id, POST_TIMEOUT)
             finally:
                 db.session.remove()
+        if client is None:
+            return None
         if kept is not None and _same(kept[1], client):
             client = kept[1]
         self._clients[credential_id] = (time.monotonic(), client)

@@ -16,15 +16,16 @@ from datetime import datetime, timedelta
 
 import structlog
 from flask import Flask, current_app
+from redis import RedisError
 from sqlalchemy import ColumnElement, Select, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from app.domain import clocks, wake
-from app.domain.clients.accounts import client_of
+from app.domain import aside, clocks, wake
+from app.domain.clients.accounts import client_by_id
 from app.domain.sending import journal, statuses
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
-from app.models.credential import Credential
 from app.models.message import Direction, Message, MessageState
 from app.outbound import matching
 from app.outbound.matching import LOST, UNHEARD_OF
@@ -66,8 +67,12 @@ def run() -> None:
 
 
 def _due(fate: ColumnElement[bool], most: int) -> list[str]:
-    come = clocks.has_come(Message.check_at, utcnow(), LONGEST_WAIT)
-    query = select(Message.id).where(fate, come)
+    query = select(Message.id).where(
+        fate,
+        clocks.has_come(Message.check_at, utcnow(), LONGEST_WAIT),
+        aside.free("settle", Message.id),
+        aside.free("credential", Message.credential_id),
+    )
     return list(db.session.scalars(query.order_by(Message.check_at).limit(most)))
 
 
@@ -76,8 +81,9 @@ def look_up(message_id: str) -> None:
     message = db.session.scalar(_open(message_id))
     if message is None:
         return
-    credential = db.session.get_one(Credential, message.credential_id)
-    twilio = client_of(credential)
+    twilio = client_by_id(message.credential_id)
+    if twilio is None:
+        return
     database = clocks.database(db.session())
     db.session.expunge_all()
     db.session.rollback()
@@ -148,8 +154,9 @@ def _look_up_in_time(app: Flask, message_id: str, end: float) -> None:
         return
     with app.app_context():
         try:
-            look_up(message_id)
-        except Exception:
-            log.exception("a look-up failed; it will be tried again", message=message_id)
+            with aside.set_aside("settle", message_id):
+                look_up(message_id)
+        except (SQLAlchemyError, RedisError) as error:
+            log.warning("a look-up has to wait", message=message_id, error=type(error).__name__)
         finally:
             db.session.remove()

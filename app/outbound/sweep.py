@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import and_, or_, select
 
-from app.domain import clocks
+from app.domain import aside, clocks
 from app.domain.sending import journal, statuses
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
@@ -35,12 +37,15 @@ def lost_claims() -> int:
                     Message.claimed_at.is_not(None),
                 ),
             ),
+            aside.free("sweep", Message.id),
         )
         .limit(MOST)
     ).all()
     db.session.rollback()
-    if not ids:
-        return 0
+    return sum(aside.together("sweep", ids, str, partial(_give_up, now)))
+
+
+def _give_up(now: datetime, ids: Sequence[str]) -> int:
     with unit_of_work() as session:
         journal.apply_to(session, ids)
         ended = [

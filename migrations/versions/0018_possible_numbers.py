@@ -22,7 +22,7 @@ POSSIBLE = {
     "communication": {
         "validity_period": (1, 36_000),
         "retry_calls": (0, 10),
-        "retry_calls_after": (60, 86_400),
+        "retry_calls_after": (0, 86_400),
     },
     "communication_step": {"after": (0, 30 * 24 * 3600)},
 }

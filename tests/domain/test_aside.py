@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -93,14 +94,33 @@ def test_support_is_mailed_once_a_day_and_loop(app: Flask, rows: Rows) -> None:
     assert not any("the words of" in mail for mail in mails)
 
 
+def sqlite_error(code: int) -> sqlite3.Error:
+    error = sqlite3.OperationalError("no luck")
+    error.sqlite_errorcode = code
+    return error
+
+
+def state(code: str) -> Exception:
+    error = Exception("no luck")
+    error.sqlstate = code  # type: ignore[attr-defined]
+    return error
+
+
+def test_sqlite_cannot_read_json_because_of_the_row() -> None:
+    error = OperationalError("SELECT", {}, sqlite_error(sqlite3.SQLITE_ERROR))
+    assert not aside.is_away(error)
+
+
 @pytest.mark.parametrize(
     "error",
     [
         RedisError("gone"),
         OperationalError("SELECT 1", {}, Exception("gone"), connection_invalidated=True),
-        OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked")),
+        OperationalError("BEGIN IMMEDIATE", {}, sqlite_error(sqlite3.SQLITE_BUSY)),
+        OperationalError("COMMIT", {}, Exception("the server closed the connection")),
+        OperationalError("SELECT 1", {}, state("57P01")),
     ],
-    ids=lambda error: type(error).__name__,
+    ids=lambda error: str(error)[:30],
 )
 def test_nothing_is_at_fault_when_database_or_redis_are_away(
     error: Exception, app: Flask, rows: Rows
@@ -111,11 +131,8 @@ def test_nothing_is_at_fault_when_database_or_redis_are_away(
 
 
 def test_a_lock_that_passes_is_no_reason_for_a_mail(app: Flask, rows: Rows) -> None:
-    class Locked(Exception):
-        sqlstate = "55P03"
-
     def wait(_: str) -> None:
-        raise OperationalError("UPDATE …", {}, Locked())
+        raise OperationalError("UPDATE …", {}, state("55P03"))
 
     with app.app_context():
         aside.one_by_one("batch", ["busy"], str, wait)

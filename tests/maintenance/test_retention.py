@@ -12,7 +12,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import update
 
 from app.extensions import db
-from app.maintenance import retention
+from app.maintenance import retention, steps
 from app.models.base import utcnow
 from app.models.communication import Callback, CallbackEvent
 from app.models.delivery import (
@@ -338,7 +338,8 @@ def test_nobody_waits_for_a_pass_that_finds_nothing(
     rows: Rows, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Log(rows).incoming(days_ago(1))
-    monkeypatch.setattr(retention, "unit_of_work", lambda: pytest.fail("a transaction"))
+    for one in (retention, steps):
+        monkeypatch.setattr(one, "unit_of_work", lambda: pytest.fail("a transaction"))
     with app.app_context():
         assert retention.run() == ({}, True)
 
@@ -346,7 +347,7 @@ def test_nobody_waits_for_a_pass_that_finds_nothing(
 def test_it_goes_in_small_transactions(
     rows: Rows, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "CHUNK", 3)
+    monkeypatch.setattr(steps, "CHUNK", 3)
     log = Log(rows)
     for _ in range(10):
         log.incoming(days_ago(50))

@@ -235,7 +235,7 @@ def test_a_look_that_runs_out_of_time_goes_on_and_not_back(
         assert rows.all(Bookmark) == []  # an account is not even begun when there is no time
         for _ in range(3):
             monkeypatch.setattr(recovery, "_late", lambda deadline: False)
-            account = recovery._accounts(None)[0]
+            ((account, *_), *_) = recovery._accounts(None)
             monkeypatch.setattr(recovery, "_late", lambda deadline: True)
             recovery._look(account, None, keep_bookmark=True)
             marks.append(rows.one(Bookmark).at)

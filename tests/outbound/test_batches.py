@@ -21,6 +21,7 @@ from app.models.base import new_id
 from app.models.batch import BATCH_TRANSITIONS, Batch, BatchMember, BatchState
 from app.models.client import Client
 from app.models.communication import Communication
+from app.models.house import SetAside
 from app.models.link import Link
 from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Channel
@@ -206,6 +207,7 @@ def test_a_crash_between_chunks_repeats_nothing(
     keep_house(app)
     assert state(rows) is BatchState.PREPARING
     assert rows.count(Message) == 3
+    rows.change(delete(SetAside))  # after a minute
     keep_house(app)
     assert state(rows) is BatchState.RUNNING
     positions = Counter(message.position for message in rows.all(Message))

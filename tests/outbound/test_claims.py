@@ -16,7 +16,7 @@ from app.models.batch import Batch
 from app.models.communication import Communication
 from app.models.message import Lane, Message, MessageState
 from app.models.sender import Sender, SenderKind, SenderType
-from app.outbound import batches, claims
+from app.outbound import agenda, batches, claims
 from app.outbound.claims import LaneView, Outgoing, cost_us
 from tests.support.house import House, communication, furnish, join, text
 from tests.support.rows import Rows
@@ -38,7 +38,7 @@ class Laner:
     def claim(self, most: int = 99, token: str = TOKEN) -> list[Outgoing]:
         now = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self.now_us)
         with self.app.app_context():
-            ready = claims.runnable_batches(db.session(), now)
+            ready = agenda.runnable_batches(db.session(), now)
             view = LaneView(self.key, 1, 0, batches=[batch for batch, _ in ready])
             with unit_of_work() as session:
                 view.last_batch_id = session.get_one(Lane, self.key).last_batch_id
@@ -179,7 +179,7 @@ def test_paused_batches_are_passed_over(app: Flask, rows: Rows, house: House) ->
         batches.drain()
         with unit_of_work() as session:
             communications.pause(session, session.scalars(select(Batch)).one(), "pat")
-        assert claims.runnable_batches(db.session(), datetime.now(UTC)) == []
+        assert agenda.runnable_batches(db.session(), datetime.now(UTC)) == []
 
 
 @given(
@@ -225,4 +225,4 @@ def test_a_batch_stops_with_the_sender_that_it_began_with(
         .values(stopped_at=LONG_AGO, stopped_reason="Not registered.")
     )
     with app.app_context():
-        assert claims.runnable_batches(db.session(), datetime.now(UTC)) == []
+        assert agenda.runnable_batches(db.session(), datetime.now(UTC)) == []

@@ -7,72 +7,42 @@ goes to the month. Counting again therefore changes nothing, and the sums outliv
 
 from __future__ import annotations
 
-import math
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.domain import aside
 from app.domain.clients import prices
+from app.domain.clients.usage_sources import (
+    CHUNK,
+    FIGURES,
+    LOOP,
+    MARGIN,
+    SOURCES,
+    Counted,
+    Figures,
+    Place,
+    Source,
+    month_of,
+)
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.house import Bookmark, Usage, UsageEntry
-from app.models.incoming import Incoming
-from app.models.message import Message
-from app.models.route import Channel
 from app.models.sender import Sender, SenderKind
-from app.twilio.segments import estimate_cost
+
+__all__ = ["CHUNK", "FIGURES", "LOOP", "MARGIN", "Figures", "month_of"]
 
 BOOKMARK = "usage"
-MARGIN = timedelta(minutes=2)
-"""How far each count looks back before the last one: transactions and clocks may be that late."""
-CHUNK = 500
 QUICK = 500
 """Rows of the log that somebody who asks may wait for; the clock counts the rest."""
 MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
-_NOT_CHARGED = ("failed", "canceled")
-"""Twilio's words for what never left it."""
-
-FIGURES = (
-    "segments_in", "segments_out", "messages_in", "messages_out", "media_in", "media_out",
-    "call_minutes", "price",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What something adds to a month; calls in whole minutes, the price in US dollars."""
-
-    segments_in: int = 0
-    segments_out: int = 0
-    messages_in: int = 0
-    messages_out: int = 0
-    media_in: int = 0
-    media_out: int = 0
-    call_minutes: int = 0
-    price: float = 0.0
-
-    def minus(self, other: Figures) -> Figures:
-        """Return the difference."""
-        return Figures(**{name: getattr(self, name) - getattr(other, name) for name in FIGURES})
-
-
-@dataclass
-class _Counted:
-    """Something of the log with its figures of now."""
-
-    id: str
-    client_id: str
-    month: str
-    figures: Figures
-    updated_at: datetime = field(compare=False)
 
 
 def count(limit: int | None = None, most: int | None = None) -> bool:
@@ -83,21 +53,20 @@ def count(limit: int | None = None, most: int | None = None) -> bool:
     :param most: stop after about so many rows of any kind, for somebody who waits.
     """
     current = True
-    for source in (_messages, _incoming):
-        name = f"{BOOKMARK}:{source.__name__.strip('_')}"
+    for source in SOURCES:
+        name = f"{BOOKMARK}:{source.name}"
         began = utcnow()
         before: datetime | None = None
-        after: tuple[datetime, str] | None = None
+        after: Place | None = None
         new = seen = 0
         while (limit is None or new < limit) and (most is None or seen < most):
-            with unit_of_work() as session:
-                start = _lock(session, name)
-                before = before or start
-                rows = source(session, after or (start - MARGIN, ""))
-                _add(session, rows)
-                at_end = len(rows) < CHUNK
-                reached = began if at_end else rows[-1].updated_at
-                session.get_one(Bookmark, name).at = max(start, reached)
+            try:
+                start, rows = _count_some(source, name, after, began)
+            except Exception as error:
+                if aside.is_away(error) or not _set_faulty_aside(source, name, after):
+                    raise
+                continue
+            before, at_end = before or start, len(rows) < CHUNK
             if at_end:
                 break
             new += sum(row.updated_at > before for row in rows)
@@ -108,9 +77,31 @@ def count(limit: int | None = None, most: int | None = None) -> bool:
     return current
 
 
-def month_of(at: datetime) -> str:
-    """Return the UTC month as ``2026-11``."""
-    return f"{at.astimezone(UTC):%Y-%m}"
+def _count_some(
+    source: Source, name: str, after: Place | None, began: datetime
+) -> tuple[datetime, list[Counted]]:
+    """Count the next rows; return where the last count had ended, and the rows."""
+    with unit_of_work() as session:
+        start = _lock(session, name)
+        rows = [source.read(one) for one in session.scalars(source.after(start, after))]
+        _add(session, rows)
+        reached = began if len(rows) < CHUNK else rows[-1].updated_at
+        session.get_one(Bookmark, name).at = max(start, reached)
+    return start, rows
+
+
+def _set_faulty_aside(source: Source, name: str, after: Place | None) -> bool:
+    """Count the next rows one by one; return whether those that cannot be were set aside."""
+    with unit_of_work() as session:
+        query = source.after(_lock(session, name), after)
+        ids = session.scalars(query.with_only_columns(source.model.id)).all()
+
+    def alone(id_: str) -> None:
+        with unit_of_work() as session:
+            one = session.scalars(select(source.model).where(source.model.id == id_)).one()
+            _add(session, [source.read(one)])
+
+    return len(aside.one_by_one(LOOP, ids, str, alone)) < len(ids)
 
 
 def check_month(written: str) -> str:
@@ -169,85 +160,7 @@ def _lock(session: Session, name: str) -> datetime:
     return session.scalars(statement, execution_options={"populate_existing": True}).one().at
 
 
-def _messages(session: Session, after: tuple[datetime, str]) -> list[_Counted]:
-    rows = session.scalars(
-        select(Message)
-        .where(_later(Message, after))
-        .order_by(Message.updated_at, Message.id)
-        .limit(CHUNK)
-    )
-    return [
-        _Counted(
-            one.id, one.client_id, month_of(one.accepted_at or one.created_at),
-            _sent(one), one.updated_at,
-        )
-        for one in rows
-    ]  # fmt: skip
-
-
-def _incoming(session: Session, after: tuple[datetime, str]) -> list[_Counted]:
-    rows = session.scalars(
-        select(Incoming)
-        .where(_later(Incoming, after))
-        .order_by(Incoming.updated_at, Incoming.id)
-        .limit(CHUNK)
-    )
-    return [
-        _Counted(one.id, one.client_id, month_of(one.received_at), _received(one), one.updated_at)
-        for one in rows
-    ]
-
-
-def _later(model: type[Message] | type[Incoming], after: tuple[datetime, str]) -> Any:
-    at, last = after
-    # The first condition says nothing new, but lets the index begin there instead of at the start.
-    return and_(
-        model.updated_at >= at,
-        or_(model.updated_at > at, model.id > last),
-    )
-
-
-def _sent(message: Message) -> Figures:
-    """What a message of ours adds: nothing until Twilio has it."""
-    if message.sid is None or (message.status in _NOT_CHARGED and message.price is None):
-        return Figures()
-    if message.destination is Channel.VOICE:
-        minutes = _minutes(message.call_duration)
-        price = _price(message.price, prices.CALL_MINUTE * minutes)
-        return Figures(messages_out=1, call_minutes=minutes, price=price)
-    estimate = estimate_cost(message.segments, len(message.media), prices.PRICES)
-    return Figures(
-        messages_out=1,
-        segments_out=message.segments,
-        media_out=len(message.media),
-        price=_price(message.price, estimate),
-    )
-
-
-def _received(incoming: Incoming) -> Figures:
-    """What came in; its price is an estimate until Twilio's log names it."""
-    if incoming.destination is Channel.VOICE:
-        minutes = _minutes(incoming.call_duration)
-        price = _price(incoming.price, prices.INCOMING_CALL_MINUTE * minutes)
-        return Figures(call_minutes=minutes, price=price)
-    cost = estimate_cost(incoming.segments, len(incoming.media), prices.INCOMING_PRICES)
-    return Figures(
-        messages_in=1,
-        segments_in=incoming.segments,
-        media_in=len(incoming.media),
-        price=_price(incoming.price, cost),
-    )
-
-
-def _price(reported: float | None, estimate: Decimal) -> float:
-    return round(abs(reported) if reported is not None else float(estimate), 5)
-
-
-def _minutes(seconds: int | None) -> int:
-    return math.ceil((seconds or 0) / 60)
-
-
-def _add(session: Session, rows: list[_Counted]) -> None:
+def _add(session: Session, rows: list[Counted]) -> None:
     """Add to the months what is new about these rows."""
     entries = {
         entry.id: entry

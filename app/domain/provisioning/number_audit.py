@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 
-from app.domain import audit, mistakes
+from app.domain import aside, audit, mistakes
 from app.domain.clients.accounts import client_of
 from app.domain.provisioning import number_settings
 from app.domain.relaying import notices
@@ -84,6 +84,8 @@ class _Wanted:
 
 @dataclass(frozen=True)
 class _Account:
+    id: str
+    """Of the credential."""
     twilio: TwilioClient
     wanted: list[_Wanted] = field(default_factory=list)
 
@@ -93,10 +95,9 @@ def run(client_name: str | None = None, sender_id: str | None = None) -> list[Di
 
     What cannot be asked about is a difference too: nobody should take silence for agreement.
     """
-    found: list[Difference] = []
-    for account in _accounts(client_name, sender_id):
-        found.extend(difference for difference, _ in _compare(account))
-    return found
+    accounts = _accounts(client_name, sender_id)
+    found = aside.one_by_one("audit", accounts, lambda one: one.id, lambda one: [*_compare(one)])
+    return [difference for differences in found for difference, _ in differences]
 
 
 def repair(
@@ -133,7 +134,6 @@ def tell_support(found: list[Difference]) -> None:
 
 def _accounts(client_name: str | None, sender_id: str | None) -> list[_Account]:
     """Read everything that is needed, so that no transaction is open while Twilio is asked."""
-    base = current_settings().public_base_url
     query = (
         select(Sender, Client, Credential)
         .join(Client, Client.id == Sender.client_id)
@@ -151,16 +151,27 @@ def _accounts(client_name: str | None, sender_id: str | None) -> list[_Account]:
         query = query.where(Client.name == client_name)
     if sender_id is not None:
         query = query.where(Sender.id == sender_id)
+    credentials = query.with_only_columns(Credential.id).order_by(None).distinct()
+    accounts = aside.one_by_one(
+        "audit", sorted(db.session.scalars(credentials)), str,
+        lambda one: _account(query.where(Credential.id == one)),
+    )  # fmt: skip
+    db.session.rollback()
+    return accounts
+
+
+def _account(query: Select[Sender, Client, Credential]) -> _Account:
+    """Read what one account's numbers and services have to be."""
+    base = current_settings().public_base_url
     rows = db.session.execute(query).all()
-    routes = {
-        (route.sender_id, route.channel): route for route in db.session.scalars(select(Route))
-    }
-    services = {
-        sender.id: sender.address for sender in db.session.scalars(select(Sender))
-        if not sender.is_number
-    }  # fmt: skip
-    accounts: dict[str, _Account] = {}
-    for sender, client, credential in rows:
+    ours = select(Route).where(Route.client_id.in_({client.id for _, client, _ in rows}))
+    routes = {(route.sender_id, route.channel): route for route in db.session.scalars(ours)}
+    named = {sender.service_id for sender, _, _ in rows if sender.service_id}
+    services = dict(
+        db.session.execute(select(Sender.id, Sender.address).where(Sender.id.in_(named))).all()
+    )
+    account = _Account(rows[0][2].id, client_of(rows[0][2]))
+    for sender, client, _ in rows:
         sms = routes.get((sender.id, Channel.SMS))
         voice = routes.get((sender.id, Channel.VOICE))
         settings: Mapping[str, str | bool] = (
@@ -168,15 +179,13 @@ def _accounts(client_name: str | None, sender_id: str | None) -> list[_Account]:
             if sender.is_number
             else number_settings.for_service(base, sms)
         )
-        account = accounts.setdefault(credential.id, _Account(client_of(credential)))
         account.wanted.append(
             _Wanted(
                 client.name, client.id, sender.address, sender.twilio_sid,
                 services.get(sender.service_id or ""), sender.is_number, settings,
             )
         )  # fmt: skip
-    db.session.rollback()
-    return list(accounts.values())
+    return account
 
 
 @dataclass(frozen=True)

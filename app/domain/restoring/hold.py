@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain import audit
+from app.domain.aside import ConcernsAllError
 from app.domain.relaying import notices
 from app.domain.restoring import marks
 from app.domain.restoring.installation import ensure
@@ -40,7 +41,7 @@ WHAT_TO_DO = (
 )
 
 
-class WentBackError(RuntimeError):
+class WentBackError(ConcernsAllError):
     """The database counts less than this process has claimed, or is held: nothing is claimed."""
 
 

@@ -36,11 +36,7 @@ def ensure_lane(
     """
     if destination is Channel.VOICE:
         key = call_lane(credential.account_sid)
-        rate = session.scalar(
-            select(func.min(Credential.calls_per_second)).where(
-                Credential.account_sid == credential.account_sid
-            )
-        )
+        rate = _rate_of(session, key)
     else:
         key = text_lane(sender)
         owner = session.get_one(Sender, sender.service_id) if sender.service_id else sender
@@ -48,11 +44,37 @@ def ensure_lane(
     lane = session.get(Lane, key)
     if lane is None:
         ensure_installation(session)
-        insert = _insert(session)(Lane).values(key=key, rate=rate, next_slot_us=0)
-        session.execute(insert.on_conflict_do_nothing(index_elements=["key"]))
+        _insert_lane(session, key, rate)
     elif lane.rate != rate:
         session.execute(update(Lane).where(Lane.key == key).values(rate=rate))
     return key
+
+
+def make(session: Session, key: str) -> None:
+    """Make the lane of messages that have been put into it already.
+
+    :raises LookupError: when its sender or account is not there.
+    """
+    _insert_lane(session, key, _rate_of(session, key))
+
+
+def _rate_of(session: Session, key: str) -> float:
+    """Return the pace of a lane, asked for without reading anything that is encrypted."""
+    kind, _, name = key.partition(":")
+    if kind == Channel.SMS:
+        rate = session.scalar(select(Sender.rate).where(Sender.id == name))
+    else:
+        rate = session.scalar(
+            select(func.min(Credential.calls_per_second)).where(Credential.account_sid == name)
+        )
+    if rate is None:
+        raise LookupError(f"nothing has the lane {key}")
+    return rate
+
+
+def _insert_lane(session: Session, key: str, rate: float) -> None:
+    insert = _insert(session)(Lane).values(key=key, rate=rate, next_slot_us=0)
+    session.execute(insert.on_conflict_do_nothing(index_elements=["key"]))
 
 
 def _insert(session: Session) -> type[postgresql.Insert] | type[sqlite.Insert]:

@@ -13,7 +13,7 @@ import structlog
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from app.domain import wake
+from app.domain import aside, wake
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.endpoint import EndpointKind
@@ -90,8 +90,16 @@ def _settle(made: Sequence[settle.Made], unmade: Sequence[Lease], most: int) -> 
 
 
 def _settle_once(made: Sequence[settle.Made], unmade: Sequence[Lease], most: int) -> Group:
+    """Write down what came of it, and take the next ones, unless these cannot be read."""
+    try:
+        with unit_of_work() as session:
+            return settle.settle_group(session, made, unmade, most)
+    except Exception as error:
+        if most == 0 or aside.is_away(error):
+            raise
+        log.exception("the next deliveries cannot be taken", endpoint=made[0].lease.endpoint_id)
     with unit_of_work() as session:
-        return settle.settle_group(session, made, unmade, most)
+        return settle.settle_group(session, made, unmade, 0)
 
 
 def _send(lease: Lease, now: datetime, wire: Wire) -> Outcome:

@@ -14,6 +14,7 @@ Locks are always taken in one order, the endpoint before its deliveries.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.domain import clocks
+from app.domain import aside, clocks
 from app.models.base import new_id
 from app.models.delivery import BY_HAND, AttemptTrigger, Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointKind, EndpointState
@@ -121,6 +122,43 @@ def something_due(session: Session, now: datetime, room: Room = Room()) -> bool:
     return session.scalar(by_hand) is not None or session.scalar(ready) is not None
 
 
+def at_fault(
+    session: Session, now: datetime, room: Room = Room(), most: int = FIRST_TOGETHER
+) -> Sequence[str]:
+    """Return over which deliveries a claim has stumbled: of those that it would take, who raises.
+
+    Where none does by itself, it is their endpoint, and all of them are.
+    """
+    ids = _next_ids(session, now, room, most)
+    return [one for one in ids if not _is_readable(session, one)] or ids
+
+
+def _next_ids(session: Session, now: datetime, room: Room, most: int) -> Sequence[str]:
+    by_hand = _by_hand(now, room).with_only_columns(Delivery.id)
+    found = session.scalar(by_hand.order_by(Delivery.next_attempt_at).limit(1))
+    if found is not None:
+        return [found]
+    endpoint_id = session.scalar(_next_endpoint(now, room).with_only_columns(Endpoint.id))
+    its = Delivery.endpoint_id == endpoint_id
+    for wanted in ((its, _is_due(now), _IS_FRESH), (its, _is_due(now))):
+        first = select(Delivery.id).where(*wanted).order_by(Delivery.next_attempt_at).limit(most)
+        if ids := session.scalars(first).all():
+            return ids
+    return ()
+
+
+def _is_readable(session: Session, delivery_id: str) -> bool:
+    try:
+        delivery = session.get_one(Delivery, delivery_id, populate_existing=True)
+        endpoint = session.get_one(Endpoint, delivery.endpoint_id, populate_existing=True)
+        reading.letter(session, delivery, endpoint, ())
+    except Exception as error:
+        if aside.is_away(error):
+            raise
+        return False
+    return True
+
+
 def claim_another(
     session: Session, endpoint: Endpoint, now: datetime, secrets: tuple[str, ...], most: int
 ) -> Group:
@@ -132,16 +170,22 @@ def claim_another(
 
 def _claim_next(session: Session, now: datetime, room: Room, most: int) -> Group:
     endpoint = session.scalars(
-        select(Endpoint)
-        .where(*_is_ready(now), *_fits(room), _has_due(now))
-        .order_by(Endpoint.last_claim_at.asc().nulls_first())
-        .limit(1)
+        _next_endpoint(now, room)
         .with_for_update(skip_locked=True, key_share=True)
         .execution_options(populate_existing=True)
     ).one_or_none()
     if endpoint is None:
         return ()
     return _take_next(session, endpoint, now, most)
+
+
+def _next_endpoint(now: datetime, room: Room) -> Select[Endpoint]:
+    return (
+        select(Endpoint)
+        .where(*_is_ready(now), *_fits(room), _has_due(now))
+        .order_by(Endpoint.last_claim_at.asc().nulls_first())
+        .limit(1)
+    )
 
 
 def _claim_by_hand(session: Session, now: datetime, room: Room) -> Group:
@@ -257,7 +301,8 @@ def _fits(room: Room) -> tuple[ColumnElement[bool], ...]:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
-    return and_(_IS_PENDING, Delivery.next_attempt_at <= now)
+    free = aside.free("relay", Delivery.id, now)
+    return and_(_IS_PENDING, Delivery.next_attempt_at <= now, free)
 
 
 def _has_due(now: datetime) -> ColumnElement[bool]:

@@ -11,17 +11,18 @@ import os
 import threading
 import time
 from contextlib import suppress
+from datetime import datetime
 
 import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.domain import wake
+from app.domain import aside, wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.outbound.relay import sweep
 from app.outbound.relay.attempt import attempt
-from app.outbound.relay.claim import Group, Room, claim, something_due
+from app.outbound.relay.claim import Group, Room, at_fault, claim, something_due
 from app.outbound.relay.wires import Wires
 
 log = structlog.get_logger(__name__)
@@ -133,8 +134,7 @@ class Dispatcher:
                 room = self._room()
                 if self._spare_the_lock and not something_due(db.session(), now, room):
                     return ()
-                with unit_of_work() as session:
-                    group = claim(session, now, room)
+                group = self._claim_some(now, room)
                 if not group and not something_due(db.session(), now, room):
                     return ()
             if group:
@@ -143,6 +143,26 @@ class Dispatcher:
                 return group
             time.sleep(pause)
         return ()
+
+    def _claim_some(self, now: datetime, room: Room) -> Group:
+        """Claim what is next; what cannot be read is set aside, and what comes after it is taken.
+
+        :raises SQLAlchemyError: when the database is away.
+        """
+        while True:
+            try:
+                with unit_of_work() as session:
+                    return claim(session, now, room)
+            except Exception as error:
+                if aside.is_away(error):
+                    raise
+                wrong = at_fault(db.session(), now, room)
+                db.session.rollback()
+                if not wrong:
+                    raise
+                log.exception("deliveries cannot be claimed", deliveries=list(wrong))
+                for delivery_id in wrong:
+                    aside.note("relay", delivery_id, error)
 
     def _room(self) -> Room:
         with self._changed:

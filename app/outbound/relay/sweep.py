@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.domain import clocks, wake
+from app.domain import aside, clocks, wake
 from app.domain.relaying import announcements
 from app.extensions import db, redis_client, unit_of_work
 from app.models.base import utcnow
@@ -52,13 +54,14 @@ def release_expired() -> int:
         .where(
             Delivery.state == DeliveryState.IN_FLIGHT,
             clocks.has_come(Delivery.lease_until, now, MAIL_LEASE),
+            aside.free("relay", Delivery.id),
         )
         .order_by(Delivery.lease_until)
         .limit(AT_ONCE)
     ).all()
-    for delivery_id, token, number in expired:
-        ticket = Ticket(delivery_id, token or "", number)
-        give_back(ticket, "The process that made this try ended before it knew the result.")
+    tickets = [Ticket(delivery_id, token or "", number) for delivery_id, token, number in expired]
+    why = "The process that made this try ended before it knew the result."
+    aside.one_by_one("relay", tickets, lambda one: one.delivery_id, partial(give_back, why=why))
     if expired:
         log.warning("tries were lost and are made again", count=len(expired))
     return len(expired)
@@ -109,7 +112,7 @@ def recount() -> int:
         select(Endpoint.id).where(Endpoint.in_flight > 0, Endpoint.in_flight != _under_way())
     ).all()
     for endpoint_id in wrong:
-        with unit_of_work() as session:
+        with aside.set_aside("relay", endpoint_id), unit_of_work() as session:
             # First the lock, then the count: a claim in between would be forgotten.
             session.execute(
                 select(Endpoint.id)
@@ -137,11 +140,12 @@ def expire() -> int:
             Delivery.state == DeliveryState.PENDING,
             Delivery.give_up_at < utcnow(),
             Endpoint.state == EndpointState.ACTIVE,
+            aside.free("relay", Delivery.id),
         )
         .limit(AT_ONCE)
     ).all()
     for delivery_id in late:
-        with unit_of_work() as session:
+        with aside.set_aside("relay", delivery_id), unit_of_work() as session:
             delivery, endpoint = settle.lock(session, delivery_id)
             if delivery.state is DeliveryState.PENDING and endpoint.state is EndpointState.ACTIVE:
                 delivery.state, delivery.next_attempt_at = DeliveryState.EXHAUSTED, None
@@ -159,10 +163,11 @@ def judge_failing() -> None:
             Endpoint.first_failure_at < utcnow() - schedule.WARN_AFTER[0],
             Endpoint.state == EndpointState.ACTIVE,
             Endpoint.kind != EndpointKind.EMAIL,
+            aside.free("relay", Endpoint.id),
         )
     ).all()
     for endpoint_id in failing:
-        with unit_of_work() as session:
+        with aside.set_aside("relay", endpoint_id), unit_of_work() as session:
             _judge(session, endpoint_id)
 
 
