@@ -86,8 +86,9 @@ class Vocabulary:
         for language in ("en", *languages):
             for what, listed in _MORE.get(language, {}).items():
                 words |= dict.fromkeys((fold(word) for word in listed.split()), what)
-        for name, given in (own or {}).items():
-            words |= dict.fromkeys(map(fold, given), OptOut(name.upper()))
+        for what in OptOut:
+            given = (own or {}).get(what.lower(), ())
+            words |= dict.fromkeys(map(fold, given), what)
         return cls({**words, **TWILIO_WORDS})
 
     def read(self, body: str) -> Asked | None:

@@ -66,7 +66,9 @@ def test_what_is_wrong_is_named_with_what_to_do(
     app: Flask, flask_command: FlaskCliRunner, registrar: Client, rows: Rows, box: Running
 ) -> None:
     flask_command.invoke(args=["numbers", "import", "registrar", "+13195550100"])
-    box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0].update(sms_url="")
+    box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0].update(
+        sms_url="", sms_fallback_url=""
+    )
     rows.change(update(Sender).values(stopped_reason="not registered (30034)"))
     rows.add(
         Endpoint(
@@ -120,7 +122,9 @@ def test_the_clock_tells_support_once_a_day_what_differs(
     app: Flask, flask_command: FlaskCliRunner, registrar: Client, rows: Rows, box: Running
 ) -> None:
     flask_command.invoke(args=["numbers", "import", "registrar", "+13195550100"])
-    box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0].update(sms_url="")
+    box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0].update(
+        sms_url="", sms_fallback_url=""
+    )
     for _ in range(2):
         with app.app_context():
             audits.tick()

@@ -284,7 +284,9 @@ def test_what_may_not_send_is_still_looked_over(
 ) -> None:
     flask("numbers", "import", "registrar", "+13195550100")
     rows.change(update(Sender).values(stopped_at=registrar.created_at, stopped_reason="30034"))
-    box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0].update(sms_url="")
+    box.client().incoming_phone_numbers.list(phone_number="+13195550100")[0].update(
+        sms_url="", sms_fallback_url=""
+    )
     assert "sms_url is not set" in flask("numbers", "audit", fails=True).output
 
 

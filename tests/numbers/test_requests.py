@@ -97,7 +97,7 @@ def test_every_request_is_one_of_twilios(
     run("service", "registrar", "outreach", "--add", phone)
     (number,) = [one for one in rows.all(Sender) if one.kind is SenderKind.TWILIO]
     assert number.twilio_sid is not None
-    box.client().incoming_phone_numbers(number.twilio_sid).update(sms_url="")
+    box.client().incoming_phone_numbers(number.twilio_sid).update(sms_url="", sms_fallback_url="")
     run("audit")
     run("repair")
     run("verify", "registrar", "+13193350123", "--name", "Front desk", "--wait", "0")

@@ -154,9 +154,9 @@ def test_they_are_applied_in_the_order_in_which_they_came(
         now = utcnow()
         journal.append(
             session,
-            [(message.id, Report(word, "callback"), now) for word in ("sent", "queued", "read")],
+            [(message.id, Report(word, "callback"), now) for word in ("sent", "queued", "sending")],
         )
     apply_reports(app)
     kept = rows.all(select(MessageReport).order_by(MessageReport.id))
-    assert [one.status for one in kept] == ["sent", "queued", "read"]
+    assert [one.status for one in kept] == ["sent", "queued", "sending"]
     assert of(rows, message).status == "sent"

@@ -131,5 +131,8 @@ def test_what_waited_at_the_backup_and_was_sent_since_goes_out_once(
     assert set(sent.values()) == {1}
     assert len(sent) == MEMBERS + 1
     wait_until(lambda: rows.one(Batch).state is BatchState.COMPLETE, "the batch is complete")
-    assert {one.state for one in rows.all(Message)} == {MessageState.ACCEPTED}
+    wait_until(
+        lambda: {one.state for one in rows.all(Message)} == {MessageState.ACCEPTED},
+        "Twilio's last answer is written down",
+    )
     assert received(rows) == told

@@ -433,7 +433,7 @@ def test_a_long_batch_is_shown_with_few_queries(
     )
     page = pat.http.get(f"{HOME}/batches/{batch.id}").get_data(as_text=True)
     assert page.count('data-label="Person"') == 25
-    assert sum(not one.startswith(("BEGIN", "ROLLBACK")) for one in counted) <= 12, counted
+    assert sum(not one.startswith(("BEGIN", "ROLLBACK")) for one in counted) <= 14, counted
     following = re.search(r"after=(\d+\.\d+)", page)
     assert following
     assert following[1] == "24.0"

@@ -53,7 +53,8 @@ class Receiver:
 
     @property
     def received(self) -> list[Received]:
-        return [_parsed(request) for request in list(self.server.requests)]
+        # A connection that a process opened and was killed on has brought nothing.
+        return [_parsed(request) for request in list(self.server.requests) if request]
 
 
 @contextlib.contextmanager

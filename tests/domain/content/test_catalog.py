@@ -157,7 +157,15 @@ class TestDeleting:
             "credential": add(
                 Credential(**owned, name="main", account_sid="AC" + "0" * 32, auth_token="t")
             ),
-            "saved": add(SavedCredential(**owned, name="legacy", username="u", password="p")),
+            "saved": add(
+                SavedCredential(
+                    **owned,
+                    name="legacy",
+                    username="u",
+                    password="p",
+                    origins=["https://old.example.edu"],
+                )
+            ),
         }
         add(Member(population_id=things["population"].id, attributes={"toAddress": "a@b.edu"}))
         specs = (
