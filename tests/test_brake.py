@@ -27,7 +27,7 @@ from app.models.message import Lane, Message, MessageState
 from app.models.route import Channel, Handler
 from app.models.sender import Sender
 from app.models.spending import Spending
-from app.outbound import batches, claims
+from app.outbound import agenda, batches, claims
 from app.outbound.claims import LaneView
 from tests.support import house as furniture
 from tests.support import inbound
@@ -180,7 +180,7 @@ class Lines:
         """Claim what is due now; return the phones."""
         now = datetime.now(UTC)
         with self.app.app_context():
-            ready = claims.runnable_batches(db.session(), now)
+            ready = agenda.runnable_batches(db.session(), now)
             view = LaneView(self.key, 1000, 0, batches=[batch for batch, _ in ready])
             with unit_of_work() as session:
                 session.execute(
@@ -192,7 +192,7 @@ class Lines:
 
     def ready(self) -> int:
         with self.app.app_context():
-            return len(claims.runnable_batches(db.session(), datetime.now(UTC)))
+            return len(agenda.runnable_batches(db.session(), datetime.now(UTC)))
 
 
 @pytest.fixture

@@ -41,7 +41,8 @@ BROUGHT_BACK = {str(mark.column) for mark in ahead.MARKS} | {
     "Message.due_at",  # singles that were never tried, and all that was written "later"
 }
 JUDGED_WHERE_READ = {
-    "Lane.held_until", "Lane.lease_until", "Message.check_at", "Delivery.lease_until",
+    "Client.texts_held_until", "Client.calls_held_until", "Lane.held_until", "Lane.lease_until",
+    "Message.check_at", "Delivery.lease_until",
     "Delivery.next_attempt_at", "Endpoint.open_until", "LastContact.sent_at",
     "Message.claimed_at",  # when a send is looked up
     "Message.created_at",  # when replies are counted

@@ -110,7 +110,7 @@ def test_what_a_number_did_before_is_one_click_away(pat: Staff, number: Sender, 
     path = f"{HOME}/numbers/{number.id}"
     for words in ("One.", "Two.", "Two."):
         pat.send(f"{path}/voice", seen_at=path, handler="play_message", say=words)
-    first, second = rows.all(select(AuditEntry).order_by(AuditEntry.id))
+    _signed_in, first, second = rows.all(select(AuditEntry).order_by(AuditEntry.id))
     assert second.details["said"] == "Says “Two.”"
     pat.send(f"{path}/voice/restore/{first.id}", seen_at=path)
     assert rows.one(Route).options["say"] == "One."

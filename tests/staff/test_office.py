@@ -120,7 +120,7 @@ def test_a_credential_is_written_but_never_read(pat: Staff, rows: Rows) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [({"account_sid": "nonsense"}, "32 hexadecimal digits"), ({"name": "main"}, "already"),
-     ({"api_key_secret": ""}, "belong together"), ({"calls_per_second": "0"}, "more than 0"),
+     ({"api_key_secret": ""}, "belong together"), ({"calls_per_second": "0"}, "0.01"),
      ({"auth_token": ""}, "required")],
     ids=["no account", "taken", "half a key", "no pace", "no token"],
 )  # fmt: skip

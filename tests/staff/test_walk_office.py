@@ -204,7 +204,7 @@ def test_support_enables_and_halts(page: Page, stack: Stack) -> None:
     press(page, "Stop all sending")
     said(page, "Nothing goes out any more.")
     page.goto(f"{stack.base_url}{CLIENT}/")
-    expect(page.get_by_role("main")).to_contain_text("Support has stopped all sending.")
+    expect(page.get_by_role("main")).to_contain_text("support has stopped all sending")
     page.goto(f"{stack.base_url}{CLIENT}/settings")
     press(page, "Let it go on")
     said(page, "Sending goes on.")
