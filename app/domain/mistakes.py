@@ -19,7 +19,16 @@ Spec = TypeVar("Spec", bound=BaseModel)
 Found = TypeVar("Found")
 
 SECRET_FIELDS = frozenset(
-    {"password", "key", "auth_token", "next_auth_token", "api_key_secret", "secret"}
+    {
+        "password",
+        "key",
+        "auth_token",
+        "next_auth_token",
+        "api_key_secret",
+        "secret",
+        "webhook_key",
+        "next_webhook_key",
+    }
 )
 """Fields whose values are never shown, not even in a mistake."""
 

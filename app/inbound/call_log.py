@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, and_, select, type_coerce
+from sqlalchemy import Connection, and_, select
 
 from app.inbound import tokens
 from app.inbound.lookup import table
@@ -41,8 +41,7 @@ _LOGGED_CALL = (
         _incoming.c["from"].label("from_"),
         _incoming.c.dial_status,
         _credential.c.account_sid,
-        type_coerce(_credential.c.auth_token, LargeBinary).label("token"),
-        type_coerce(_credential.c.next_auth_token, LargeBinary).label("next_token"),
+        *tokens.of_credential(_credential),
         _route.c.options,
     )
     .select_from(
@@ -68,6 +67,6 @@ def logged_call(connection: Connection, *, id: str = "", sid: str = "") -> Logge
         row.from_,
         row.dial_status,
         row.account_sid,
-        tokens.decrypted(row.token, row.next_token),
+        tokens.decrypted(row),
         row.options,
     )

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Join,
-    LargeBinary,
     Row,
     Select,
     Table,
@@ -21,7 +20,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    type_coerce,
 )
 
 from app.domain import reach
@@ -118,8 +116,7 @@ _COLUMNS: list[ColumnElement[Any]] = [
     _number.c.suppression_list_id.label("number_list"),
     _credential.c.id.label("credential_id"),
     _credential.c.account_sid,
-    type_coerce(_credential.c.auth_token, LargeBinary).label("token"),
-    type_coerce(_credential.c.next_auth_token, LargeBinary).label("next_token"),
+    *tokens.of_credential(_credential),
     _client.c.id.label("client_id"),
     _client.c.name,
     _client.c.owner_email,
@@ -303,7 +300,7 @@ def _as_number(
         suppression_list_id=list_id or row.number_list,
         credential_id=row.credential_id,
         account_sid=row.account_sid,
-        tokens=tokens.decrypted(row.token, row.next_token),
+        tokens=tokens.decrypted(row),
         client=client,
         standing=_standing(row),
         route=route,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 from flask import Blueprint, Response
-from sqlalchemy import Connection, LargeBinary, bindparam, select, type_coerce
+from sqlalchemy import Connection, bindparam, select
 from werkzeug.exceptions import BadRequest, Forbidden
 
 from app.domain import metrics, wake
@@ -43,8 +43,7 @@ _TEXT = (
         _sender.c.kind,
         _sender.c.address,
         _credential.c.account_sid,
-        type_coerce(_credential.c.auth_token, LargeBinary).label("token"),
-        type_coerce(_credential.c.next_auth_token, LargeBinary).label("next_token"),
+        *tokens.of_credential(_credential),
     )
     .select_from(
         _message.join(_sender, _sender.c.id == _message.c.sender_id).join(
@@ -95,7 +94,7 @@ def _find(connection: Connection, message_id: str) -> Text | None:
         row.sid,
         None if row.kind is SenderKind.MESSAGING_SERVICE else row.address,
         row.account_sid,
-        tokens.decrypted(row.token, row.next_token),
+        tokens.decrypted(row),
     )
 
 

@@ -1,12 +1,22 @@
-"""The auth tokens with which Twilio signs, decrypted once per process."""
+"""The auth tokens and shared keys with which Twilio signs, decrypted once per process."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import structlog
 from cryptography.fernet import InvalidToken
-from sqlalchemy import Connection, LargeBinary, bindparam, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    LargeBinary,
+    Row,
+    bindparam,
+    select,
+    type_coerce,
+)
 
 from app.extensions import current_settings
 from app.models.base import cipher
@@ -29,14 +39,29 @@ def of_account(connection: Connection, account_sid: str) -> tuple[str, ...]:
 def _readable(*stored: bytes | None) -> tuple[str, ...]:
     """Return the tokens that can be decrypted: another client's must not be in the way of these."""
     try:
-        return decrypted(*stored)
+        return _decrypted(*stored)
     except InvalidToken:
         log.warning("the auth token of a credential cannot be decrypted")
         return ()
 
 
-def decrypted(*stored: bytes | None) -> tuple[str, ...]:
-    """Return the tokens among what is stored; there is no next one unless one is rotated."""
+_SIGNING = ("auth_token", "next_auth_token", "webhook_key", "next_webhook_key")
+
+
+def of_credential(credential: FromClause) -> list[ColumnElement[bytes]]:
+    """Return the columns with all that may sign for a credential, for `decrypted`.
+
+    Its shared keys are among them, which nobody has proved: they count for its own things only.
+    """
+    return [type_coerce(credential.c[name], LargeBinary).label(name) for name in _SIGNING]
+
+
+def decrypted(row: Row[Any]) -> tuple[str, ...]:
+    """Return what may sign among the columns of `of_credential` in `row`; most are empty."""
+    return _decrypted(*(getattr(row, name) for name in _SIGNING))
+
+
+def _decrypted(*stored: bytes | None) -> tuple[str, ...]:
     keys = current_settings().encryption_keys
     return tuple(_token(bytes(one), keys) for one in stored if one)
 

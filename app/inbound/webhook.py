@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,20 +21,24 @@ MAX_FIELDS = 1000
 IDEMPOTENCY_HEADER = "I-Twilio-Idempotency-Token"
 _ID = re.compile(f"[0-9A-Z]{{{ID_LENGTH}}}")
 _FORM = "application/x-www-form-urlencoded"
+_JSON = "application/json"
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """The form of one request.
+    """The form, or JSON object, of one request.
 
-    ``pairs`` is what Twilio signed: every name and value, repeated and blank ones too. ``fields``
-    is what we use: the first value of each name, without NUL, which no database stores.
+    ``pairs`` is what Twilio signed of a form: every name and value, repeated and blank ones too.
+    ``fields`` is what we use: the first value of each name, without NUL, which no database stores.
+    Of JSON the ``body`` is signed, by its hash in the URL. ``settings`` say how it was signed.
     """
 
     url: str
     pairs: list[tuple[str, str]]
     fields: dict[str, str]
     signature: str | None
+    body: bytes | None = None
+    settings: str | None = None
 
     def get(self, name: str) -> str:
         """Return a field's value; empty when it is missing."""
@@ -44,11 +49,13 @@ class Webhook:
         return name in self.fields
 
     def require_signature(self, tokens: Iterable[str]) -> None:
-        """Go on only if Twilio signed this request with one of these auth tokens.
+        """Go on only if Twilio signed this request with one of these auth tokens or shared keys.
 
         :raises Forbidden: otherwise.
         """
-        if not signature.verify(self.url, self.pairs, self.signature, tokens):
+        if not signature.verify(
+            self.url, self.pairs, self.signature, tokens, self.body, self.settings
+        ):
             raise Forbidden(
                 "The request's signature (X-Twilio-Signature) is not that of the account that"
                 " owns this number."
@@ -82,21 +89,44 @@ def received() -> Webhook:
     if not given:
         raise Forbidden("The request is not signed: the header X-Twilio-Signature is missing.")
     target = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or request.path
-    pairs = _pairs()
-    fields: dict[str, str] = {}
-    for name, value in pairs:
-        fields.setdefault(name.replace("\0", ""), value.replace("\0", ""))
-    url = signature.signed_url(current_settings().public_base_url, target)
-    return Webhook(url, pairs, fields, given)
-
-
-def _pairs() -> list[tuple[str, str]]:
     request.max_content_length = MAX_BYTES
     body = request.get_data(cache=False)
+    is_json = request.mimetype == _JSON and bool(body)
+    pairs = [] if is_json else _pairs(body)
+    fields: dict[str, str] = {}
+    for name, value in _members(body) if is_json else pairs:
+        fields.setdefault(name.replace("\0", ""), value.replace("\0", ""))
+    return Webhook(
+        signature.signed_url(current_settings().public_base_url, target),
+        pairs,
+        fields,
+        given,
+        body if is_json else None,
+        request.headers.get(signature.SETTINGS_HEADER),
+    )
+
+
+def _members(body: bytes) -> list[tuple[str, str]]:
+    """Return the members of a JSON object as a form would have them; null is left out."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("The request's JSON cannot be read.") from error
+    if not isinstance(data, dict) or len(data) > MAX_FIELDS:
+        raise BadRequest("The request's JSON must be an object of at most 1,000 fields.")
+    return [(name, _as_text(value)) for name, value in data.items() if value is not None]
+
+
+def _as_text(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()  # half a surrogate pair is no character
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
     if not body:
         return []
     if request.mimetype != _FORM:
-        raise BadRequest(f"The request must be a form of type {_FORM}.")
+        raise BadRequest(f"The request must be a form of type {_FORM}, or JSON.")
     try:
         return parse_qsl(
             body.decode("utf-8", "replace"),

@@ -37,6 +37,9 @@ class Credential(Identified, Owned, Created, Base):
     auth_token: Mapped[str] = mapped_column(Encrypted)
     next_auth_token: Mapped[str | None] = mapped_column(Encrypted)
     """The token that Twilio will sign with after the rotation under way; both are accepted."""
+    webhook_key: Mapped[str | None] = mapped_column(Encrypted)
+    """The secret of the shared key with which Twilio signs what it sends, where one is set up."""
+    next_webhook_key: Mapped[str | None] = mapped_column(Encrypted)
     api_key_sid: Mapped[str | None] = mapped_column(String(SID_LENGTH))
     api_key_secret: Mapped[str | None] = mapped_column(Encrypted)
     calls_per_second: Mapped[float] = mapped_column(Float, default=1.0)
@@ -46,8 +49,17 @@ class Credential(Identified, Owned, Created, Base):
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """The auth tokens that may sign Twilio's requests, the current one first."""
-        return tuple(token for token in (self.auth_token, self.next_auth_token) if token)
+        """The secrets that may sign Twilio's requests: auth tokens first, then shared keys."""
+        return tuple(
+            one
+            for one in (
+                self.auth_token,
+                self.next_auth_token,
+                self.webhook_key,
+                self.next_webhook_key,
+            )
+            if one
+        )
 
 
 class Scope(enum.StrEnum):

@@ -19,8 +19,8 @@ from app.models.credential import Credential, SavedCredential
 from app.staff import own
 from app.staff.access import client_blueprint, require_owner, say
 
-FIELDS = ("name", "account_sid", "auth_token", "next_auth_token", "api_key_sid",
-          "api_key_secret", "calls_per_second")  # fmt: skip
+FIELDS = ("name", "account_sid", "auth_token", "next_auth_token", "webhook_key", "next_webhook_key",
+          "api_key_sid", "api_key_secret", "calls_per_second")  # fmt: skip
 
 
 @client_blueprint.get("/credentials", endpoint="credentials")
@@ -91,7 +91,7 @@ def credential_act(credential_id: str, action: str) -> Response:
             fresh = session.get_one(Credential, found.id)
             if action == "finish":
                 access_edit.finish_rotation(session, fresh, current_user.email)
-                said = "The next token is the current one now; the old one is forgotten."
+                said = "What was the next one is the current one now; the old one is forgotten."
             elif action == "mended":
                 access_edit.mended(session, fresh, current_user.email)
                 said = "It may send again; what waited goes out."

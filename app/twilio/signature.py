@@ -9,8 +9,8 @@ signature, on a body in bytes and on an odd port, splits a host name with creden
 the wrong colon, drops a bare "?" and accepts a JSON body whose hash it never looked at. Wherever
 it works, it is the oracle of our tests.
 
-Twilio's newer signatures with a shared key (X-Twilio-Webhooks-Signature-Settings) are not
-supported: such a request verifies only if its signature is an auth token's.
+Twilio's newer signatures with a shared key say so in X-Twilio-Webhooks-Signature-Settings
+(``key=webhooks_sharedkey_…,algorithm=HMAC_SHA256``): the same, with that key's secret and SHA-256.
 """
 
 import hmac
@@ -20,6 +20,8 @@ from hashlib import sha256
 from urllib.parse import parse_qs
 
 HEADER = "X-Twilio-Signature"
+SETTINGS_HEADER = "X-Twilio-Webhooks-Signature-Settings"
+_HASHES = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 _DEFAULT_PORTS = {"https": "443", "http": "80"}
 
 
@@ -36,9 +38,17 @@ def signed_url(public_base_url: str, raw_target: str) -> str:
     return public_base_url.rstrip("/") + raw_target
 
 
-def compute(url: str, params: Iterable[tuple[str, str]], token: str) -> str:
-    """Return the signature of a form POST of `params` to `url`; no params for a GET or JSON."""
-    return _digest(_bytes(url) + _flatten(params), token).decode("ascii")
+def compute(
+    url: str, params: Iterable[tuple[str, str]], token: str, settings: str | None = None
+) -> str:
+    """Return the signature of a form POST of `params` to `url`; no params for a GET or JSON.
+
+    Raises ValueError for an algorithm in `settings` that is none of Twilio's.
+    """
+    algorithm = _hash_of(settings)
+    if algorithm is None:
+        raise ValueError(f"{settings!r} names no algorithm of Twilio's")
+    return _digest(_bytes(url) + _flatten(params), token, algorithm).decode("ascii")
 
 
 def verify(
@@ -47,19 +57,22 @@ def verify(
     signature: str | None,
     tokens: Iterable[str],
     body: bytes | None = None,
+    settings: str | None = None,
 ) -> bool:
     """Tell whether `signature` is right for the request under any of `tokens`.
 
     `url` comes from `signed_url`. `params` are the pairs of a form POST, decoded, repeated and
     blank ones included (empty for a GET). For a body that is not a form, pass its bytes as
     `body`: the URL must then carry its SHA-256 in ``bodySHA256``. `tokens` are the account's auth
-    token and, during a rotation, the next one; blank ones are skipped.
+    token and, during a rotation, the next one, and the secrets of its shared keys; blank ones are
+    skipped. `settings` is the header `SETTINGS_HEADER`, where it came.
 
     Port variants are tried as Twilio's own libraries do, since Twilio has signed with and without.
     Never raises, whatever the request holds; the comparison takes constant time.
     """
     given = _bytes(signature or "")
-    if not given:
+    algorithm = _hash_of(settings)
+    if not given or algorithm is None:
         return False
     if body:
         if not _body_matches(url, body):
@@ -68,14 +81,23 @@ def verify(
     tail = _flatten(params)
     keys = [token for token in tokens if token]
     return any(
-        hmac.compare_digest(_digest(_bytes(variant) + tail, token), given)
+        hmac.compare_digest(_digest(_bytes(variant) + tail, token, algorithm), given)
         for variant in _variants(url)
         for token in keys
     )
 
 
-def _digest(message: bytes, token: str) -> bytes:
-    return b64encode(hmac.digest(_bytes(token), message, "sha1"))
+def _hash_of(settings: str | None) -> str | None:
+    """Return the hash that the settings name; SHA-1 where they name none, None for another."""
+    for part in (settings or "").split(","):
+        name, _, value = part.partition("=")
+        if name.strip() == "algorithm" and value.strip():
+            return _HASHES.get(value.strip().upper())
+    return _HASHES["HMAC_SHA1"]
+
+
+def _digest(message: bytes, token: str, algorithm: str) -> bytes:
+    return b64encode(hmac.digest(_bytes(token), message, algorithm))
 
 
 def _flatten(params: Iterable[tuple[str, str]]) -> bytes:

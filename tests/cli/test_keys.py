@@ -20,6 +20,7 @@ from tests.support.rows import Rows
 NEW = Fernet.generate_key().decode()
 COLUMNS = {
     "credential.auth_token", "credential.next_auth_token", "credential.api_key_secret",
+    "credential.webhook_key", "credential.next_webhook_key",
     "saved_credential.password", "endpoint_secret.secret",
 }  # fmt: skip
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
+from app.models.credential import Credential
 from app.models.incoming import Incoming
 from app.models.message import Message
 from tests.support.environment import PUBLIC_BASE_URL
@@ -232,9 +237,11 @@ def test_everything_that_is_wrong_is_said_at_once(rows: Rows, twilio: Twilio) ->
         assert name in detail
 
 
-def test_a_json_body_is_no_form(rows: Rows, client: FlaskClient) -> None:
+def test_what_is_neither_form_nor_json_is_refused(rows: Rows, client: FlaskClient) -> None:
     Department(rows).auto_reply()
-    answer = client.post("/inbound/sms", json=sms_parameters(), headers={"X-Twilio-Signature": "x"})
+    answer = client.post(
+        "/inbound/sms", data="<To/>", content_type="text/xml", headers={"X-Twilio-Signature": "x"}
+    )
     assert answer.status_code == 400
     assert "application/x-www-form-urlencoded" in answer.json["detail"]
 
@@ -302,3 +309,91 @@ def test_a_text_without_its_words_is_malformed_however_well_signed(
     assert answer.status_code == 400
     assert "Body is missing." in answer.json["detail"]
     assert nothing_stored(rows)
+
+
+SHARED = {"X-Twilio-Webhooks-Signature-Settings": "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"}
+
+
+def json_request(path: str, body: bytes, token: str = AUTH_TOKEN) -> tuple[str, dict[str, str]]:
+    """Where Twilio posts JSON, with the hash of its body in the URL, and the headers."""
+    target = f"{path}?bodySHA256={hashlib.sha256(body).hexdigest()}"
+    given = RequestValidator(token).compute_signature(PUBLIC_BASE_URL + target, {})
+    return target, {"X-Twilio-Signature": given, "Content-Type": "application/json"}
+
+
+@each_path
+def test_json_is_understood_like_a_form(path: str, rows: Rows, client: FlaskClient) -> None:
+    """Of a number, true and null too: a form would say them in words, or not at all."""
+    Department(rows).auto_reply()
+    said = {**PATHS[path](), "NumMedia": 0, "Flag": True, "Nothing": None, "More": {"a": [1]}}
+    body = json.dumps(said).encode()
+    target, headers = json_request(path, body)
+    answer = client.post(target, data=body, headers=headers)
+    assert answer.status_code == 200
+    assert answer.mimetype == "text/xml"
+    assert rows.one(Incoming).from_ == said["From"]
+
+
+@each_path
+@pytest.mark.parametrize("change", ["another body", "another signature", "no hash", "another hash"])
+def test_json_that_was_changed_is_refused(
+    path: str, change: str, rows: Rows, client: FlaskClient
+) -> None:
+    Department(rows).auto_reply()
+    body = json.dumps(PATHS[path]()).encode()
+    target, headers = json_request(path, body)
+    if change == "another body":
+        body = body.replace(b"+13195550150", b"+13195550151")
+    elif change == "another signature":
+        _, headers = json_request(path, body, OTHER_TOKEN)
+    elif change == "no hash":
+        target = path
+        headers["X-Twilio-Signature"] = signature(PUBLIC_BASE_URL + path)
+    else:
+        target, headers = json_request(path, b"{}")
+    assert client.post(target, data=body, headers=headers).status_code == 403
+    assert nothing_stored(rows)
+
+
+@each_path
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b"null", b'"a"', b"\xff", b"[" * 100_000, b'{"To": "\\ud800"}'],
+    ids=["no JSON", "a list", "null", "a text", "no UTF-8", "deep", "half a pair"],
+)  # fmt: skip
+def test_json_that_says_nothing_is_refused_in_words(
+    path: str, body: bytes, rows: Rows, client: FlaskClient
+) -> None:
+    target, headers = json_request(path, body)
+    answer = client.post(target, data=body, headers=headers)
+    assert answer.status_code in (400, 403)
+    assert answer.content_type == "application/problem+json"
+    assert nothing_stored(rows)
+
+
+@each_path
+@pytest.mark.parametrize("key", ["webhook_key", "next_webhook_key"])
+def test_a_shared_key_signs_for_the_numbers_of_its_credential(
+    path: str, key: str, rows: Rows, twilio: Twilio, client: FlaskClient
+) -> None:
+    department = Department(rows)
+    department.auto_reply()
+    rows.change(update(Credential).values({key: "shared-key"}))
+    form = PATHS[path]()
+    given = RequestValidator("shared-key").compute_signature(
+        PUBLIC_BASE_URL + path, form, "HMAC_SHA256"
+    )
+    answer = client.post(path, data=form, headers={"X-Twilio-Signature": given, **SHARED})
+    assert answer.status_code == 200
+    for header in ({}, {name: value.replace("256", "512") for name, value in SHARED.items()}):
+        assert client.post(
+            path, data=form, headers={"X-Twilio-Signature": given, **header}
+        ).status_code == 403  # fmt: skip
+    assert twilio.post(path, PATHS[path]()).status_code == 200  # the auth token still does
+    foreign = PATHS[path](To="+13195550177")
+    given = RequestValidator("shared-key").compute_signature(
+        PUBLIC_BASE_URL + path, foreign, "HMAC_SHA256"
+    )
+    answer = client.post(path, data=foreign, headers={"X-Twilio-Signature": given, **SHARED})
+    assert (
+        answer.status_code == 403
+    )  # nobody has proved the key: not for other numbers of the account

@@ -110,6 +110,12 @@ def test_a_credential_is_written_but_never_read(pat: Staff, rows: Rows) -> None:
     pat.send(f"{path}/finish", seen_at=path)
     kept = rows.one(select(Credential).where(Credential.name == "second"))
     assert kept.tokens == ("new",)
+    pat.send(path, **ACCOUNT | {"auth_token": "", "webhook_key": "one", "next_webhook_key": "two"})
+    kept = rows.one(select(Credential).where(Credential.name == "second"))
+    assert kept.tokens == ("new", "one", "two")
+    pat.send(f"{path}/finish", seen_at=path)
+    kept = rows.one(select(Credential).where(Credential.name == "second"))
+    assert kept.tokens == ("new", "two")
     history = pat.http.get(f"{HOME}/history").text
     assert "finish rotation: credential second" in history
     assert TOKEN not in history

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import RequestValidator, get_signature_algorithm
 from werkzeug.datastructures import MultiDict
 
 from app.twilio import signature
@@ -209,3 +209,43 @@ def test_refuses_what_twilios_library_refuses(
 @given(st.text(), st.lists(st.tuples(st.text(), st.text()), max_size=4), st.text(), st.binary())
 def test_never_raises(url: str, params: list[tuple[str, str]], given_: str, body: bytes) -> None:
     assert signature.verify(url, params, given_, [TOKEN], body) is False
+
+
+class TestSharedKeys:
+    """Twilio's library since 9.13 is the oracle: the same string, the key's secret, SHA-256."""
+
+    settings = "key=webhooks_sharedkey_01abc,algorithm=HMAC_SHA256"
+
+    @staticmethod
+    def signed(url: str, pairs: list[tuple[str, str]], secret: str = "shared") -> str:
+        validator = RequestValidator(secret)
+        return str(validator.compute_signature(url, MultiDict(pairs), "HMAC_SHA256"))
+
+    @given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=5), st.text())
+    def test_as_twilios_library_signs(self, pairs: list[tuple[str, str]], secret: str) -> None:
+        given = self.signed(URL, pairs, secret)
+        assert signature.compute(URL, pairs, secret, self.settings) == given
+        assert signature.verify(URL, pairs, given, [secret], settings=self.settings) is bool(secret)
+
+    def test_of_json_too(self) -> None:
+        given = self.signed(JSON_URL, [])
+        verify = signature.verify
+        assert verify(JSON_URL, [], given, ["shared"], JSON_BODY, self.settings)
+        assert not verify(JSON_URL, [], given, ["shared"], b"{}", self.settings)
+
+    @pytest.mark.parametrize(
+        "settings",
+        [None, "", "key=webhooks_sharedkey_01abc", "algorithm=HMAC_SHA1", "algorithm=HMAC_MD5",
+         "algorithm=NONE", "algorithm=HMAC_SHA256x", "=HMAC_SHA256", ",,,=", "é" * 9999],
+    )  # fmt: skip
+    def test_another_algorithm_is_not_taken_for_it(self, settings: str | None) -> None:
+        given = self.signed(URL, CALL)
+        assert not signature.verify(URL, CALL, given, ["shared"], settings=settings)
+
+    @pytest.mark.parametrize(
+        "settings", ["algorithm=hmac_sha256,key=k", " key = k , algorithm = HMAC_SHA256 "]
+    )
+    def test_its_settings_are_read_as_the_library_reads_them(self, settings: str) -> None:
+        assert get_signature_algorithm(settings).upper() == "HMAC_SHA256"
+        given = self.signed(URL, CALL)
+        assert signature.verify(URL, CALL, given, ["shared"], settings=settings)

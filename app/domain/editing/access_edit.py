@@ -21,7 +21,9 @@ from app.models.base import utcnow
 from app.models.credential import ApiKey, Credential, SavedCredential
 
 KEY_BYTES = 32
-_SECRETS = ("auth_token", "next_auth_token", "api_key_secret")
+_SECRETS = (
+    "auth_token", "next_auth_token", "webhook_key", "next_webhook_key", "api_key_secret",
+)  # fmt: skip
 
 
 def make_api_key(
@@ -108,10 +110,13 @@ def save_credential(
 
 
 def finish_rotation(session: Session, credential: Credential, actor: str) -> bool:
-    """Make the next auth token the current one; return whether there was a next one."""
-    if credential.next_auth_token is None:
+    """Make the next auth token, and the next webhook key, the current one; return whether there
+    was a next one."""
+    if credential.next_auth_token is None and credential.next_webhook_key is None:
         return False
-    credential.auth_token, credential.next_auth_token = credential.next_auth_token, None
+    credential.auth_token = credential.next_auth_token or credential.auth_token
+    credential.webhook_key = credential.next_webhook_key or credential.webhook_key
+    credential.next_auth_token = credential.next_webhook_key = None
     target = f"credential {credential.name}"
     audit.record(session, actor, "finish rotation", target, credential.client_id)
     return True

@@ -186,6 +186,8 @@ class CredentialSpec(Spec):
     account_sid: AccountSid
     auth_token: Secret
     next_auth_token: Secret | None = None
+    webhook_key: Secret | None = None
+    next_webhook_key: Secret | None = None
     api_key_sid: KeySid | None = None
     api_key_secret: Secret | None = None
     calls_per_second: PerSecond = 1.0
