@@ -24,18 +24,24 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 SHORTEST_SECRET = 16
 """Characters below which a secret of production is refused; a developer's may be anything."""
+LONGEST_MAIL_FROM = 23
+"""Characters before the @ to which 41 more are added for answers and bounces: 64 in all, which is
+what a mail server takes (RFC 5321, 4.5.3.1.1)."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SETTINGS = frozenset({
     "API_REQUESTS_PER_MINUTE", "BIND", "DATABASE_URL", "DEFAULT_AREA_CODE", "DEFAULT_LOCALITY",
-    "ENCRYPTION_KEYS", "ENVIRONMENT", "INSTANCE_FOLDER", "LOG_LEVEL", "MAIL_FROM", "METRICS_TOKEN",
-    "ONE_PARENT", "PORT", "PUBLIC_BASE_URL", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS",
-    "SHORT_LINK_BASE_URL", "SMTP_URL", "SUPPORT_EMAIL", "TRUSTED_PROXY_HOPS", "TWILIO_API_BASE_URL",
-    "WEBHOOK_ALLOWED_NETWORKS", "WEB_CONCURRENCY",
+    "ENCRYPTION_KEYS", "ENVIRONMENT", "INSTANCE_FOLDER", "LOG_LEVEL", "MAIL_FROM", "MAIL_IN_URL",
+    "METRICS_TOKEN", "ONE_PARENT", "PORT", "PUBLIC_BASE_URL", "REDIS_URL", "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS", "SHORT_LINK_BASE_URL", "SMTP_URL", "SUPPORT_EMAIL",
+    "TRANSCRIBE_URL", "TRUSTED_PROXY_HOPS", "TWILIO_API_BASE_URL", "WEBHOOK_ALLOWED_NETWORKS",
+    "WEBHOOK_DENIED_NETWORKS", "WEB_CONCURRENCY",
 })  # fmt: skip
 """Every setting of ours: what may hold our secrets, and is lent to nobody's configuration file."""
 _REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix")
 _SEVERAL_HOSTS = re.compile(r"[^:]+://(?:(?P<user>[^@/?]*)@)?(?P<hosts>[^/?#]*)(?P<rest>[/?].*)?")
 _EMAIL = re.compile(r"[^\s<>,@]+@[^\s<>,@]+")
+_MAPPED_BITS = 96
+"""Behind which an IPv6 address may hold one of IPv4: ``::ffff:10.0.0.1`` (RFC 4291, 2.5.5.2)."""
 _YES_OR_NO = ("1", "0", "true", "false", "yes", "no")
 INSTANCE = Path(__file__).parent / "instance"
 
@@ -60,8 +66,13 @@ class Settings:
     twilio_api_base_url: str | None
     smtp_url: str | None = field(repr=False)
     mail_from: str
+    mail_in_url: str | None = field(repr=False)
+    """Where answers and bounces are read; None where nobody reads them."""
     support_email: str
+    transcribe_url: str | None = field(repr=False)
+    """The operator's own engine that writes down voice messages; it may hold a password."""
     webhook_allowed_networks: tuple[Network, ...]
+    webhook_denied_networks: tuple[Network, ...]
     trusted_proxy_hops: int
     metrics_token: str | None = field(repr=False)
     log_level: str
@@ -177,8 +188,13 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         twilio_api_base_url=twilio,
         smtp_url=_smtp_url(reader.scheme("SMTP_URL", "", ("smtp", "smtps"))),
         mail_from=mail_from,
+        mail_in_url=_mail_in_url(reader.scheme("MAIL_IN_URL", "", ("imaps", "lmtp")), mail_from),
         support_email=reader.email("SUPPORT_EMAIL", mail_from),
-        webhook_allowed_networks=_networks(reader.items("WEBHOOK_ALLOWED_NETWORKS")),
+        transcribe_url=_transcribe_url(
+            reader.scheme("TRANSCRIBE_URL", "", ("http", "https")), development
+        ),
+        webhook_allowed_networks=reader.networks("WEBHOOK_ALLOWED_NETWORKS"),
+        webhook_denied_networks=reader.networks("WEBHOOK_DENIED_NETWORKS"),
         trusted_proxy_hops=reader.integer("TRUSTED_PROXY_HOPS", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN", "") or None,
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS, "INFO"),
@@ -266,6 +282,14 @@ class _Reader:
 
     def items(self, name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.text(name, "").split(",") if part.strip())
+
+    def networks(self, name: str) -> tuple[Network, ...]:
+        try:
+            return tuple(network(item) for item in self.items(name))
+        except ValueError as error:
+            raise SettingsError(
+                f"{name} must hold networks such as 10.1.0.0/16: {error}."
+            ) from error
 
     def scheme(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
         value = self.text(name, default)
@@ -426,10 +450,48 @@ def _smtp_url(url: str) -> str | None:
     return url
 
 
-def _networks(items: tuple[str, ...]) -> tuple[Network, ...]:
-    try:
-        return tuple(ipaddress.ip_network(item) for item in items)
-    except ValueError as error:
+def _transcribe_url(url: str, development: bool) -> str | None:
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if not parts.hostname or parts.fragment:
+        raise SettingsError("TRANSCRIBE_URL must be a web address with a host, without a fragment.")
+    if not development and parts.scheme != "https" and not _is_loopback(parts.hostname):
         raise SettingsError(
-            f"WEBHOOK_ALLOWED_NETWORKS must hold networks such as 10.1.0.0/16: {error}."
-        ) from error
+            "TRANSCRIBE_URL must begin with https:// in production, unless the host is a loopback"
+            " address: what people say in confidence goes there."
+        )
+    return url
+
+
+def network(text: str) -> Network:
+    """Read a network such as ``10.20.0.0/16``; IPv4 written as IPv6 is read as what it means.
+
+    :raises ValueError: when it is none, or has bits of a host in it.
+    """
+    found = ipaddress.ip_network(text.strip())
+    if isinstance(found, ipaddress.IPv6Network) and found.prefixlen >= _MAPPED_BITS:
+        mapped = found.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, found.prefixlen - _MAPPED_BITS))
+    return found
+
+
+def _mail_in_url(url: str, mail_from: str) -> str | None:
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if not parts.hostname:
+        raise SettingsError("MAIL_IN_URL names no host.")
+    if parts.query or parts.fragment:
+        raise SettingsError("MAIL_IN_URL must end after its host, port and folder.")
+    if parts.scheme == "lmtp" and (parts.port is None or parts.username or parts.path.strip("/")):
+        raise SettingsError("MAIL_IN_URL must be lmtp://host:port, the address to listen on.")
+    if parts.scheme == "imaps" and not (parts.username and parts.password):
+        raise SettingsError("MAIL_IN_URL names no log-in: imaps://user:password@host.")
+    if len(mail_from.rpartition("@")[0]) > LONGEST_MAIL_FROM:
+        raise SettingsError(
+            f"MAIL_FROM has more than {LONGEST_MAIL_FROM} characters before its @: with MAIL_IN_URL"
+            " the addresses for answers begin with them, and would be too long."
+        )
+    return url

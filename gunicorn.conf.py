@@ -37,8 +37,7 @@ if _all_in_one:
     BulkheadWorker.beside = beside_the_web()
     workers += len(BulkheadWorker.beside)
 
-# Of the pool that also serves media and asks Twilio: what waits there leaves room for the others.
-# Answers have one thread a process: more only contend for the interpreter and SQLite's write lock.
+# Of each process whose pool may have several: see app.serving.pools.threads.
 threads = 4
 
 # Loaded once; what the workers do not change they share.

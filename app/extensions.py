@@ -11,6 +11,7 @@ import os
 import select
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,8 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from redis import Redis
 from sqlalchemy import Connection, MetaData, event
-from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -32,6 +33,7 @@ from app import redis_clients
 from config import Settings
 
 SQLITE_BUSY_MS = 10_000
+CONNECT_SECONDS = 3
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 """Largest request of all: a recording or an import of 10 MB, and what surrounds it."""
 POSTGRES_OPTIONS = " ".join(
@@ -181,9 +183,12 @@ event.listen(db.session, "before_flush", _refuse_stray_writes)
 def _engine_options(settings: Settings) -> dict[str, Any]:
     if settings.is_sqlite:
         return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000}}
-    return {
-        "connect_args": {"connect_timeout": 3, "options": POSTGRES_OPTIONS, **_NOTICE_SILENCE},
-    }
+    # What the operator's URL says stands: arguments go before it, without a word.
+    asked = make_url(settings.database_url).normalized_query
+    ours = {"connect_timeout": CONNECT_SECONDS, **_NOTICE_SILENCE}
+    kept = {name: value for name, value in ours.items() if name not in asked}
+    options = " ".join([POSTGRES_OPTIONS, *asked.get("options", ())])
+    return {"connect_args": {**kept, "options": options}}
 
 
 def _forget(engine: ReferenceType[Engine]) -> None:
@@ -210,33 +215,51 @@ def _take_write_lock(connection: Connection) -> None:
 
     SQLite itself looks again after 1, 2, 5, … and at last 100 ms, and so passes over whoever has
     waited longest: a busy writer's pauses are shorter. Here they look more often the longer they
-    have waited.
+    have waited, and soon from the start: a transaction is over in a millisecond. Of the threads of
+    a process one looks, and the others wait for it. They look past SQLAlchemy, to which each vain
+    look would be an error with all that belongs to one.
 
     :raises sqlalchemy.exc.OperationalError: when the lock was not free for ``SQLITE_BUSY_MS``.
     """
-    ends = time.monotonic() + SQLITE_BUSY_MS / 1000
+    began = time.monotonic()
     file = cast(sqlite3.Connection, connection.connection.driver_connection)
     file.execute("PRAGMA busy_timeout = 0")
+    turn, has_turn = _looking, False
     try:
-        while not _begins(connection, last=time.monotonic() >= ends):
-            waited = SQLITE_BUSY_MS / 1000 - (ends - time.monotonic())
-            time.sleep(_LONGEST_LOOK / (1 + waited / _LONGEST_LOOK))
+        has_turn = turn.acquire(timeout=SQLITE_BUSY_MS / 1000)
+        while (waited := time.monotonic() - began) < SQLITE_BUSY_MS / 1000:
+            try:
+                file.execute(_BEGIN)
+            except sqlite3.Error as error:
+                if "locked" not in str(error):
+                    break
+            else:
+                return
+            time.sleep(max(_SHORTEST_PAUSE, _FIRST_PAUSE / (1 + waited / _HALVED_AFTER)))
+        connection.exec_driver_sql(_BEGIN)  # what it raises is SQLAlchemy's
     finally:
+        if has_turn:
+            turn.release()
         file.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_MS}")
 
 
-def _begins(connection: Connection, *, last: bool) -> bool:
-    try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    except OperationalError as error:
-        if last or "locked" not in str(error.orig):
-            raise
-        return False
-    return True
+_looking = threading.Lock()
 
 
-_LONGEST_LOOK = 0.002
-"""Seconds until the first further look for the write lock; after 20 ms of waiting it is 0.2 ms."""
+def _look_anew() -> None:
+    """Begin with a lock that nobody has: a thread that had it does not survive a fork."""
+    global _looking
+    _looking = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_look_anew)
+
+_BEGIN = "BEGIN IMMEDIATE"
+_FIRST_PAUSE = 0.0005
+"""Seconds between the first looks for the write lock."""
+_HALVED_AFTER = 0.005
+"""Seconds of waiting after which the pause is half of that; after twice as many, a third."""
+_SHORTEST_PAUSE = 0.0002
 
 
 def _keep_private(connection: sqlite3.Connection) -> None:

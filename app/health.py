@@ -14,14 +14,15 @@ from app import problems
 from app.domain import metrics
 from app.domain.restoring import hold
 from app.extensions import current_settings, db, redis_client
+from app.version import VERSION
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
 def healthz() -> Response:
-    """Say that the process answers."""
-    return jsonify(status="ok")
+    """Say that the process answers, and which Dispatch it is."""
+    return jsonify(status="ok", version=VERSION)
 
 
 @blueprint.get("/readyz")

@@ -29,8 +29,7 @@ from sqlalchemy import func, select
 
 import config
 from app import create_app
-from app.domain import csv_files
-from app.domain.audience import population_files
+from app.domain.audience import uploads
 from app.domain.sending import communications
 from app.domain.sending.preflight import preflight
 from app.extensions import db, unit_of_work
@@ -48,39 +47,42 @@ from embedded import postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = ("import", "again", "pre-flight", "begin", "prepare")
+IMPORTS = STEPS[:2]
 
 
 def main() -> None:
     """Measure and print; a child process measures one size."""
     options = _options()
     if options.measure:
-        print(json.dumps(_measure(options.measure)))
+        print(json.dumps(_measure(options.measure, options.imports_only)))
         return
     with tempfile.TemporaryDirectory(prefix="dispatch-bench-") as name:
         for database in options.database or ("sqlite", "postgresql"):
-            _compare(database, Path(name), options.sizes)
+            _compare(database, Path(name), options.sizes, options.imports_only)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--database", action="append", choices=("sqlite", "postgresql"))
+    parser.add_argument("--imports-only", action="store_true", help="leave the batch out")
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _compare(database: str, folder: Path, sizes: list[int]) -> None:
-    print(f"{database}\n{'members':>9} " + "".join(f"{step:>26}" for step in STEPS))
-    found = {size: _in_a_child(database, folder, size) for size in sizes}
+def _compare(database: str, folder: Path, sizes: list[int], imports_only: bool) -> None:
+    shown = IMPORTS if imports_only else STEPS
+    print(f"{database}\n{'members':>9} " + "".join(f"{step:>26}" for step in shown))
+    found = {size: _in_a_child(database, folder, size, imports_only) for size in sizes}
     for size, steps in found.items():
-        cells = "".join(_cell(size, *steps[step]) for step in STEPS)
+        cells = "".join(_cell(size, *steps[step]) for step in shown)
         print(f"{size:9,} {cells}")
     if len(sizes) > 1:
         small, large = sizes[0], sizes[-1]
         ratios = "".join(
             f"time ×{found[large][step][0] / max(found[small][step][0], 1e-6):5.1f}"
             f"  +{found[large][step][1] - found[small][step][1]:4.0f} MB".rjust(26)
-            for step in STEPS
+            for step in shown
         )
         print(f"{f'×{large / small:g}':>9} {ratios}\n", flush=True)
 
@@ -89,7 +91,9 @@ def _cell(size: int, seconds: float, megabytes: float) -> str:
     return f"{size / max(seconds, 1e-6):8,.0f}/s {seconds:6.2f} s {megabytes:4.0f} MB".rjust(26)
 
 
-def _in_a_child(database: str, folder: Path, size: int) -> dict[str, tuple[float, float]]:
+def _in_a_child(
+    database: str, folder: Path, size: int, imports_only: bool
+) -> dict[str, tuple[float, float]]:
     server = postgres.start({"fsync": "on", "jit": "off"}) if database == "postgresql" else None
     url = server.url() if server else f"sqlite:///{folder / f'{size}.db'}"
     environ = {
@@ -106,7 +110,8 @@ def _in_a_child(database: str, folder: Path, size: int) -> dict[str, tuple[float
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "bench.audience", "--measure", str(size)],
+            [sys.executable, "-m", "bench.audience", "--measure", str(size),
+             *(["--imports-only"] if imports_only else [])],
             cwd=ROOT, env=environ, check=True, capture_output=True, text=True,
         )  # fmt: skip
     finally:
@@ -116,7 +121,7 @@ def _in_a_child(database: str, folder: Path, size: int) -> dict[str, tuple[float
     return measured
 
 
-def _measure(size: int) -> dict[str, tuple[float, float]]:
+def _measure(size: int, imports_only: bool) -> dict[str, tuple[float, float]]:
     app = create_app(config.load(dict(os.environ)))
     found: dict[str, tuple[float, float]] = {}
 
@@ -132,6 +137,8 @@ def _measure(size: int) -> dict[str, tuple[float, float]]:
         good = _write_file(file, size)
         timed("import", lambda: _import(population_id, file))
         timed("again", lambda: _import(population_id, file))
+        if imports_only:
+            return found
         timed("pre-flight", lambda: _preflight(communication_id))
         batch_id = timed("begin", lambda: _begin(communication_id))
         timed("prepare", lambda: _prepare(batch_id))
@@ -159,9 +166,13 @@ def _write_file(file: Any, size: int) -> int:
 
 
 def _import(population_id: str, file: Any) -> None:
-    people, _ = population_files.read_people(csv_files.read(file))
+    """Do what the staff page does: keep the file, look at it, and take its people in."""
     with unit_of_work() as session:
-        population_files.merge(session, population_id, people, replace=False)
+        population = session.get_one(Population, population_id)
+        upload = uploads.store(session, population, file, "people.csv")
+    wanted = uploads.wanted_of(upload)
+    looked = uploads.look(upload, wanted)
+    uploads.save(upload, wanted, looked, lambda *_: None, replace=False)
 
 
 def _preflight(communication_id: str) -> None:

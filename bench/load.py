@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+
+import psutil
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ async def _run(
             if request is None:
                 return
             before = time.perf_counter()
-            if (await _post(port, request)).startswith(expected):
+            if (await post(port, request)).startswith(expected):
                 times.append(time.perf_counter() - before)
             else:
                 failed += 1
@@ -65,7 +68,7 @@ async def _run(
     return Result(time.perf_counter() - started, times, failed)
 
 
-async def _post(port: int, request: bytes) -> bytes:
+async def post(port: int, request: bytes) -> bytes:
     """Return the answer, empty if there is none; workers close the connection after each."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -75,3 +78,18 @@ async def _post(port: int, request: bytes) -> bytes:
     except OSError:
         return b""
     return answer
+
+
+def cpu_of(*pids: int) -> float:
+    """Return the processor time of these processes and of all that they started, in seconds.
+
+    That of children which have ended is in it where somebody has waited for them.
+    """
+    total = 0.0
+    for pid in pids:
+        with suppress(psutil.NoSuchProcess):
+            root = psutil.Process(pid)
+            for one in (root, *root.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    total += sum(one.cpu_times()[:4])
+    return total

@@ -30,7 +30,7 @@ from app.models.credential import Credential
 from app.models.message import JournaledReport, Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender
-from app.outbound import reports
+from app.outbound.afterwards import reports
 from app.twilio import signature
 from bench import load
 from bench.inbound import (

@@ -32,6 +32,10 @@ from tests.support.environment import BASE
 ROUNDS = 15
 PAGES = {
     "home": "/",
+    "conversations": "/conversations",
+    "search": "/search?q=library",
+    "search, a phone": "/search?q=555-0142",
+    "search, nothing fits": "/search?q=zebra",
     "inbox": "/inbox",
     "inbox, older": "/inbox?before={incoming}",
     "inbox, search for a word": "/inbox?q=library",

@@ -149,6 +149,8 @@ class Recording:
     source: str
     channels: int = 1
     status: str = "completed"
+    words: str | None = None
+    """What was said, where it was to be written down."""
     sid: str = field(default_factory=lambda: new_sid("RE"))
     start_time: datetime = field(default_factory=utcnow)
     date_created: datetime = field(default_factory=utcnow)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import redis
 from flask import Flask
@@ -30,8 +31,15 @@ from tests.support import browser as browsers
 from tests.support.databases import PostgresTemplate, SqliteTemplate
 from tests.support.environment import BASE, PUBLIC_BASE_URL
 from tests.support.processes import Processes
+from tests.support.rendering import watched
 from tests.support.rows import Rows
 from tests.support.twilio import Twilio
+
+# The same examples on every run, however busy the machine is; `--hypothesis-profile=search` looks
+# for others, and for more of them.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile("same")
 
 DATABASES = ("sqlite", "postgresql")
 ARTEFACTS = Path(__file__).parent / "artefacts"
@@ -39,6 +47,7 @@ ARTEFACTS = Path(__file__).parent / "artefacts"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=DATABASES, help="run on one of the two databases only")
+    parser.addoption("--faults", action="store_true", help="each fault by itself (make faults)")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -49,6 +58,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     allowed = marker.args if marker else DATABASES
     chosen = [name for name in allowed if wanted == [None] or name in wanted]
     metafunc.parametrize("database_url", chosen, ids=chosen, indirect=True, scope="function")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_filled_in_while_others_wait() -> Iterator[None]:
+    """A template takes what its author decides: in no test may a transaction of ours be open."""
+    with watched() as seen:
+        yield
+    assert seen == []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 
 from app.domain import metrics
 from app.extensions import Base, db
-from app.inbound import recovery
+from app.inbound.afterwards import recovery
 from app.maintenance import ahead
 from app.models.base import UtcDateTime
 from app.models.credential import Credential
@@ -27,9 +27,10 @@ from app.models.message import Lane, Message, MessageState
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList
 from app.models.user import LoginFailure
-from app.outbound import lanes, settle, sweep
+from app.outbound.afterwards import settle, sweep
 from app.outbound.relay import claim
 from app.outbound.relay import sweep as relay
+from app.outbound.send import lanes
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, furnish, text
 from tests.support.rows import Rows
@@ -42,13 +43,15 @@ BROUGHT_BACK = {str(mark.column) for mark in ahead.MARKS} | {
 }
 JUDGED_WHERE_READ = {
     "Client.texts_held_until", "Client.calls_held_until", "Lane.held_until", "Lane.lease_until",
-    "Message.check_at", "Delivery.lease_until",
+    "Message.check_at", "Voicemail.check_at", "Delivery.lease_until",
     "Delivery.next_attempt_at", "Endpoint.open_until", "LastContact.sent_at",
     "Message.claimed_at",  # when a send is looked up
     "Message.created_at",  # when replies are counted
     "SuppressionEntry.since", "SuppressionEntry.lifted_at",  # live words go in order of arrival
 }  # fmt: skip
-CHOSEN_BY_PEOPLE = {"Batch.scheduled_at", "ApiKey.expires_at"}
+CHOSEN_BY_PEOPLE = {
+    "Batch.scheduled_at", "ApiKey.expires_at", "Client.closed_until", "Sender.closed_until",
+}  # fmt: skip
 ONLY_LONGER = {
     # What is kept or tried until then is kept or tried longer, and nothing waits for it.
     "Delivery.give_up_at", "Media.expires_at",

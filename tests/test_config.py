@@ -49,6 +49,22 @@ def test_mails_come_from_our_own_host_unless_told(
     assert (settings.mail_from, settings.support_email) == (sender, sender)
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["imaps://u:p%40ss@mail.example.edu/Answers", "lmtp://127.0.0.1:2400", "lmtp://[::1]:24"],
+)
+def test_answers_are_read_where_that_is_set_up(value: str, tmp_path: Path) -> None:
+    assert config.load({**ENVIRON, "MAIL_IN_URL": value}, tmp_path).mail_in_url == value
+
+
+def test_an_address_that_leaves_no_room_for_answers_is_refused(tmp_path: Path) -> None:
+    """64 characters before the @ are what a mail server takes (RFC 5321, 4.5.3.1.1)."""
+    environ = {**ENVIRON, "MAIL_FROM": f"{'d' * 24}@example.edu"}
+    assert config.load(environ, tmp_path).mail_in_url is None
+    with pytest.raises(config.SettingsError, match=r"^MAIL_FROM has more than 23 characters"):
+        config.load({**environ, "MAIL_IN_URL": "lmtp://127.0.0.1:24"}, tmp_path)
+
+
 def test_a_developers_secret_may_be_short(tmp_path: Path) -> None:
     environ = {"ENVIRONMENT": "development", "SECRET_KEY": "secret"}
     assert config.load(environ, tmp_path).secret_key == "secret"
@@ -76,17 +92,29 @@ def test_a_developers_secret_may_be_short(tmp_path: Path) -> None:
         ("PUBLIC_BASE_URL", "https://dispatch.example.edu/?a=1"),
         ("SHORT_LINK_BASE_URL", "https://d.example.edu:99999"),
         ("TWILIO_API_BASE_URL", "http://twilio.example.edu"),
+        ("TRANSCRIBE_URL", "engine.example.edu/listen"),
+        ("TRANSCRIBE_URL", "http://engine.example.edu/listen"),
+        ("TRANSCRIBE_URL", "https://engine.example.edu/listen#here"),
         ("SMTP_URL", "mail.example.edu"),
         ("SMTP_URL", "smtp://"),
         ("SMTP_URL", "smtp://["),
         ("SMTP_URL", "smtp://mail.example.edu:port"),
         pytest.param("SMTP_URL", "smtp://u:p@mail:587?starttl=1", id="a misspelt option"),
         pytest.param("SMTP_URL", "smtp://u:p@mail:587?starttls=maybe", id="neither yes nor no"),
+        ("MAIL_IN_URL", "imap://u:p@mail.example.edu"),
+        ("MAIL_IN_URL", "imaps://mail.example.edu"),
+        ("MAIL_IN_URL", "imaps://u@mail.example.edu"),
+        ("MAIL_IN_URL", "imaps://u:p@mail.example.edu/INBOX?tls=0"),
+        ("MAIL_IN_URL", "imaps://"),
+        ("MAIL_IN_URL", "lmtp://127.0.0.1"),
+        ("MAIL_IN_URL", "lmtp://127.0.0.1:2400/folder"),
+        ("MAIL_IN_URL", "lmtp://u:p@127.0.0.1:2400"),
         ("MAIL_FROM", "dispatch"),
         ("MAIL_FROM", "dispatch@example@edu"),
         ("MAIL_FROM", "dispätch@example.edu"),
         ("SUPPORT_EMAIL", "Support <support@example.edu>"),
         ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.1/8"),
+        ("WEBHOOK_DENIED_NETWORKS", "10.0.0.0/8;10.1.0.0/16"),
         ("TRUSTED_PROXY_HOPS", "-1"),
         ("LOG_LEVEL", "LOUD"),
     ],

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from flask.testing import FlaskClient
+from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.models.message import Message, MessageState
 from app.models.route import Channel
 from tests.support.inbound import NUMBER, PHONE, Department
 from tests.support.rows import Rows
-from tests.support.twilio import Twilio, call_parameters
+from tests.support.twilio import Twilio, call_parameters, sms_parameters
 
 TOKEN = "let-me-see"
 
@@ -28,11 +31,12 @@ def test_only_with_the_token(given: str | None, client: FlaskClient) -> None:
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def figures(client: FlaskClient) -> dict[tuple[str, str], float]:
+def figures(client: FlaskClient) -> dict[tuple[str, ...], float]:
+    """Return each figure by its name and labels."""
     answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
     return {
-        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
@@ -55,17 +59,59 @@ def test_what_waits_is_counted(rows: Rows, client: FlaskClient) -> None:
             )
         )
     found = figures(client)
-    assert found["dispatch_database_up", ""] == 1
+    assert found["dispatch_database_up",] == 1
     assert found["dispatch_messages", "waiting"] == 2
     assert found["dispatch_messages", "claimed"] == 0
     assert found["dispatch_deliveries", "pending"] == 0
 
 
+def counters() -> set[str]:
+    """Return the name of everything that is defined to be counted, wherever that is."""
+    families = REGISTRY.collect()
+    return {one.name for one in families if one.name.startswith("dispatch_")}
+
+
+def counted(client: FlaskClient, name: str) -> float:
+    """Return how far a counter is, whatever its labels."""
+    return sum(value for (one, *_), value in figures(client).items() if one == f"{name}_total")
+
+
+HAPPENINGS: dict[str, Callable[[Twilio], object]] = {
+    "dispatch_unknown_ids": lambda twilio: twilio.post(
+        f"/inbound/voice/dialed/{'0' * 26}", call_parameters()
+    ),
+    "dispatch_arrivals": lambda twilio: (twilio.sms(), twilio.call()),
+}
+"""What moves each of them, as it comes from outside."""
+
+
+def test_each_counter_is_known_here(client: FlaskClient) -> None:
+    assert counters() == set(HAPPENINGS)
+
+
 @pytest.mark.settings(METRICS_TOKEN=TOKEN)
-def test_reports_about_what_is_gone_are_counted(
-    rows: Rows, client: FlaskClient, twilio: Twilio
+@pytest.mark.parametrize("name", HAPPENINGS)
+def test_each_counter_is_counted(
+    name: str, rows: Rows, client: FlaskClient, twilio: Twilio
 ) -> None:
     Department(rows).number()
-    before = figures(client).get(("dispatch_unknown_ids_total", "dialed"), 0)
-    assert twilio.post(f"/inbound/voice/dialed/{'0' * 26}", call_parameters()).status_code == 204
-    assert figures(client)["dispatch_unknown_ids_total", "dialed"] == before + 1
+    before = counted(client, name)
+    HAPPENINGS[name](twilio)
+    assert counted(client, name) > before
+
+
+@pytest.mark.settings(METRICS_TOKEN=TOKEN)
+def test_arrivals_are_counted_once_by_channel_and_outcome(
+    rows: Rows, client: FlaskClient, twilio: Twilio
+) -> None:
+    Department(rows).auto_reply()
+    keys = (
+        ("dispatch_arrivals_total", "sms", "replied"),
+        ("dispatch_arrivals_total", "voice", "no_route"),
+    )
+    before = figures(client)
+    for parameters in [sms_parameters()] * 2:  # Twilio repeats a request now and then
+        assert twilio.post("/inbound/sms", parameters).status_code == 200
+    assert twilio.call().status_code == 200
+    after = figures(client)
+    assert [after[key] - before.get(key, 0) for key in keys] == [1, 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from app.extensions import db
 from app.maintenance.news import HOSTS_ADDED
 from app.models.audience import Member
 from app.models.client import Client
+from app.models.conversation import Conversation
 from app.models.house import Bookmark
+from app.models.suppression import SuppressionEntry
 from tests.support.databases import PostgresTemplate, migrate
 from tests.support.environment import BASE
 
@@ -122,6 +124,47 @@ def test_people_who_were_there_before_are_found_by_their_phone(alone: Flask, run
     assert {attributes["toPhone"]: key for attributes, key in found} == phones
 
 
+def test_what_twilio_said_of_phones_is_told_apart_by_the_log(alone: Flask, run: Run) -> None:
+    """“Cannot be reached”: every entry stays; what a text's code explains gets it, and an end."""
+    script = next(Path("migrations/versions").glob("*_cannot_be_reached.py")).name[:4]
+    before = f"{int(script) - 1:04}"
+    run("downgrade", before)
+    since = datetime(2026, 11, 1, tzinfo=UTC)
+    told = {  # by phone: the source of its entry, and the codes of its texts
+        "1": ("twilio", [30006]), "2": ("twilio", [21610]), "3": ("twilio", [30006, 21610]),
+        "4": ("twilio", []), "5": ("keyword", [30006]), "6": ("manual", [30006]),
+        "7": ("twilio", [30008]),
+    }  # fmt: skip
+    with alone.app_context(), db.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        fill(connection, tables, "client", id="c", name="c")
+        fill(connection, tables, "credential", id="k", client_id="c", auth_token=b"x")
+        about = {"client_id": "c", "credential_id": "k"}
+        fill(connection, tables, "sender", id="s", address="+1", kind="twilio", **about)
+        fill(connection, tables, "suppression_list", id="l", client_id="c", name="l")
+        for phone, (source, codes) in told.items():
+            fill(
+                connection, tables, "suppression_entry", id=phone, list_id="l", phone=phone,
+                scope="s", source=source, since=since,
+            )  # fmt: skip
+            for code in codes:
+                fill(
+                    connection, tables, "message", id=f"{phone}{code}", sender_id="s", to=phone,
+                    error_code=code, destination="sms", direction="api", state="failed", **about,
+                )  # fmt: skip
+    run("upgrade")
+    with alone.app_context(), db.engine.connect() as connection:
+        entries = connection.execute(select(SuppressionEntry.__table__)).all()
+    found = {one.phone: (one.reason, one.error_code, one.until) for one in entries}
+    assert found.pop("1") == ("unreachable", 30006, since + timedelta(days=180))
+    assert found == dict.fromkeys("234567", ("opted_out", None, None))
+    run("downgrade", before)
+    run("upgrade")
+    with alone.app_context(), db.engine.connect() as connection:
+        assert len(connection.execute(select(SuppressionEntry.__table__)).all()) == len(told)
+
+
 def fill(connection: Connection, tables: MetaData, table: str, **values: Any) -> None:
     """Add a row of a table as it was then; what is not given and needed is something."""
     needed = {
@@ -135,3 +178,61 @@ def fill(connection: Connection, tables: MetaData, table: str, **values: Any) ->
     for name, kind in needed.items():
         values[name] = [] if isinstance(kind, JSON) else made.get(kind.python_type)
     connection.execute(tables.tables[table].insert().values(values))
+
+
+def test_conversations_begin_with_what_the_log_tells(alone: Flask, run: Run) -> None:
+    """“Conversations”: who was answered is answered; machines and batches answered nobody."""
+    script = next(Path("migrations/versions").glob("*_conversations.py")).name[:4]
+    run("downgrade", f"{int(script) - 1:04}")
+    began = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    came = {  # phone: (minute, body, opt_out, destination) of each
+        "+13195550111": [(1, "When?", None, "sms"), (5, "Hello?", None, "sms")],
+        "+13195550112": [(1, "When?", None, "sms")],
+        "+13195550113": [(1, "When?", None, "sms"), (9, "STOP", "STOP", "sms")],
+        "+13195550114": [(1, None, None, "voice")],
+        "anonymous": [(1, None, None, "voice")],
+    }
+    went = {  # phone: (minute, direction, batch)
+        "+13195550111": (3, "outbound-api", None),
+        "+13195550112": (3, "outbound-api", None),
+        "+13195550113": (3, "outbound-reply", None),
+    }
+    with alone.app_context(), db.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        fill(connection, tables, "client", id="r", name="registrar")
+        fill(connection, tables, "credential", id="c", client_id="r", auth_token=b"x")
+        fill(connection, tables, "sender", id="n", client_id="r", credential_id="c", rate=1)
+        own = {"client_id": "r", "sender_id": "n"}
+        for phone, texts in came.items():
+            for minute, body, opt_out, destination in texts:
+                at = began + timedelta(minutes=minute)
+                key = f"{phone[-4:]} {minute}"
+                about = {
+                    "id": key,
+                    "sid": key,
+                    "from": phone,
+                    "to": "n",
+                    "destination": destination,
+                }
+                rest = {"body": body, "opt_out": opt_out, "received_at": at}
+                fill(connection, tables, "incoming", **own, **about, **rest, reply_id=None)
+        for phone, (minute, direction, batch) in went.items():
+            about = {"id": phone, "sid": phone, "to": phone, "destination": "sms"}
+            rest = {"created_at": began + timedelta(minutes=minute), "batch_id": batch}
+            fill(
+                connection, tables, "message", **own, **about, **rest, direction=direction,
+                credential_id="c", communication_id=None, template_version_id=None,
+                suppression_list_id=None,
+            )  # fmt: skip
+    run("upgrade")
+    with alone.app_context(), db.engine.connect() as connection:
+        rows = connection.execute(select(Conversation.__table__)).all()
+    assert {row.phone: (row.state.value, row.last_text, row.unread) for row in rows} == {
+        "+13195550111": ("waiting", "Hello?", 0), "+13195550112": ("answered", "When?", 0),
+        "+13195550113": ("waiting", "STOP", 0), "+13195550114": ("closed", None, 0),
+    }  # fmt: skip
+    assert [row.waiting_since for row in rows if row.phone.endswith("111")] == [
+        began + timedelta(minutes=5)
+    ]
+    run("downgrade", "base")

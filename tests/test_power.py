@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from app.extensions import db, reading, unit_of_work
 from app.models.message import Lane, MessageState
-from app.outbound import lanes
+from app.outbound.send import lanes
 from config import Settings
 from tests.support.fake_twilio import FakeTwilio, Form
 from tests.support.house import furnish, text

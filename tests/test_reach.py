@@ -21,7 +21,7 @@ from app.domain import clocks, reach, urls
 from app.domain.mistakes import Refused
 from app.domain.reach import Refusal
 from app.domain.routing import routes
-from app.domain.sending import calls, communications, composing, preflight, texts
+from app.domain.sending import communications, composing, preflight, texts
 from app.domain.sending.twiml_rules import TwimlRules
 from app.extensions import db, unit_of_work
 from app.models.client import Client
@@ -34,11 +34,12 @@ from app.models.message import Lane, Message, MessageState
 from app.models.route import Channel, Handler
 from app.models.sender import Sender, SenderType
 from app.models.suppression import SuppressionEntry, SuppressionSource
-from app.outbound import claims
-from app.outbound.claims import LaneView
-from app.staff import route_preview
+from app.outbound.send import claims
+from app.outbound.send.claims import LaneView
+from app.staff.numbers import route_preview
 from tests.support import house as furniture
 from tests.support.inbound import NUMBER, PHONE, Department
+from tests.support.our_calls import queued
 from tests.support.rows import Rows
 from tests.support.twilio import Twilio
 
@@ -148,7 +149,7 @@ def single_text(a: Set) -> str | None:
 def single_call(a: Set) -> str | None:
     with a.app.app_context(), unit_of_work() as session:
         client, sender = a.objects()
-        return _tried(lambda: calls.queue_call(session, client, sender, a.rule.phone, source=SAY))
+        return _tried(lambda: queued(session, client, sender, a.rule.phone, source=SAY))
 
 
 def _batch(a: Set, destination: Channel) -> str | None:
@@ -281,9 +282,7 @@ def twiml_that_dials(a: Set) -> str | None:
     with a.app.app_context(), unit_of_work() as session:
         client, sender = a.objects()
         source = f"<Response><Dial><Number>{a.rule.phone}</Number></Dial></Response>"
-        return _tried(
-            lambda: calls.queue_call(session, client, sender, "+13195550177", source=source)
-        )
+        return _tried(lambda: queued(session, client, sender, "+13195550177", source=source))
 
 
 TO_ANYBODY: dict[str, Door] = {
@@ -372,6 +371,7 @@ def test_what_twiml_may_dial(scene: Callable[[Rule], Set], name: str) -> None:
         ("stopped number", Handler.FORWARD_TO_WEBHOOK, True),
         ("halted", Handler.HANDLE_YOURSELF, False),
         ("stopped account", Handler.HANDLE_YOURSELF, False),
+        *((name, Handler.HANDLE_YOURSELF, False) for name in RULES if "trial" in name),
     ],
 )
 def test_forwards_go_on_and_nothing_else(
@@ -393,6 +393,32 @@ def test_forwards_go_on_and_nothing_else(
     assert "<Message" not in answer.text
     assert "<Redirect" not in answer.text
     assert rows.count(Delivery) == int(goes_on)
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.parametrize("name", [name for name in RULES if "trial" in name])
+@pytest.mark.parametrize("channel", list(Channel))
+def test_on_trial_no_other_system_answers(
+    app: Flask, rows: Rows, twilio: Twilio, name: str, channel: Channel
+) -> None:
+    rule = RULES[name]
+    department = Department(rows)
+    number = department.number()
+    own = {"handler": "handle_yourself", "url": "https://sis.example.edu/twiml"}
+    route = department.route(number, Handler.HANDLE_YOURSELF, channel, url=own["url"])
+    rows.change(update(Client).values(trial=rule.client.get("trial", False)))
+    rows.change(update(Credential).values(trial=rule.credential.get("trial", False)))
+    answer = twilio.sms() if channel is Channel.SMS else twilio.call()
+    assert answer.status_code == 200
+    assert "<Redirect" not in answer.text
+    found = rows.one(Incoming)
+    assert found.outcome == "not_replied"
+    assert "trial" in (found.error or "")
+    with app.app_context(), unit_of_work() as session:
+        sender = session.get_one(Sender, number.id)
+        with pytest.raises(Refused, match="another system may not answer"):
+            routes.check(session, sender, channel, routes.parse(channel, own))
+    assert route is None or route.url == own["url"]
 
 
 @pytest.mark.database("sqlite")

@@ -103,7 +103,7 @@ def test_no_command_waits_for_a_silent_server() -> None:
         began = time.monotonic()
         with pytest.raises(redis.RedisError):
             client.ping()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 3 + SLACK
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,10 +16,19 @@ from sqlalchemy import event, text
 
 from app.domain.sending import communications
 from app.extensions import db, unit_of_work
+from app.maintenance import retention
+from app.models.base import utcnow
 from app.models.communication import Communication
-from app.models.message import Message, MessageState
-from app.outbound import batches, reports
-from tests.outbound.test_reports import take
+from app.models.link import Link
+from app.models.message import Message, MessageReport, MessageState
+from app.models.route import Channel
+from app.outbound import batches
+from app.outbound.afterwards import reports, sweep
+from app.outbound.send.claims import Outgoing
+from app.outbound.send.post import Taken
+from app.outbound.send.posting import Posting
+from app.twilio.client import NotSent, Refused, Uncertain
+from tests.outbound.afterwards.test_reports import take
 from tests.support.house import communication, furnish, join
 from tests.support.house import text as a_text
 from tests.support.rows import Rows
@@ -53,7 +64,9 @@ def holds() -> Iterator[list[float]]:
 
 
 def p99(held: list[float]) -> float:
-    return sorted(held)[int(len(held) * 0.99)]
+    """Leave out the first: it has the statements compiled, which then serve the process."""
+    rest = sorted(held[1:])
+    return rest[int(len(rest) * 0.99)]
 
 
 def test_preparing_a_batch_holds_it_briefly(app: Flask, rows: Rows) -> None:
@@ -82,6 +95,81 @@ def test_applying_reports_holds_it_briefly(app: Flask, rows: Rows) -> None:
     with app.app_context(), holds() as held:
         reports.drain()
     assert {one.status for one in rows.all(Message)} == {"delivered"}
+    assert p99(held) <= LONGEST
+
+
+def test_giving_up_lost_claims_holds_it_briefly(app: Flask, rows: Rows) -> None:
+    house = furnish(rows)
+    long_ago = utcnow() - timedelta(minutes=5)
+    claimed = {"state": MessageState.CLAIMED, "claimed_at": long_ago, "check_at": long_ago}
+    rows.add(*(a_text(house, **claimed, to=f"+1319555{n:04}") for n in range(500)))
+    with app.app_context(), holds() as held:
+        assert sweep.lost_claims() == 500
+    assert p99(held) <= LONGEST
+
+
+def test_writing_outcomes_down_holds_it_briefly(app: Flask, rows: Rows) -> None:
+    house = furnish(rows)
+    claimed = {"state": MessageState.CLAIMED, "claim_token": "t", "claimed_at": utcnow()}
+    messages = [a_text(house, **claimed, to=f"+1319555{n:04}") for n in range(240)]
+    rows.add(*messages)
+    kinds = [
+        Uncertain("The connection broke."),
+        NotSent("Nobody was there."),
+        Refused(21211, 400, "Invalid"),
+    ]
+    found = [
+        (
+            Outgoing(
+                message.id,
+                Channel.SMS,
+                message.lane_key or "",
+                0,
+                0,
+                1,
+                message.to,
+                "",
+                "",
+                (),
+                {},
+                house.credential.id,
+                "t",
+                1,
+            ),
+            kinds[n % 10] if n % 10 < 3 else Taken(f"SM{n:032}", "queued", 1, None),
+        )
+        for n, message in enumerate(messages)
+    ]
+    with app.app_context():
+        posting = Posting(app)
+    with holds() as held:
+        posting._write_all(found)
+    states = Counter(one.state for one in rows.all(Message))
+    ends = (MessageState.UNKNOWN, MessageState.WAITING, MessageState.FAILED)
+    assert states == {**dict.fromkeys(ends, 24), MessageState.ACCEPTED: 168}
+    assert p99(held) <= LONGEST
+
+
+def test_retention_holds_it_briefly(app: Flask, rows: Rows) -> None:
+    house = furnish(rows)
+    old = {"created_at": utcnow() - timedelta(days=100)}
+    messages = [
+        a_text(house, **old, state=MessageState.ACCEPTED, sid=f"SM{n:032}", to=f"+1319555{n:04}")
+        for n in range(1000)
+    ]
+    rows.add(*messages)
+    rows.add(
+        *(
+            MessageReport(message_id=one.id, status=status, source="callback", details={})
+            for one in messages
+            for status in ("queued", "sent", "delivered")
+        ),
+        *(Link(client_id=one.client_id, code=f"c{n}", message_id=one.id, url="https://e.edu/")
+          for n, one in enumerate(messages)),
+    )  # fmt: skip
+    with app.app_context(), holds() as held:
+        retention.run()
+    assert rows.count(Message) == 0
     assert p99(held) <= LONGEST
 
 

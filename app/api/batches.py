@@ -47,12 +47,20 @@ class BatchObject(Shape):
     name: str = Field(description="The communication's.")
     communication: str = Field(description="The communication's id.")
     state: BatchState
-    reason: str | None = Field(description="Why it was refused, paused or canceled.")
+    reason: str | None = Field(
+        description="Why it was refused, paused or canceled; or why its sender is held."
+    )
     total: int = Field(description="Members, those included that get nothing.")
     counts: dict[str, int] = Field(
         description="Messages by their status; who was called again counts once."
     )
-    eta: datetime | None = Field(description="When its last text goes out, by the sender's rate.")
+    eta: datetime | None = Field(
+        description="When its last text goes out, by the sender's rate; null while it is held."
+    )
+    held_since: datetime | None = Field(
+        description="Since when Twilio has refused the same for everybody, so that nothing more"
+        " goes out until `try-one`, or until somebody resumes the number."
+    )
     scheduled_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -192,6 +200,12 @@ def cancel(caller: Caller, batch_id: str) -> BatchObject:
     return _move(caller, batch_id, communications.cancel)
 
 
+@operation("POST", "/batches/<batch_id>/try-one", Scope.SEND, {200: BatchObject}, problems=(409,))
+def try_one(caller: Caller, batch_id: str) -> BatchObject:
+    """Let one message of a held sender go; when Twilio takes it, the others follow."""
+    return _move(caller, batch_id, communications.try_one)
+
+
 def _move(caller: Caller, batch_id: str, change: Any) -> BatchObject:
     with unit_of_work() as session:
         batch = owned(Batch, caller, batch_id, "batch")
@@ -222,10 +236,11 @@ def _describe(caller: Caller, batch_id: str, with_members: bool = False) -> Batc
         name=communication.name,
         communication=communication.id,
         state=batch.state,
-        reason=batch.reason,
+        reason=batch.reason or (progress.held.reason if progress.held else None),
         total=progress.total,
         counts=progress.counts,
         eta=progress.eta,
+        held_since=progress.held.tripped_at if progress.held else None,
         scheduled_at=batch.scheduled_at,
         started_at=batch.started_at,
         ended_at=batch.ended_at,

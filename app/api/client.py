@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
+from sqlalchemy import select
 
 from app.api.auth import Caller
 from app.api.operation import operation
 from app.api.problem import not_found
 from app.api.reading import Shape
-from app.domain.editing import client_settings
+from app.domain.clients import settings as client_settings
 from app.extensions import db
 from app.models.client import Client
-from app.models.credential import Scope
+from app.models.credential import Credential, Scope, confirmation_of
+
+
+class CredentialObject(Shape):
+    """A Twilio account of the client's; what it is opened with is never shown."""
+
+    name: str
+    account_sid: str
+    state: Literal["confirmed", "unconfirmed", "refused"] = Field(
+        description="Whether Twilio has taken the account's SID and token: `unconfirmed` until it"
+        " could be asked. Sends wait unless it is `confirmed`."
+    )
 
 
 class LimitsObject(Shape):
@@ -44,8 +58,16 @@ class ClientObject(Shape):
     limits: LimitsObject = Field(
         description="Over them a message is 429 with `Retry-After`; batches wait."
     )
+    denied_networks: list[str] = Field(
+        description="Networks to which the client's endpoints and callbacks may not lead, as"
+        " support decided."
+    )
     time_zone: str
     retention_days: int = Field(description="How long the log keeps messages.")
+    remind_after: int | None = Field(
+        description="Minutes after which somebody is told of a text that nobody has answered."
+    )
+    credentials: list[CredentialObject] = Field(description="The client's Twilio accounts.")
 
 
 @operation("GET", "/client", Scope.READ, {200: ClientObject})
@@ -68,6 +90,27 @@ def show(caller: Caller) -> ClientObject:
         sip_domains=client.sip_domains,
         halted=client.halted_at is not None,
         limits=LimitsObject.model_validate(client_settings.limits(client)),
+        denied_networks=client.denied_networks,
         time_zone=client.time_zone,
         retention_days=client.retention_days,
+        remind_after=client.remind_after,
+        credentials=_credentials(client.id),
     )
+
+
+def _credentials(client_id: str) -> list[CredentialObject]:
+    """Return the accounts without reading their secrets."""
+    found = db.session.execute(
+        select(
+            Credential.name,
+            Credential.account_sid,
+            Credential.unconfirmed_since,
+            Credential.stopped_at,
+        )
+        .where(Credential.client_id == client_id)
+        .order_by(Credential.name)
+    )
+    return [
+        CredentialObject(name=name, account_sid=sid, state=confirmation_of(unconfirmed, stopped))
+        for name, sid, unconfirmed, stopped in found
+    ]

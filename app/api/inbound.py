@@ -14,10 +14,13 @@ from app.api.paging import Page, PageQuery, read_page
 from app.api.reading import Shape
 from app.api.shapes import Phone
 from app.api.urls import Url, owned
-from app.extensions import current_settings
+from app.domain.content import file_types
+from app.domain.voicemails import log, telling
+from app.extensions import current_settings, db
 from app.models.credential import Scope
 from app.models.incoming import Incoming, OptOut, Outcome, TextChannel
 from app.models.route import Channel, Handler
+from app.models.voicemail import Voicemail
 
 
 class InboundMedia(Shape):
@@ -33,6 +36,16 @@ class InboundReaction(Shape):
     kind: Literal["like", "love", "dislike", "laugh", "emphasize", "question", "other"]
     removed: bool = Field(description="It was taken back.")
     message_id: str | None = Field(description="The text that the phone quotes, where known.")
+
+
+class InboundVoicemail(Shape):
+    """What a caller left."""
+
+    id: str = Field(description="As in the events `voicemail.received` and `.transcribed`.")
+    url: Url | None = Field(description="The sound; null until it is here, and once it is gone.")
+    duration_seconds: int | None
+    text: str | None = Field(description="What was said, where that was to be written down.")
+    language: str | None
 
 
 class InboundObject(Shape):
@@ -54,6 +67,11 @@ class InboundObject(Shape):
     opt_out: OptOut | None
     outcome: Outcome
     reply: str | None = Field(description="The reply message's id.")
+    path: list[str] | None = Field(
+        description="The keys that a caller pressed, to where they were when they left; null "
+        "where there was nothing to choose."
+    )
+    voicemails: list[InboundVoicemail] = Field(description="What the caller left; mostly one.")
 
 
 class InboundQuery(PageQuery):
@@ -75,16 +93,18 @@ def listing(caller: Caller, query: InboundQuery) -> Page[InboundObject]:
     if query.destination is not None:
         chosen = chosen.where(Incoming.destination == query.destination)
     page = read_page(Incoming, caller, query, chosen, "inbound")
-    return Page(items=[_describe(one) for one in page.rows], next=page.next)
+    left = log.beside(db.session(), page.rows)
+    return Page(items=[_describe(one, left.get(one.id, [])) for one in page.rows], next=page.next)
 
 
 @operation("GET", "/inbound/<inbound_id>", Scope.READ, {200: InboundObject})
 def show(caller: Caller, inbound_id: str) -> InboundObject:
     """Show one text or call that came in."""
-    return _describe(owned(Incoming, caller, inbound_id, "incoming text or call"))
+    one = owned(Incoming, caller, inbound_id, "incoming text or call")
+    return _describe(one, log.beside(db.session(), [one]).get(one.id, []))
 
 
-def _describe(one: Incoming) -> InboundObject:
+def _describe(one: Incoming, left: list[Voicemail]) -> InboundObject:
     base = current_settings().public_base_url
     return InboundObject(
         id=one.id,
@@ -94,7 +114,10 @@ def _describe(one: Incoming) -> InboundObject:
         to=one.to,
         body=one.body,
         media=[
-            InboundMedia(url=f"{base}/media/{item['code']}", content_type=item["contentType"])
+            InboundMedia(
+                url=f"{base}/media/{item['code']}",
+                content_type=file_types.plain(item["contentType"]),
+            )
             for item in one.media
             if "code" in item
         ],
@@ -105,4 +128,15 @@ def _describe(one: Incoming) -> InboundObject:
         opt_out=one.opt_out,
         outcome=one.outcome,
         reply=one.reply_id,
+        path=one.path,
+        voicemails=[
+            InboundVoicemail(
+                id=each.id,
+                url=telling.url(each),
+                duration_seconds=each.duration,
+                text=each.transcription,
+                language=each.language,
+            )
+            for each in left
+        ],
     )

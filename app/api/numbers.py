@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from datetime import datetime
+
+from pydantic import AwareDatetime, Field
 from sqlalchemy import select
 
 from app.api.auth import Caller
 from app.api.operation import operation
-from app.api.problem import not_found
+from app.api.problem import Refusal, not_found
 from app.api.reading import Shape
 from app.api.urls import Url, url, url_or_none
-from app.domain import audit, mistakes
+from app.domain import audit, mistakes, named
+from app.domain.hours import hours
 from app.domain.provisioning import senders
 from app.domain.routing import routes
+from app.domain.sending import breaker
+from app.domain.wake import wake
 from app.extensions import db, unit_of_work
+from app.models.base import utcnow
 from app.models.credential import Scope
 from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender, SenderKind, SenderType
 
 
-class RouteObject(Shape):
-    """What is done with an incoming text or call; in the words of the configuration file."""
+class RouteBody(Shape):
+    """What is to be done with an incoming text or call; in the words of the configuration file."""
 
     model_config = Shape.model_config | {"alias_generator": None, "extra": "allow"}
 
+    handler: Handler | None = Field(None, description="May be left out beside `hours`.")
+
+
+class RouteObject(RouteBody):
+    """What is done with an incoming text or call; in the words of the configuration file."""
+
     handler: Handler
+
+
+class HeldObject(Shape):
+    """Texts or calls that wait, because Twilio refused the same for several people in a row."""
+
+    destination: Channel
+    since: datetime
+    reason: str
 
 
 class NumberObject(Shape):
@@ -41,13 +61,26 @@ class NumberObject(Shape):
     sms: RouteObject | None
     voice: RouteObject | None
     routes: Url
+    closed_until: datetime | None = Field(
+        description="Until then its office hours say closed; null where they are as written."
+    )
+    stopped: str | None = Field(description="Why nothing may be sent from it; null while it may.")
+    held: list[HeldObject] = Field(
+        description="What waits until `try-one`, `resume`, or a text that Twilio takes."
+    )
 
 
 class RoutesBody(Shape):
     """What a number is to do with texts and calls."""
 
-    sms: RouteObject | None = None
-    voice: RouteObject | None = None
+    sms: RouteBody | None = None
+    voice: RouteBody | None = None
+
+
+class ClosedUntilBody(Shape):
+    """Until when a number is closed, whatever its office hours say."""
+
+    until: AwareDatetime | None
 
 
 @operation("GET", "/numbers", Scope.READ, {200: list[Url]})
@@ -120,18 +153,55 @@ def put_routes(caller: Caller, number: str, body: RoutesBody) -> NumberObject:
     return describe(find(caller, number))
 
 
+@operation("POST", "/numbers/<number>/try-one", Scope.SEND, {200: NumberObject}, problems=(409,))
+def try_one(caller: Caller, number: str) -> NumberObject:
+    """Let one message go of what a number holds; when Twilio takes it, the others follow."""
+    with unit_of_work() as session:
+        sender = find(caller, number)
+        keys = breaker.keys_of(sender)
+        if not breaker.try_one(session, keys, caller.client_id, caller.actor, utcnow()):
+            raise Refusal(409, breaker.NOTHING_HELD)
+    wake("send")
+    return describe(find(caller, number))
+
+
+@operation("POST", "/numbers/<number>/resume", Scope.ADMIN, {200: NumberObject}, problems=(409,))
+def resume(caller: Caller, number: str) -> NumberObject:
+    """Let a number that was stopped or is held send all that waits: what was wrong is mended."""
+    with unit_of_work() as session:
+        if not senders.resume(session, find(caller, number), caller.actor):
+            raise Refusal(409, breaker.NOTHING_HELD)
+    wake("send")
+    return describe(find(caller, number))
+
+
+@operation("PUT", "/numbers/<number>/closed-until", Scope.ADMIN, {200: NumberObject})
+def put_closed_until(caller: Caller, number: str, body: ClosedUntilBody) -> NumberObject:
+    """Close a number until then, whatever its office hours say; null ends that."""
+    with unit_of_work() as session:
+        sender = find(caller, number)
+        hours.close_until(sender, body.until)
+        audit.record(
+            session, caller.actor, "close" if body.until else "open again",
+            f"number {sender.address}", caller.client_id,
+        )  # fmt: skip
+    return describe(find(caller, number))
+
+
 def _parse(
     body: RoutesBody,
-) -> tuple[dict[Channel, routes.RouteSpec | None], list[mistakes.Mistake]]:
+) -> tuple[dict[Channel, routes.HandlerSpec | None], list[mistakes.Mistake]]:
     """Read the routes of a body, with every mistake that can be seen without the database."""
-    specs: dict[Channel, routes.RouteSpec | None] = {}
+    specs: dict[Channel, routes.HandlerSpec | None] = {}
     wrong: list[mistakes.Mistake] = []
     for channel in Channel:
         if channel.value not in body.model_fields_set:
             continue
-        given: RouteObject | None = getattr(body, channel.value)
+        given: RouteBody | None = getattr(body, channel.value)
         try:
-            specs[channel] = routes.parse(channel, given.model_dump()) if given else None
+            specs[channel] = (
+                routes.parse(channel, given.model_dump(exclude_unset=True)) if given else None
+            )
         except mistakes.Refused as refused:
             wrong += [one.under(channel.value) for one in refused.mistakes]
     return specs, wrong
@@ -142,7 +212,7 @@ def find(caller: Caller, number: str) -> Sender:
 
     :raises Refusal: 404 when there is none.
     """
-    found = senders.find_number(db.session(), caller.client_id, number)
+    found = named.find_number(db.session(), caller.client_id, number)
     if found is None:
         raise not_found("number")
     return found
@@ -150,9 +220,10 @@ def find(caller: Caller, number: str) -> Sender:
 
 def describe(sender: Sender) -> NumberObject:
     """Describe a number with its routes."""
+    outermost = select(Route).where(Route.sender_id == sender.id, Route.parent_id.is_(None))
     found = {
         route.channel: RouteObject.model_validate(routes.describe(route))
-        for route in db.session.scalars(select(Route).where(Route.sender_id == sender.id))
+        for route in db.session.scalars(outermost)
     }
     service = db.session.get(Sender, sender.service_id) if sender.service_id else None
     return NumberObject(
@@ -167,4 +238,14 @@ def describe(sender: Sender) -> NumberObject:
         sms=found.get(Channel.SMS),
         voice=found.get(Channel.VOICE),
         routes=url("numbers", sender.address, "routes"),
+        closed_until=sender.closed_until,
+        stopped=sender.stopped_reason if sender.stopped_at else None,
+        held=[
+            HeldObject(
+                destination=breaker.destination_of(one),
+                since=one.tripped_at or utcnow(),
+                reason=one.reason or "",
+            )
+            for one in breaker.held(db.session(), breaker.keys_of(sender))
+        ],
     )

@@ -11,7 +11,9 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app.api.operation import Operation, blueprint, operations
 from app.api.reading import Shape
+from app.api.webhooks import EVENTS
 from app.extensions import current_settings
+from app.version import VERSION
 
 _PART = re.compile(r"<(\w+)>")
 _GROUPS = {
@@ -28,6 +30,8 @@ _GROUPS = {
     "message_templates": "Templates",
     "suppression_lists": "Suppression lists",
     "numbers": "Numbers",
+    "hours": "Numbers",
+    "conversations": "Conversations",
     "endpoints": "Endpoints and deliveries",
     "deliveries": "Endpoints and deliveries",
     "usage": "Usage",
@@ -104,11 +108,12 @@ def _make(base: str) -> dict[str, Any]:
         paths.setdefault(path, {})[one.method.lower()] = _describe(one, references)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Dispatch", "version": "1", "description": _INTRODUCTION},
+        "info": {"title": "Dispatch", "version": VERSION, "description": _INTRODUCTION},
         "servers": [{"url": f"{base}/api/v1"}],
         "security": [{"apiKey": []}, {"basic": []}],
         "tags": [{"name": name} for name in dict.fromkeys(_GROUPS.values())],
         "paths": paths,
+        "webhooks": {type.value: _webhook(kind, references) for type, kind in EVENTS.items()},
         "components": {
             "securitySchemes": {
                 "apiKey": {"type": "apiKey", "in": "header", "name": "x-dispatch-api-key"},
@@ -136,6 +141,7 @@ class _Schemas:
             for kind in one.answers.values()
             if isinstance(kind, type) and issubclass(kind, BaseModel)
         ]
+        outputs += [(kind, "serialization") for kind in EVENTS.values()]
         wanted = list(dict.fromkeys([*inputs, *outputs, (Problem, "serialization")]))
         self._references, definitions = models_json_schema(
             wanted, ref_template="#/components/schemas/{model}"
@@ -148,6 +154,19 @@ class _Schemas:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return self._references[(kind, mode)]
         return TypeAdapter(kind).json_schema(mode=mode)
+
+
+def _webhook(kind: type[BaseModel], schemas: _Schemas) -> dict[str, Any]:
+    """Describe what an endpoint is sent, signed (docs/endpoints.md)."""
+    content = {"application/json": {"schema": schemas.of(kind, "serialization")}}
+    return {
+        "post": {
+            "summary": (kind.model_fields["data"].annotation.__doc__ or "").strip().rstrip("."),
+            "security": [],
+            "requestBody": {"required": True, "content": content},
+            "responses": {"2XX": {"description": "You have it."}},
+        }
+    }
 
 
 def _describe(one: Operation, schemas: _Schemas) -> dict[str, Any]:
@@ -216,6 +235,8 @@ def _responses(one: Operation, schemas: _Schemas) -> dict[str, Any]:
 
 def _problems(one: Operation) -> set[int]:
     found = {401, 403, 429, 503, *one.problems}
+    if one.method != "GET":
+        found.add(409)  # two at once
     if _PART.search(one.path):
         found.add(404)
     if one.body is not None:

@@ -24,23 +24,29 @@ from app.api.reading import Shape
 from app.api.urls import Url, is_id, url
 from app.extensions import current_settings, db
 from app.models.commit_order import settled_up_to
+from app.models.conversation import Conversation
 from app.models.delivery import Delivery
 from app.models.incoming import Incoming
 from app.models.message import Message
 
-Row = TypeVar("Row", Message, Incoming, Delivery)
+Row = TypeVar("Row", Message, Incoming, Delivery, Conversation)
 Item = TypeVar("Item")
 
 Position = tuple[int, str]
 
 
-class PageQuery(Shape):
+class CursorQuery(Shape):
     """Which page of a list."""
 
     limit: Annotated[int, Field(ge=1, le=1000, description="How many items at most.")] = 50
     cursor: Annotated[
         str | None, Field(max_length=500, description="From `next` of the page before.")
     ] = None
+
+
+class PageQuery(CursorQuery):
+    """Which page of a list whose items have an id."""
+
     after: Annotated[
         str | None,
         Field(
@@ -66,7 +72,7 @@ class Rows(Generic[Row]):
 
 
 def read_page(
-    model: type[Row], caller: Caller, query: PageQuery, chosen: Select[Row], collection: str
+    model: type[Row], caller: Caller, query: CursorQuery, chosen: Select[Row], collection: str
 ) -> Rows[Row]:
     """Read one page of ``chosen``, the caller's rows of ``model`` that pass its filters.
 
@@ -85,19 +91,22 @@ def read_page(
     return Rows(rows, _next(rows[-1], collection) if more else None)
 
 
-def _start(model: type[Row], caller: Caller, query: PageQuery, collection: str) -> Position | None:
-    if query.cursor is not None and query.after is not None:
+def _start(
+    model: type[Row], caller: Caller, query: CursorQuery, collection: str
+) -> Position | None:
+    after = query.after if isinstance(query, PageQuery) else None
+    if query.cursor is not None and after is not None:
         raise invalid("after", "invalid", "Give either cursor or after; a cursor says it all.")
     if query.cursor is not None:
         order, last = read_cursor(query.cursor, collection)
         return order, last
-    if query.after is None:
+    if after is None:
         return None
     row = None
-    if is_id(query.after):
+    if is_id(after):
         row = db.session.execute(
             select(model.commit_order, model.id).where(
-                model.id == query.after, model.client_id == caller.client_id
+                model.id == after, model.client_id == caller.client_id
             )
         ).one_or_none()
     if row is None:
@@ -122,7 +131,7 @@ def read_cursor(text: str, collection: str) -> Any:
         raise invalid("cursor", "bad_cursor", sentence) from None
 
 
-def _next(last: Message | Incoming | Delivery, collection: str) -> str:
+def _next(last: Message | Incoming | Delivery | Conversation, collection: str) -> str:
     kept = [
         (name, value)
         for name, value in request.args.items(multi=True)

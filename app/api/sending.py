@@ -15,13 +15,14 @@ from app.api.operation import Answer, operation
 from app.api.problem import Refusal as ApiRefusal
 from app.api.reading import Shape
 from app.api.shapes import MemberObject
+from app.domain import named
 from app.domain.content import attachments
 from app.domain.mistakes import Mistake, Refused
-from app.domain.provisioning import senders
 from app.domain.reach import Refusal
 from app.domain.relaying import callbacks
 from app.domain.relaying.callbacks import CallbacksSpec
 from app.domain.sending import calls, messages, texts
+from app.domain.sending.calls import Script
 from app.domain.sending.twiml_rules import TwimlRules
 from app.domain.wake import wake
 from app.extensions import db
@@ -31,7 +32,7 @@ from app.models.communication import MachineDetection
 from app.models.credential import Credential, Scope
 from app.models.route import Channel
 from app.models.sender import Sender
-from app.outbound import media_links
+from app.outbound.send import media_links
 
 Checked = TypeVar("Checked")
 Looks = Mapping[str, attachments.Look]
@@ -81,10 +82,12 @@ _TOGETHER = (
 
 def _further(caller: Caller, body: MessageBody, unread: set[str | int]) -> list[Mistake]:
     """Say what is wrong with a message of which some fields cannot be read."""
-    looks = media_links.look_in_passing(body.media)
+    looks = media_links.look_in_passing(body.media, caller.client_id)
     session = db.session()
     try:
-        _check(session, caller, session.get_one(Client, caller.client_id), body, looks)
+        _check(
+            session, caller, session.get_one(Client, caller.client_id), body, looks, _script(body)
+        )
     except Refused as refused:
         silent = set().union(*(group for group in _TOGETHER if group & unread))
         return [one for one in refused.mistakes if not silent.intersection(one.path[:1])]
@@ -114,22 +117,42 @@ def create(caller: Caller, body: MessageBody) -> Answer:
     text waits for its turn at the sender's rate, a call at the Twilio account's. Over a limit
     of the client it is 429, nothing is kept, and `Retry-After` says when there is room again.
     """
-    looks = media_links.look_in_passing(body.media)
-    answer = once(caller, body, MessageObject, lambda session: _queue(session, caller, body, looks))
+    looks = media_links.look_in_passing(body.media, caller.client_id)
+    script = _script(body)
+    answer = once(
+        caller, body, MessageObject, lambda session: _queue(session, caller, body, looks, script)
+    )
     wake("send")
     wake("relay")
     return answer
 
 
-def _queue(session: Session, caller: Caller, body: MessageBody, looks: Looks) -> MessageObject:
+def _script(body: MessageBody) -> Script | Refusal | None:
+    """Render a call before the transaction opens, or say why it cannot be."""
+    if body.twiml is None:
+        return None
+    member = body.member.root if body.member else None
+    try:
+        return calls.script(body.twiml, member, body.machine_detection or MachineDetection.OFF)
+    except Refusal as refusal:
+        return refusal
+
+
+def _queue(
+    session: Session,
+    caller: Caller,
+    body: MessageBody,
+    looks: Looks,
+    script: Script | Refusal | None,
+) -> MessageObject:
     client = session.get_one(Client, caller.client_id)
     try:
         messages.check_client(client)
     except Refusal as refusal:
         raise ApiRefusal(403, refusal.sentence) from None
-    sender = _check(session, caller, client, body, looks)
+    sender = _check(session, caller, client, body, looks, script)
     member = body.member.root if body.member else None
-    if body.twiml is None:
+    if not isinstance(script, Script):
         message = texts.queue_text(
             session,
             client,
@@ -147,16 +170,19 @@ def _queue(session: Session, caller: Caller, body: MessageBody, looks: Looks) ->
             client,
             sender,
             body.to,
-            source=body.twiml,
-            member=member,
-            machine_detection=body.machine_detection or MachineDetection.OFF,
+            script=script,
             callbacks=body.callbacks,
         )
     return describe([message])[0]
 
 
 def _check(
-    session: Session, caller: Caller, client: Client, body: MessageBody, looks: Looks
+    session: Session,
+    caller: Caller,
+    client: Client,
+    body: MessageBody,
+    looks: Looks,
+    script: Script | Refusal | None,
 ) -> Sender:
     """Return the sender, if the message may be sent from it.
 
@@ -177,7 +203,7 @@ def _check(
     if sender is not None and not wrong:
         tried(lambda: messages.check_recipient(client, sender, body.to, channel))
     tried(lambda: _check_kind(body))
-    tried(lambda: _check_content(body, TwimlRules(session, client, sender)))
+    tried(lambda: _check_content(body, script, TwimlRules(session, client, sender)))
     wrong += attachments.inspect(session, client.id, body.media, looks).mistakes
     if body.callbacks is not None:
         if caller.scope is Scope.ADMIN:
@@ -194,11 +220,11 @@ def _sender(session: Session, caller: Caller, body: MessageBody, channel: Channe
     if (body.from_ is None) == (body.messaging_service is None):
         raise Refusal("one_of", "Give exactly one of from and messagingService.", "from")
     if body.from_ is not None:
-        sender = senders.find_number(session, caller.client_id, body.from_)
+        sender = named.find_number(session, caller.client_id, body.from_)
         name, what = "from", f"{body.from_} is not a number of {caller.client_name}."
     else:
         service = body.messaging_service or ""
-        sender = senders.find_service(session, caller.client_id, service)
+        sender = named.find_service(session, caller.client_id, service)
         name = "messagingService"
         what = f"{caller.client_name} has no messaging service {service}."
     if sender is None:
@@ -220,10 +246,10 @@ def _check_kind(body: MessageBody) -> None:
         )
 
 
-def _check_content(body: MessageBody, rules: TwimlRules) -> None:
-    if body.twiml is None:
+def _check_content(body: MessageBody, script: Script | Refusal | None, rules: TwimlRules) -> None:
+    if isinstance(script, Refusal):
+        raise script
+    if script is None:
         messages.check_content(body.body, body.media, {})
     else:
-        member = body.member.root if body.member else None
-        detection = body.machine_detection or MachineDetection.OFF
-        calls.prepare(body.twiml, member, detection, rules)
+        script.checked(rules)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, RootModel
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, RootModel
 
-from app.domain import phones
-from app.domain.mistakes import INVALID_PHONE
-from app.domain.specs import attributes_of_a_person
+from app.domain.audience.members import Person
+from app.domain.specs import Attributes, phone
 from app.models.base import PHONE_LENGTH
 
 Value = Any
@@ -27,15 +25,8 @@ _WELL_KNOWN = {
     },
 }
 
-Attributes = Annotated[
-    dict[str, Value],
-    BeforeValidator(attributes_of_a_person),
-    Field(json_schema_extra=_WELL_KNOWN),
-]
-"""A person's attributes: ``toName``, ``toPhone``, ``toAddress`` and any others."""
 
-
-class MemberObject(RootModel[Attributes]):
+class MemberObject(RootModel[Annotated[Attributes, Field(json_schema_extra=_WELL_KNOWN)]]):
     """A person: `toName`, `toPhone`, `toAddress` and any other attributes.
 
     They hold any JSON, lists and objects at most 5 deep, 32 KiB in all; templates can loop over
@@ -48,15 +39,16 @@ class MemberObject(RootModel[Attributes]):
         return "" if value is None else str(value).strip()
 
 
+class PersonBody(RootModel[Annotated[Person, Field(json_schema_extra=_WELL_KNOWN)]]):
+    """A person who can be reached: `toPhone` or `toAddress`, and any other attributes."""
+
+
 def _read_phone(text: str) -> str:
     """Read a phone, or a short code, in any writing."""
     written = text.strip()
     if written and not written.startswith("+") and text != written and len(written) > 6:
         written = f"+{written}"  # a plus sign that was not encoded arrives as a space
-    try:
-        return phones.normalize(written, short_codes=True)
-    except phones.InvalidPhone as error:
-        raise PydanticCustomError(INVALID_PHONE, "{reason}", {"reason": error.reason}) from None
+    return phone(written, short_codes=True)
 
 
 def _read_sender(text: str) -> str:

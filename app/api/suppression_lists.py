@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 from urllib.parse import urlencode
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -13,17 +14,18 @@ from app.api.operation import Answer, operation
 from app.api.paging import Page, read_cursor, write_cursor
 from app.api.problem import Refusal
 from app.api.reading import Shape
-from app.api.shapes import Phone
+from app.api.shapes import Phone as PathPhone
 from app.api.urls import Url, ids, owned, url
-from app.domain import audit
-from app.domain.audience import suppression
+from app.domain.audience import suppression_lists
+from app.domain.specs import Phone
 from app.extensions import db, unit_of_work
-from app.models.base import utcnow
+from app.models.base import PHONE_LENGTH
 from app.models.credential import Scope
 from app.models.suppression import (
     SCOPE_ALL,
     SuppressionEntry,
     SuppressionList,
+    SuppressionReason,
     SuppressionSource,
 )
 
@@ -49,12 +51,20 @@ class EntryObject(Shape):
     source: SuppressionSource
     since: datetime
     lifted_at: datetime | None = Field(description="Null while the entry counts.")
+    reason: SuppressionReason = Field(
+        description="`opted_out`: the person does not want texts. `unreachable`: Twilio cannot"
+        " reach the phone; START does not change that, a text that arrives or comes from it does."
+    )
+    error_code: int | None = Field(description="Twilio's, of a phone that cannot be reached.")
+    until: datetime | None = Field(
+        description="From when a phone that cannot be reached is tried again."
+    )
 
 
 class EntryBody(Shape):
     """A phone that must not be texted."""
 
-    phone: Phone
+    phone: Annotated[Phone, Field(min_length=1, max_length=PHONE_LENGTH)]
 
 
 class EntriesQuery(Shape):
@@ -113,26 +123,10 @@ def add(caller: Caller, list_id: str, body: EntryBody) -> EntryObject:
     Only staff or the API take such an entry away; START does not. A phone that is there already
     stays as it is.
     """
-    phone = body.phone
     with unit_of_work() as session:
         found = owned(SuppressionList, caller, list_id, "suppression list")
-        added = suppression.suppress(
-            session, found.id, phone, source=SuppressionSource.MANUAL, at=utcnow()
-        )
-        if added:
-            audit.record(
-                session, caller.actor, "suppress", f"{phone} on {found.name}", caller.client_id
-            )
-        return _describe(
-            session.scalars(
-                select(SuppressionEntry).where(
-                    SuppressionEntry.list_id == found.id,
-                    SuppressionEntry.phone == phone,
-                    SuppressionEntry.scope == SCOPE_ALL,
-                    SuppressionEntry.source == SuppressionSource.MANUAL,
-                )
-            ).one()
-        )
+        entry, _ = suppression_lists.add(session, found, body.phone, SCOPE_ALL, caller.actor)
+        return _describe(entry)
 
 
 @operation("DELETE", "/suppressionlists/<list_id>/entries/<phone>", Scope.SEND, {204: None})
@@ -142,23 +136,15 @@ def lift(caller: Caller, list_id: str, phone: str) -> Answer:
     Where the person answered STOP, Twilio goes on refusing texts to them until they answer START.
     """
     try:
-        number = TypeAdapter(Phone).validate_python(phone)
+        number = TypeAdapter(PathPhone).validate_python(phone)
     except ValidationError:
         raise _not_on_the_list() from None
     with unit_of_work() as session:
         found = owned(SuppressionList, caller, list_id, "suppression list")
-        scopes = session.scalars(
-            select(SuppressionEntry.scope).where(
-                SuppressionEntry.list_id == found.id, SuppressionEntry.phone == number
-            )
-        )
-        lifted = suppression.lift(
-            session, found.id, number,
-            scopes=set(scopes), at=utcnow(), sources=tuple(SuppressionSource),
-        )  # fmt: skip
-        if not lifted:
+        query = select(SuppressionEntry).filter_by(list_id=found.id, phone=number)
+        entries = session.scalars(query).all()
+        if not suppression_lists.lift(session, found, number, entries, caller.actor):
             raise _not_on_the_list()
-        audit.record(session, caller.actor, "lift", f"{number} on {found.name}", caller.client_id)
     return Answer(204)
 
 
@@ -171,6 +157,9 @@ def _describe(entry: SuppressionEntry) -> EntryObject:
         phone=entry.phone,
         scope=entry.scope,
         source=entry.source,
+        reason=entry.reason,
+        error_code=entry.error_code,
+        until=entry.until,
         since=entry.since,
         lifted_at=entry.lifted_at,
     )

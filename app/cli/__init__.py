@@ -22,6 +22,7 @@ from app.cli import (
     retention,
     usage,
     users,
+    version,
 )
 from app.cli.processes import clock, worker
 
@@ -44,6 +45,7 @@ COMMANDS = (
     retention.group,
     usage.group,
     users.group,
+    version.command,
     worker,
 )
 

@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy.exc import DBAPIError
 
-from app.domain.configuration.run import Outcome, WrongFile, apply_file
+from app.cli.configuration.run import Outcome, WrongFile, apply_file
 
 
 @click.command("apply")

@@ -24,7 +24,7 @@ from app.extensions import db, unit_of_work
 from app.models.batch import Batch, BatchState
 from app.models.client import Client
 from app.models.communication import Campaign, Communication
-from app.outbound import media_links
+from app.outbound.send import media_links
 
 group = AppGroup("batch", help="Runs of communications: start, watch, stop.")
 
@@ -115,6 +115,13 @@ def cancel(batch: str) -> None:
     _act(batch, communications.cancel)
 
 
+@group.command("try-one")
+@click.argument("batch")
+def try_one(batch: str) -> None:
+    """Let one message go of what holds BATCH; when Twilio takes it, the others follow."""
+    _act(batch, communications.try_one)
+
+
 Action = Callable[[Session, Batch, str], None]
 
 
@@ -156,7 +163,7 @@ def _watch(batch_id: str) -> None:
 
 
 def _preflight(session: Session, found: Communication, everybody: bool) -> Forecast:
-    looks = media_links.look_now(media_of(session, found))
+    looks = media_links.look_now(media_of(session, found), found.client_id)
     return preflight(session, found, examined=None if everybody else EXAMINED, looks=looks)
 
 
@@ -185,8 +192,8 @@ def _state(batch: Batch, progress: Progress) -> str:
         f"  members   {progress.total:,}",
         *(f"  {status:<12}{count:,}" for status, count in sorted(progress.counts.items())),
     ]
-    if batch.reason:
-        lines.append(f"  {batch.reason}")
+    if reason := batch.reason or (progress.held.reason if progress.held else None):
+        lines.append(f"  {reason}")
     if progress.eta is not None:
         lines.append(f"  last one about {progress.eta:%Y-%m-%d %H:%M:%S} UTC")
     return "\n".join(lines)
@@ -198,6 +205,7 @@ def _report(found: Forecast) -> str:
         f"Members          {found.total:,}",
         f"Recipients       {about}{found.recipients:,}",
         f"Suppressed       {about}{found.suppressed:,}",
+        f"Unreachable      {about}{found.unreachable:,}",
         f"Get nothing      {about}{found.invalid:,}",
         *(f"  member {position:,}: {sentence}" for position, sentence in found.examples),
         f"{'Calls   ' if found.heard else 'Segments'}         {about}{found.segments:,}",
@@ -206,7 +214,7 @@ def _report(found: Forecast) -> str:
     ]
     if found.missing:
         names = ", ".join(f"{name} ({count:,})" for name, count in found.missing.most_common())
-        lines.insert(5, f"Lacking          {names}")
+        lines.insert(6, f"Lacking          {names}")
     if not found.heard:
         lines += [f"Text             {body}" for body in found.sample]
     for who, steps in found.heard.items():

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.cli.asking import in_sentences, operator
 from app.domain.clients import enabling
-from app.domain.editing import client_settings
+from app.domain.clients import settings as client_settings
 from app.domain.mistakes import Refused
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work

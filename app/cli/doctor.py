@@ -20,7 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain import aside, clocks, wake
-from app.domain.provisioning import number_audit
+from app.domain.provisioning import differences, number_audit
 from app.domain.restoring import hold, marks
 from app.extensions import current_settings, db, redis_client
 from app.models.client import Client
@@ -199,8 +199,9 @@ def _public_address() -> Iterator[Finding]:
 
 
 def _any_credential() -> Credential | None:
-    """Return the first credential that can be read."""
-    for credential_id in db.session.scalars(select(Credential.id).order_by(Credential.id)).all():
+    """Return the first credential that can be read and may sign for every number."""
+    confirmed = select(Credential.id).where(Credential.unconfirmed_since.is_(None))
+    for credential_id in db.session.scalars(confirmed.order_by(Credential.id)).all():
         try:
             return db.session.get_one(Credential, credential_id)
         except InvalidToken:
@@ -255,6 +256,18 @@ def _secrets() -> Iterator[Finding]:
     db.session.rollback()
 
 
+def _unconfirmed() -> Iterator[Finding]:
+    named = select(Client.name, Credential.name, Credential.stopped_at).join(
+        Client, Client.id == Credential.client_id
+    )
+    for client, name, stopped in db.session.execute(
+        named.where(Credential.unconfirmed_since.is_not(None))
+    ):
+        state = "is refused by Twilio" if stopped else "is unconfirmed: Twilio could not be asked"
+        yield _bad("credentials", f"{name} of {client} {state}; what is sent with it waits.")
+    db.session.rollback()
+
+
 def _set_aside() -> Iterator[Finding]:
     found = aside.current(db.session())
     for one in found:
@@ -289,16 +302,18 @@ def _stopped() -> Iterator[Finding]:
 
 
 def _numbers() -> Iterator[Finding]:
-    found = number_audit.run()
+    found = number_audit.run(keep=False)
     for difference in found:
         yield _bad("numbers", f"{difference.sentence} {_remedy(difference)}")
     if not found:
         yield _ok("numbers", "everything at Twilio is set as the routes need it.")
 
 
-def _remedy(difference: number_audit.Difference) -> str:
-    if difference.setting == number_audit.UNCHECKED:
+def _remedy(difference: differences.Difference) -> str:
+    if difference.setting == differences.UNCHECKED:
         return f"Check the client's credential, then: flask numbers audit {difference.client}"
+    if difference.setting == differences.CALLER_ID:
+        return f"See: flask numbers verify {difference.client} {difference.address}"
     return "See: flask numbers repair"
 
 
@@ -317,7 +332,7 @@ def _sending() -> Iterator[Finding]:
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     _database, _redis, _sending, _secrets, _mail, _clocks, _public_address, _numbers, _stopped,
-    _set_aside,
+    _set_aside, _unconfirmed,
 )  # fmt: skip
 
 

@@ -7,11 +7,24 @@ import time
 import click
 from flask.cli import AppGroup
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.cli.asking import in_sentences, operator
+from app.domain import named
 from app.domain.mistakes import Refused
-from app.domain.provisioning import number_audit, numbers, senders, services, verifications
-from app.extensions import current_settings, db
+from app.domain.provisioning import (
+    differences,
+    number_audit,
+    numbers,
+    senders,
+    services,
+    verifications,
+)
+from app.domain.sending import breaker
+from app.domain.wake import wake
+from app.extensions import current_settings, db, unit_of_work
+from app.models.base import utcnow
+from app.models.client import Client
 from app.models.number import VerificationState
 from app.models.sender import Sender, SenderKind
 from app.twilio.numbers import Capability
@@ -148,7 +161,7 @@ def repair(client: str | None) -> None:
     _show(number_audit.repair(operator(), client), "Everything at Twilio is as it should be now.")
 
 
-def _show(found: list[number_audit.Difference], all_is_well: str) -> None:
+def _show(found: list[differences.Difference], all_is_well: str) -> None:
     for one in found:
         click.echo(one.sentence)
     if found:
@@ -165,7 +178,7 @@ def _show(found: list[number_audit.Difference], all_is_well: str) -> None:
 def service(client: str, name: str, chosen: tuple[str, ...], credential: str | None) -> None:
     """Create the messaging service NAME for CLIENT, or add numbers to it."""
     where = numbers.account(client, credential)
-    found = senders.find_service(db.session(), where.client_id, name)
+    found = named.find_service(db.session(), where.client_id, name)
     if found is None:
         found = services.create_service(where, name, operator())
         click.echo(f"Created the messaging service {name}: {found.address}")
@@ -192,8 +205,48 @@ def release(client: str, number: str, confirm: str | None, credential: str | Non
     click.echo(f"{sender.address} has been given back.")
 
 
+@group.command("try-one")
+@click.argument("client")
+@click.argument("sender")
+@in_sentences
+def try_one(client: str, sender: str) -> None:
+    """Let one message go of what SENDER (a number or service) of CLIENT holds."""
+    with unit_of_work() as session:
+        found = _sender(session, client, sender)
+        keys = breaker.keys_of(found)
+        if not breaker.try_one(session, keys, found.client_id, operator(), utcnow()):
+            raise Refused.because(breaker.NOTHING_HELD)
+    wake("send")
+    click.echo("One goes out now; if Twilio takes it, the others follow.")
+
+
+@group.command()
+@click.argument("client")
+@click.argument("sender")
+@in_sentences
+def resume(client: str, sender: str) -> None:
+    """Let SENDER (a number or service) of CLIENT, stopped or held, send all that waits."""
+    with unit_of_work() as session:
+        if not senders.resume(session, _sender(session, client, sender), operator()):
+            raise Refused.because(breaker.NOTHING_HELD)
+    wake("send")
+    click.echo("It may send again; what waited goes out.")
+
+
+def _sender(session: Session, client: str, name: str) -> Sender:
+    client_id = session.scalar(select(Client.id).filter_by(name=client))
+    if client_id is None:
+        raise Refused.because(f"There is no client “{client}”.")
+    found = named.find_number(session, client_id, name) or named.find_service(
+        session, client_id, name
+    )
+    if found is None:
+        raise Refused.because(f"{client} has no number or messaging service “{name}”.")
+    return found
+
+
 def _number(where: numbers.Account, number: str) -> Sender:
-    found = senders.find_number(db.session(), where.client_id, number)
+    found = named.find_number(db.session(), where.client_id, number)
     if found is None or found.kind is not SenderKind.TWILIO:
         known = db.session.scalars(
             select(Sender.address).filter_by(client_id=where.client_id, kind=SenderKind.TWILIO)

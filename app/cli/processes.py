@@ -28,10 +28,13 @@ from sqlalchemy.orm import configure_mappers
 from app import redis_clients
 from app.domain import aside, wake
 from app.domain.sending import journal
-from app.extensions import db, redis_client
+from app.extensions import current_settings, db, redis_client
+from app.mailbox import lmtp
 from app.maintenance import ahead, retention
-from app.outbound import agenda, restored, sweep
+from app.outbound.afterwards import restored, sweep
 from app.outbound.relay import sweep as relay
+from app.outbound.send import agenda
+from app.outbound.voicemails import drain as voicemails
 from config import Settings
 
 log = structlog.get_logger(__name__)
@@ -121,26 +124,50 @@ def tasks() -> tuple[Task, ...]:
         Task("wake reports", 1.0, wake_reports),
         Task("wake send", 1.0, agenda.wake_due),
         Task("wake house", 1.0, partial(wake_drain, "house")),
+        Task("wake voice messages", 2.0, voicemails.wake_due),
         Task("notice a restored database", 5.0, restored.watch),
         Task("sweep lost claims", 5.0, sweep.lost_claims),
-        Task("settle unknown sends", 5.0, partial(keep_house, "app.outbound.settle.run")),
+        Task(
+            "settle unknown sends", 5.0, partial(keep_house, "app.outbound.afterwards.settle.run")
+        ),
         Task("sweep the relay", 5.0, relay.sweep),
+        Task("listen for mail", 10.0, lmtp.listen),
+        Task("fetch mail", 30.0, fetch_mail),
         Task("bring back what is ahead", 15.0, ahead.tick),
+        Task("confirm accounts", 10.0, partial(keep_house, "app.maintenance.confirmations.tick")),
         Task("count usage", 30.0, partial(keep_house, "app.maintenance.usage.tick")),
-        Task("recover what was missed", 60.0, partial(keep_house, "app.inbound.recovery.tick")),
+        Task(
+            "recover what was missed",
+            60.0,
+            partial(keep_house, "app.inbound.afterwards.recovery.tick"),
+        ),
         Task("tell what is new", 60.0, partial(keep_house, "app.maintenance.news.tick")),
+        Task("remind of what waits", 60.0, partial(keep_house, "app.maintenance.reminders.tick")),
         Task("look over the numbers", 300.0, partial(keep_house, "app.maintenance.audits.tick")),
+        Task("read calendars", 3600.0, partial(keep_house, "app.maintenance.calendars.tick")),
         Task("retention", 30.0, retention.tick),
         Task("remove dead lanes", 60.0, agenda.forget_dead_lanes),
         Task("forget what was aside", 600.0, aside.forget),
-        Task("fetch missing statuses", 600.0, partial(keep_house, "app.outbound.refresh.run")),
-        Task("price what came in", 600.0, partial(keep_house, "app.inbound.pricing.tick")),
+        Task(
+            "fetch missing statuses",
+            600.0,
+            partial(keep_house, "app.outbound.afterwards.refresh.run"),
+        ),
+        Task(
+            "price what came in", 600.0, partial(keep_house, "app.inbound.afterwards.pricing.tick")
+        ),
     )
 
 
 def keep_house(function: str) -> None:
     """Have the worker of the queue ``house`` do what would keep the clock from its next task."""
     wake.enqueue_job("house", function, redis_client())
+
+
+def fetch_mail() -> None:
+    """Have the mailbox looked at, where one is set up."""
+    if (current_settings().mail_in_url or "").startswith("imaps:"):
+        keep_house("app.mailbox.imap.tick")
 
 
 def wake_drain(name: str) -> None:

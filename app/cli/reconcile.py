@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from time import sleep
 
 import click
 from flask.cli import with_appcontext
 from sqlalchemy import func, select
 
 from app.cli.asking import INSTANT, operator
+from app.domain import clocks
 from app.domain.restoring import hold
 from app.extensions import db
-from app.inbound import recovery
+from app.inbound.afterwards import recovery
+from app.models.base import utcnow
 from app.models.message import Direction, Message, MessageState
-from app.outbound import batches, restored
+from app.outbound import batches
+from app.outbound.afterwards import restored
 
 
 @click.command("reconcile")
@@ -38,7 +42,7 @@ def command(since: datetime | None, dry_run: bool, release: bool) -> None:
     start = since or restored.newest_time() - restored.MARGIN
     click.echo(f"Reading what went out since {start:%Y-%m-%d %H:%M} UTC.")
     if not dry_run:
-        _catch_up(start)
+        _catch_up(start, held)
     reading = restored.read(start)
     _show(reading)
     if dry_run:
@@ -56,8 +60,17 @@ def command(since: datetime | None, dry_run: bool, release: bool) -> None:
         click.echo("Sending goes on.")
 
 
-def _catch_up(start: datetime) -> None:
-    """Take in what came in, and prepare what would be: then all that may be matched is there."""
+def _catch_up(start: datetime, held: hold.Held | None) -> None:
+    """Take in what came in, and prepare what would be: then all that may be matched is there.
+
+    Twilio's log is not believed to be complete up to its end. What came in before the restore was
+    noticed may be a STOP, so sending does not go on until it can be read.
+    """
+    complete_at = (held.since if held else start) + recovery.SETTLING + clocks.MOST_APART
+    seconds = (complete_at - utcnow()).total_seconds()
+    if seconds > 0:
+        click.echo(f"Waiting {seconds:.0f} s until Twilio's log has all that came in before.")
+        sleep(seconds)
     found = recovery.run(start)
     click.echo(f"Took in {found['texts']} texts and {found['calls']} calls that came in.")
     while batches.turn():

@@ -8,7 +8,8 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from app.domain.content.recordings import MAX_BYTES, add_recording
+from app.cli.asking import operator
+from app.domain.content.recordings import MAX_BYTES, save
 from app.domain.mistakes import Refused
 from app.extensions import current_settings, unit_of_work
 from app.models.client import Client
@@ -35,7 +36,7 @@ def add(client: str, name: str, file: Path) -> None:
                 f"There is no client “{client}”. There are: {names or 'none yet'}."
             )
         try:
-            recording = add_recording(session, owner, name, file.name, content)
+            recording = save(session, owner, name, file.name, content, operator()).row
         except Refused as refused:
             reasons = " ".join(mistake.message for mistake in refused.mistakes)
             raise click.ClickException(reasons) from refused

@@ -10,10 +10,10 @@ from sqlalchemy import or_, update
 
 from app.domain import specs
 from app.extensions import unit_of_work
-from app.inbound import recovery
+from app.inbound.afterwards import recovery
 from app.models.base import utcnow
 from app.models.message import Message, MessageState
-from app.outbound import refresh
+from app.outbound.afterwards import refresh
 from app.twilio.statuses import CALL_TERMINAL, MESSAGE_TERMINAL
 
 

@@ -10,12 +10,14 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import audit, mistakes, passwords
-from app.domain.editing.specs import SupportUserSpec
+from app.cli.asking import in_sentences
+from app.domain import changes, mistakes, passwords
+from app.domain.clients import people
+from app.domain.clients.people import SupportUserSpec
 from app.domain.mistakes import Refused
 from app.extensions import unit_of_work
 from app.models.client import Client
-from app.models.user import Membership, Role, User
+from app.models.user import Role
 
 ACTOR = "flask user add"
 
@@ -32,6 +34,7 @@ group = AppGroup("user", help="The people who sign in.")
 )  # fmt: skip
 @click.option("--support", is_flag=True, help="Dispatch Support: they see every client.")
 @click.option("--generate", is_flag=True, help="Make a password and print it, without asking.")
+@in_sentences
 def add(email: str, client_name: str | None, role: str, support: bool, generate: bool) -> None:
     """Add a person, or give one who is there another client, or a first password.
 
@@ -39,12 +42,12 @@ def add(email: str, client_name: str | None, role: str, support: bool, generate:
     password is changed by this.
     """
     try:
-        email = mistakes.parse(SupportUserSpec, {"email": email.strip()}).email.lower()
+        email = mistakes.parse(SupportUserSpec, {"email": email.strip()}).email
     except Refused as refused:
         raise click.UsageError(str(refused)) from refused
     with unit_of_work() as session:
         _client(session, client_name)
-        known = session.scalar(select(User).filter_by(email=email))
+        known = people.find(session, email)
         if known is None and not client_name and not support:
             raise click.UsageError("Nobody has that address. Say --client NAME, or --support.")
         needs_password = known is None or known.password_hash is None
@@ -78,36 +81,14 @@ def _add(
     role: Role,
     support: bool,
 ) -> list[str]:
-    lines = []
-    user = session.scalar(select(User).filter_by(email=email))
-    if user is None:
-        user = User(email=email, password_hash=hashed)
-        session.add(user)
-        session.flush()
-        lines.append(f"+ user {email}")
-    elif user.password_hash is None and hashed is not None:
-        user.password_hash = hashed
-        lines.append(f"~ user {email}: first password")
-    if support and not user.is_support:
-        user.is_support = True
-        lines.append(f"~ user {email}: support")
-    for line in lines:
-        audit.record(session, ACTOR, "update", f"user {email}", None, {"change": line})
+    account = changes.note(
+        session, people.account(session, email, hashed, is_support=support), ACTOR
+    )
+    lines = [account.line()] if account else []
     if client := _client(session, client_name):
-        lines += _join(session, user, client, role)
+        joined = people.join(session, client, account.row, role, ACTOR)
+        lines += [joined.line(client.name)] if joined else []
     return lines
-
-
-def _join(session: Session, user: User, client: Client, role: Role) -> list[str]:
-    membership = session.get(Membership, {"user_id": user.id, "client_id": client.id})
-    if membership is None:
-        session.add(Membership(user_id=user.id, client_id=client.id, role=role))
-    elif membership.role is not role:
-        membership.role = role
-    else:
-        return []
-    audit.record(session, ACTOR, "update", f"user {user.email}", client.id, {"role": role})
-    return [f"~ {client.name}: user {user.email}: role {role}"]
 
 
 def _client(session: Session, name: str | None) -> Client | None:

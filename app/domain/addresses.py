@@ -1,4 +1,5 @@
-"""Which IP addresses a client's URL may lead to: the public Internet, and what operators exempt.
+"""Which IP addresses a client's URL may lead to: the public Internet, and what operators exempt,
+but for what they deny.
 
 Refused is everything that could be a machine of ours, of our host, or of nobody: private, local,
 shared, translated, tunnelled, multicast, reserved and documentation ranges (IANA's registries of
@@ -8,10 +9,20 @@ special-purpose addresses), and the cloud hosts' agents behind public-looking ad
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
+
+from app.extensions import current_settings
+from config import Network, network
 
 Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 _REFUSED_V4 = tuple(
     IPv4Network(network)
@@ -64,16 +75,54 @@ def is_public(address: Address) -> bool:
     return address in _GLOBAL_V6 and not any(address in network for network in _REFUSED_V6)
 
 
-def is_exempt(address: Address, networks: Iterable[Network]) -> bool:
-    """Whether operators have exempted an address (``WEBHOOK_ALLOWED_NETWORKS``)."""
+@dataclass(frozen=True)
+class Networks:
+    """What operators and support decide about networks; what is denied is denied, allowed or not.
+
+    ``allowed`` are exempt from the block of private addresses, and from https and port 443.
+    """
+
+    allowed: tuple[Network, ...] = ()
+    denied: tuple[Network, ...] = ()
+
+    def allow(self, address: Address) -> bool:
+        """Whether an address is exempt."""
+        return _within(address, self.allowed)
+
+    def deny(self, address: Address) -> bool:
+        """Whether an address is closed to this client's URLs."""
+        return _within(address, self.denied)
+
+
+PUBLIC = Networks()
+"""Nothing beside the public Internet."""
+
+
+def _within(address: Address, networks: Iterable[Network]) -> bool:
     return any(address in network for network in networks)  # of the other version: False
 
 
-def may_dial(address: Address, scheme: str, port: int, networks: Iterable[Network]) -> bool:
+def networks_for(denied: Iterable[str] = ()) -> Networks:
+    """Return the networks of the settings, with those that support denies to one client."""
+    settings = current_settings()
+    return Networks(
+        settings.webhook_allowed_networks,
+        settings.webhook_denied_networks + _read(tuple(denied)),
+    )
+
+
+@lru_cache(maxsize=256)
+def _read(networks: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(network(text) for text in networks)
+
+
+def may_dial(address: Address, scheme: str, port: int, networks: Networks) -> bool:
     """Whether a URL of this scheme and port may lead to an address.
 
-    The public Internet by https on port 443 only; exempt networks in any way.
+    The public Internet by https on port 443 only; exempt networks in any way; denied ones never.
     """
-    if is_exempt(address, networks):
+    if networks.deny(address):
+        return False
+    if networks.allow(address):
         return True
     return scheme == "https" and port == 443 and is_public(address)

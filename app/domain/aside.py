@@ -9,7 +9,7 @@ minutes, then hours, or when support says so, so that a cause that has been mend
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -46,6 +46,9 @@ PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), tim
 """How long something is left out: the first time, the second, and so on."""
 KEPT = timedelta(hours=6)
 """How long after its last pause something is remembered, if it has not raised again."""
+ON_SQLITE, ELSEWHERE = 10, 250
+"""Rows to be changed in one transaction. SQLite has one writer at a time, for which answers to
+Twilio wait: 20 ms at most, of which each row whose end is announced takes one or two."""
 NAME_LENGTH, REASON_LENGTH = 100, 500
 LOOPS = {
     "send": "sending",
@@ -59,8 +62,12 @@ LOOPS = {
     "usage": "counting usage",
     "audit": "looking over the numbers",
     "retention": "removing what is too old",
+    "voicemail": "fetching voice messages",
     "relay": "delivering an event or a mail",
     "reports": "applying what Twilio reported of a message",
+    "ahead": "bringing back times of a wrong clock",
+    "news": "telling owners what is new",
+    "mail": "taking in a mail",
     "confirm": "asking Twilio about an account",
 }
 """What each loop does, for people."""
@@ -143,13 +150,29 @@ def together(
     rows: Sequence[Row],
     name: Callable[[Row], str],
     do: Callable[[Sequence[Row]], Done],
+    on_sqlite: int = ON_SQLITE,
 ) -> list[Done]:
-    """Do something about all rows at once, or, where that raises, about each of them alone.
+    """Do something about a few rows at once, or, where that raises, about each of them alone.
 
     :param do: owns its transaction, so that nothing of a turn that raises is left.
+    :param on_sqlite: how many those are on SQLite.
     """
-    if not rows:
-        return []
+    return [done for some in few(rows, on_sqlite) for done in _together(loop, some, name, do)]
+
+
+def few(rows: Sequence[Row], on_sqlite: int = ON_SQLITE) -> Iterator[Sequence[Row]]:
+    """Yield rows in pieces of which each may be written in one transaction."""
+    most = on_sqlite if current_settings().is_sqlite else ELSEWHERE
+    for first in range(0, len(rows), most):
+        yield rows[first : first + most]
+
+
+def _together(
+    loop: str,
+    rows: Sequence[Row],
+    name: Callable[[Row], str],
+    do: Callable[[Sequence[Row]], Done],
+) -> list[Done]:
     try:
         return [do(rows)]
     except Exception as error:

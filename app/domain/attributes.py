@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from app.domain.mistakes import Mistake, Path
+from app.domain.mistakes import Mistake, Path, Refused
 
 MAX_DEPTH: Final = 5
 """Most lists and objects within each other in one attribute."""
 MAX_BYTES: Final = 32 * 1024
 """Most bytes of all attributes of a person together, as JSON."""
 MAX_NAME: Final = 100
+_NOT_KEPT: Final = re.compile("[\x00\ud800-\udfff]")
+"""Characters that no database keeps: NUL, and halves of a pair."""
 NAME, PHONE, ADDRESS = "toName", "toPhone", "toAddress"
 KNOWN: Final = (NAME, PHONE, ADDRESS)
 """The attributes that Dispatch itself knows; they are text."""
+
+
+def check(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return attributes that can be kept.
+
+    :raises Refused: with every mistake, each at its place in them.
+    """
+    if wrong := list(mistakes(attributes)):
+        raise Refused(wrong)
+    return attributes
 
 
 def mistakes(attributes: Mapping[Any, Any]) -> Iterator[Mistake]:
@@ -24,6 +38,8 @@ def mistakes(attributes: Mapping[Any, Any]) -> Iterator[Mistake]:
     for name, value in attributes.items():
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
             yield Mistake((), f"The name of an attribute has 1 to {MAX_NAME} characters.")
+        elif not _can_be_kept(name):
+            yield Mistake((), f"The name {name!r} holds a character that cannot be kept.")
         elif name in KNOWN and not isinstance(value, str | None):
             yield Mistake((name,), f"{name} must be text.", "string_type")
         else:
@@ -38,6 +54,8 @@ def mistakes(attributes: Mapping[Any, Any]) -> Iterator[Mistake]:
 
 
 def _unfit(place: Path, value: Any) -> Iterator[Mistake]:
+    if isinstance(value, str) and _can_be_kept(value):
+        return  # nearly always, and told of in no sentence
     where = Mistake(place, "").field
     if isinstance(value, (list, dict)):
         if len(place) > MAX_DEPTH:
@@ -49,14 +67,16 @@ def _unfit(place: Path, value: Any) -> Iterator[Mistake]:
             )
             return
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            if isinstance(key, str | int):
-                yield from _unfit((*place, key), inner)
-            else:
+            if not isinstance(key, str | int):
                 yield Mistake(place, f"In {where}, every name must be text.", "string_type")
+            elif isinstance(key, str) and not _can_be_kept(key):
+                said = f"In {where}, the name {key!r} holds a character that cannot be kept."
+                yield Mistake(place, said)
+            else:
+                yield from _unfit((*place, key), inner)
     elif isinstance(value, str):
-        if "\x00" in value or any("\ud800" <= one <= "\udfff" for one in value):
-            yield Mistake(place, f"{where} holds a character that cannot be kept.")
-    elif isinstance(value, float) and not math.isfinite(value):
+        yield Mistake(place, f"{where} holds a character that cannot be kept.")
+    elif _is_beyond_numbers(value):
         yield Mistake(place, f"{where} is too large a number, or none.", "finite_number")
     elif not isinstance(value, bool | int | float | None):
         yield Mistake(
@@ -64,6 +84,18 @@ def _unfit(place: Path, value: Any) -> Iterator[Mistake]:
             f"{where} must be text, a number, true, false, null, a list or an object. Put"
             " quotation marks around it to make it text.",
         )
+
+
+def _can_be_kept(text: str) -> bool:
+    """Tell whether every database and every receiver takes a text: no NUL, no half character."""
+    return _NOT_KEPT.search(text) is None
+
+
+def _is_beyond_numbers(value: Any) -> bool:
+    """Tell of a number that JSON's readers have no number for: none, or beyond all floats."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return isinstance(value, int) and value.bit_length() > sys.float_info.max_exp
 
 
 def _size(attributes: Mapping[Any, Any]) -> int:
@@ -90,6 +122,11 @@ def read(cell: str) -> Any:
     except (ValueError, RecursionError):
         return cell
     return value if isinstance(value, (list, dict)) else cell
+
+
+def from_text(cells: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return the attributes that cells or fields hold by name; those of none are left out."""
+    return {name: read(value) for name, value in cells if value}
 
 
 def like(before: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from sqlalchemy import ColumnElement, String, cast, delete, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.domain import urls
+from app.domain import audit, urls
 from app.domain.mistakes import Refused
 from app.domain.named import WORDS
 from app.models.audience import Member, Population
@@ -17,16 +17,25 @@ from app.models.batch import BATCH_TRANSITIONS, Batch
 from app.models.communication import Callback, Communication, CommunicationStep
 from app.models.credential import Credential, SavedCredential
 from app.models.delivery import Delivery
-from app.models.endpoint import Endpoint
+from app.models.endpoint import Endpoint, EndpointSecret
+from app.models.hours import Hours
 from app.models.media import Media, Recording
 from app.models.message import Message
 from app.models.route import KeywordRule, Route
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList
 from app.models.template import Template, TemplateVersion
+from app.models.upload import Upload, UploadPart
 
 Thing = (
-    Template | SuppressionList | Endpoint | Population | Recording | Credential | SavedCredential
+    Template
+    | SuppressionList
+    | Endpoint
+    | Population
+    | Recording
+    | Credential
+    | SavedCredential
+    | Hours
 )
 
 
@@ -48,9 +57,10 @@ def recordings_in_use(session: Session, client_id: str) -> dict[str, list[str]]:
     return found
 
 
-def delete_thing(session: Session, thing: Thing) -> None:
+def remove(session: Session, thing: Thing, by: str) -> None:
     """Delete a template, list, endpoint, population, recording or credential.
 
+    :param by: the person's e-mail address, for the audit trail.
     :raises Refused: when something uses it; the sentence says what.
     """
     if users := in_use(session, thing):
@@ -63,9 +73,18 @@ def delete_thing(session: Session, thing: Thing) -> None:
         case Template():
             _expire_files(session, thing)
             session.execute(delete(TemplateVersion).filter_by(template_id=thing.id))
+        case Endpoint():
+            session.execute(delete(EndpointSecret).filter_by(endpoint_id=thing.id))
         case SuppressionList():
             session.execute(delete(SuppressionEntry).filter_by(list_id=thing.id))
         case Population():
+            kept = select(Upload.id).filter_by(population_id=thing.id)
+            session.execute(
+                delete(UploadPart)
+                .where(UploadPart.upload_id.in_(kept))
+                .execution_options(synchronize_session=False)
+            )
+            session.execute(delete(Upload).filter_by(population_id=thing.id))
             session.execute(delete(Member).filter_by(population_id=thing.id))
         case Recording():
             expire_media(session, thing.media_code)
@@ -73,6 +92,7 @@ def delete_thing(session: Session, thing: Thing) -> None:
             pass
     session.delete(thing)
     session.flush()
+    audit.record(session, by, "delete", f"{WORDS[type(thing)]} {thing.name}", thing.client_id)
 
 
 def expire_media(session: Session, code: str) -> None:
@@ -168,6 +188,10 @@ def _recording_users(session: Session, key: str) -> Iterator[str]:
     yield from _routes(session, Route.recording_id == key)
 
 
+def _hours_users(session: Session, key: str) -> Iterator[str]:
+    yield from _routes(session, Route.hours_id == key)
+
+
 def _credential_users(session: Session, key: str) -> Iterator[str]:
     yield from _senders(session, Sender.credential_id, key)
     yield from _log(session, Message.credential_id == key, "messages")
@@ -219,4 +243,5 @@ _USERS: dict[type, Callable[[Session, str], Iterator[str]]] = {
     Recording: _recording_users,
     Credential: _credential_users,
     SavedCredential: _saved_credential_users,
+    Hours: _hours_users,
 }

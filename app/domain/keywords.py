@@ -108,14 +108,18 @@ def read(text: str) -> str:
     quotation marks, symbols and emoji are left out at both ends, and blanks inside are single.
     """
     # A text of any length is looked at no further than a keyword could reach.
-    seen = unicodedata.normalize("NFKC", text[:_LONGEST])
+    if len(text) > _LONGEST:
+        return ""
+    if text.isascii():  # most are; for them the rules below come to this
+        return " ".join(_UNSEEN_ASCII.sub("", text).strip(_SILENT_ASCII).upper().split())
+    seen = unicodedata.normalize("NFKC", text)
     seen = "".join(one for one in seen if unicodedata.category(one) not in _UNSEEN or one in "\n\t")
     start, end = 0, len(seen)
     while start < end and not _says(seen[start]):
         start += 1
     while end > start and not _says(seen[end - 1]):
         end -= 1
-    return " ".join(seen[start:end].upper().split()) if len(text) <= _LONGEST else ""
+    return " ".join(seen[start:end].upper().split())
 
 
 def fold(text: str) -> str:
@@ -123,9 +127,12 @@ def fold(text: str) -> str:
 
     Phones leave accents out and put others in (`arrêt`), and write `opt-out` for `opt out`.
     """
-    plain = unicodedata.normalize("NFD", read(text))
-    plain = "".join(one for one in plain if unicodedata.category(one) != "Mn")
-    return re.sub(r"[\s\-_]+", "_", unicodedata.normalize("NFC", plain))
+    plain = read(text)
+    if not plain.isascii():
+        apart = unicodedata.normalize("NFD", plain)
+        plain = "".join(one for one in apart if unicodedata.category(one) != "Mn")
+        plain = unicodedata.normalize("NFC", plain)
+    return _BETWEEN.sub("_", plain)
 
 
 def sounds_like_stop(body: str) -> bool:
@@ -139,6 +146,9 @@ def sounds_like_stop(body: str) -> bool:
 
 _LONGEST: Final = 200
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
+_UNSEEN_ASCII: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_SILENT_ASCII: Final = "".join(filter(lambda one: not one.isalnum(), map(chr, range(128))))
+_BETWEEN: Final = re.compile(r"[\s\-_]+")
 
 
 def _says(character: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import types
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -76,15 +77,27 @@ class Refused(ValueError):
         return cls([Mistake(path, message, code)])
 
 
+@contextmanager
+def under(*prefix: str | int) -> Iterator[None]:
+    """Have what is refused inside seen from further out.
+
+    :raises Refused: with the same mistakes, each at its place below ``prefix``.
+    """
+    try:
+        yield
+    except Refused as refused:
+        raise Refused(one.under(*prefix) for one in refused.mistakes) from None
+
+
 class Reasons:
     """Collects the reasons of several checks, so that all are told at once."""
 
     def __init__(self) -> None:
         self.mistakes: list[Mistake] = []
 
-    def add(self, message: str, *path: str | int) -> None:
+    def add(self, message: str, *path: str | int, code: str = "invalid") -> None:
         """Add a reason."""
-        self.mistakes.append(Mistake(path, message))
+        self.mistakes.append(Mistake(path, message, code))
 
     def get(self, look_up: Callable[..., Found], *arguments: object) -> Found | None:
         """Return what ``look_up`` finds; what it refuses is added, and there is None."""
@@ -103,18 +116,21 @@ class Reasons:
             raise Refused(self.mistakes)
 
 
-def parse(model: type[Spec], data: object) -> Spec:
+def parse(model: type[Spec], data: object, context: dict[str, Any] | None = None) -> Spec:
     """Read ``data`` as ``model``.
 
+    :param context: what its validators are given besides.
     :raises Refused: with every mistake as a sentence.
     """
-    read, wrong = parse_partly(model, data)
+    read, wrong = parse_partly(model, data, context)
     if wrong or read is None:
         raise Refused(wrong)
     return read
 
 
-def parse_partly(model: type[Spec], data: object) -> tuple[Spec | None, list[Mistake]]:
+def parse_partly(
+    model: type[Spec], data: object, context: dict[str, Any] | None = None
+) -> tuple[Spec | None, list[Mistake]]:
     """Read ``data`` as ``model`` without the fields that cannot be read.
 
     So what can be read is looked at further, and its mistakes are told with the others.
@@ -122,14 +138,15 @@ def parse_partly(model: type[Spec], data: object) -> tuple[Spec | None, list[Mis
     :returns: what could be read, None where that is nothing; and every mistake as a sentence.
     """
     try:
-        return model.model_validate(data), []
+        return model.model_validate(data, context=context), []
     except ValidationError as error:
         wrong = list(_translate(model, error))
     bad = {mistake.path[0] for mistake in wrong if mistake.path}
     if not isinstance(data, dict) or not bad:
         return None, wrong
     try:
-        return model.model_validate({k: v for k, v in data.items() if k not in bad}), wrong
+        readable = {name: value for name, value in data.items() if name not in bad}
+        return model.model_validate(readable, context=context), wrong
     except ValidationError:
         return None, wrong
 

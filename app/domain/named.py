@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.domain.mistakes import UNKNOWN_NAME, Refused
+from app.domain.phones import InvalidPhone, normalize
 from app.models.audience import Population
 from app.models.credential import Credential, SavedCredential
 from app.models.endpoint import Endpoint, EndpointKind
+from app.models.hours import Hours
 from app.models.media import Recording
+from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateKind
 
 Named = TypeVar(
-    "Named", Population, Credential, SavedCredential, Recording, SuppressionList, Template
+    "Named", Population, Credential, SavedCredential, Recording, SuppressionList, Template, Hours
 )
-
-MAX_NAME = 100
 
 WORDS: dict[type, str] = {
     Population: "population",
@@ -29,6 +31,7 @@ WORDS: dict[type, str] = {
     SuppressionList: "suppression list",
     Template: "template",
     Endpoint: "endpoint",
+    Hours: "hours",
 }
 
 
@@ -37,17 +40,16 @@ def find(session: Session, model: type[Named], client_id: str, name: str) -> Nam
     return session.scalar(select(model).filter_by(client_id=client_id, name=name))
 
 
-def new_name(session: Session, model: type[Named], client_id: str, name: str) -> str:
-    """Return ``name`` without the spaces around it, if the client may give it to a new ``model``.
+def refuse_taken(
+    session: Session, model: type[Named], client_id: str, name: str, known: Named | None
+) -> None:
+    """Refuse a name that another ``model`` of the client has than ``known``, the one to be saved.
 
-    :raises Refused: when it is empty, too long or taken.
+    :raises Refused: when it has.
     """
-    name, what = name.strip(), WORDS[model]
-    if not name or len(name) > MAX_NAME:
-        raise Refused.because(f"Give the {what} a name of at most {MAX_NAME} characters.", "name")
-    if find(session, model, client_id, name) is not None:
-        raise Refused.because(f"There is a {what} “{name}” already.", "name")
-    return name
+    found = find(session, model, client_id, name)
+    if found is not None and found is not known:
+        raise Refused.because(f"There is a {WORDS[model]} “{name}” already.", "name", code="taken")
 
 
 def require(
@@ -103,3 +105,30 @@ def endpoint(session: Session, client_id: str, name: str, *field: str | int) -> 
 def unknown(what: str, name: str, *field: str | int) -> Refused:
     """Make the refusal of a name that does not exist."""
     return Refused.because(f"There is no {what} “{name}”.", *field, code=UNKNOWN_NAME)
+
+
+def find_number(session: Session, client_id: str, number: str) -> Sender | None:
+    """Return the client's number, given as a phone number in any writing or by its id."""
+    wanted = {number.strip()}
+    with contextlib.suppress(InvalidPhone):  # then it can only be an id
+        wanted.add(normalize(number, short_codes=True))
+    return session.scalars(
+        select(Sender).where(
+            Sender.client_id == client_id,
+            Sender.kind != SenderKind.MESSAGING_SERVICE,
+            or_(Sender.address.in_(wanted), Sender.id == number),
+        )
+    ).one_or_none()
+
+
+def find_service(session: Session, client_id: str, service: str) -> Sender | None:
+    """Return the client's messaging service, given by its name, its SID (``MG…``) or its id."""
+    return session.scalars(
+        select(Sender)
+        .where(
+            Sender.client_id == client_id,
+            Sender.kind == SenderKind.MESSAGING_SERVICE,
+            or_(Sender.address == service, Sender.name == service, Sender.id == service),
+        )
+        .limit(1)
+    ).one_or_none()

@@ -88,8 +88,12 @@ _TWO_SPELLINGS: Final = (
     (re.compile(r"\+229(?!01)(\d{8})"), r"+22901\1"),
 )
 _SHORT_CODE: Final = re.compile(r"[1-9]\d{4,5}")
+_SCIENTIFIC: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
+_DECIMAL: Final = re.compile(r"(\+?\d{7,})[.,](\d+)")
+"""Seven digits and more before the only point: no way in which people group a phone number."""
 _E164: Final = re.compile(r"\+[1-9]\d{6,14}")
 _WRITTEN: Final = re.compile(r"[+\d\s().\-/]+")
+_DIGIT: Final = re.compile("[0-9]")
 _EXTENSION: Final = re.compile(r"\d\s*(?:;|,|#|x|ext)", re.IGNORECASE)
 
 
@@ -103,7 +107,8 @@ def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -
     such as ``whatsapp:+1…``, emergency and service numbers, hidden callers, wrong lengths.
     """
     text = unicodedata.normalize("NFKC", raw).strip()
-    text = re.sub("[\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069]", "", text)
+    text = re.sub("[\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", text)
+    text = _as_a_spreadsheet_wrote_it(text, raw)
     _refuse_what_is_no_number(text, raw)
     digits = re.sub(r"[^+\d]", "", text)
     if "+" in digits[1:]:
@@ -186,12 +191,37 @@ _REFUSALS: Final = {
 }
 
 
+def _as_a_spreadsheet_wrote_it(text: str, raw: str) -> str:
+    """Return a number that a spreadsheet took for a quantity as it was before.
+
+    ``3195550100.0`` lost nothing; skipping its dot would make ten digits of nine, and text a
+    stranger. An apostrophe before it marks it as text.
+
+    Raises InvalidPhone where digits were lost: in ``3.19555E+09`` and behind a decimal point.
+    """
+    text = text.lstrip("'’").strip()
+    if _SCIENTIFIC.fullmatch(text):
+        raise InvalidPhone(
+            f"“{raw.strip()}” is no phone number any more: digits were lost in the spreadsheet."
+            " Make the column text there, and write the number again."
+        )
+    if found := _DECIMAL.fullmatch(text):
+        if found[2].strip("0"):
+            raise InvalidPhone(
+                f"“{raw.strip()}” is a quantity, not a phone number; write it like +1 319 555 0100."
+            )
+        return found[1]
+    return text
+
+
 def _refuse_what_is_no_number(text: str, raw: str) -> None:
     if not text:
         raise InvalidPhone("The phone number is missing.")
     shown = raw.strip()
     if _is_hidden(text) or _is_hidden(f"+{text}"):  # a spreadsheet takes the plus sign away
         raise InvalidPhone(f"“{shown}” stands for a hidden caller, not for a phone.")
+    if _WRITTEN.fullmatch(text) and text.isascii() and text.count("+") < 2 and _DIGIT.search(text):
+        return  # nearly always; the sentences for all else ask after each letter
     if re.match(r"[A-Za-z][\w.-]*:", text):
         raise InvalidPhone(f"“{shown}” is a channel address; write the plain phone number.")
     if _EXTENSION.search(text):

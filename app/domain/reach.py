@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,6 +19,7 @@ from app.models.client import Client
 from app.models.credential import Credential
 from app.models.route import Channel
 from app.models.sender import Sender, SenderKind
+from app.twilio import errors
 
 SUPPRESSED = "This phone has opted out of texts from this sender."
 _TEST_NUMBERS = "+1500555"
@@ -29,11 +31,12 @@ class Refusal(ValueError):
     """A message that may not go out: a code for programs and a sentence for people.
 
     ``field`` is the part of a request that is at fault (``to``, ``from``, ``body``, ``media``,
-    ``client``).
+    ``client``). ``error_code`` is Twilio's, of a phone that it cannot reach.
     """
 
-    def __init__(self, code: str, sentence: str, field: str) -> None:
+    def __init__(self, code: str, sentence: str, field: str, error_code: int | None = None) -> None:
         super().__init__(sentence)
+        self.error_code = error_code
         self.code = code
         self.sentence = sentence
         self.field = field
@@ -42,6 +45,31 @@ class Refusal(ValueError):
     def reason(self) -> str:
         """The reason as ``message.problem`` names it."""
         return self.code if self.code in _REASONS else "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Why a phone must not be texted."""
+
+    code: int | None = None
+    """Twilio's code of a phone that cannot be reached; None where the person has opted out."""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Say it for people."""
+        if self.code is None:
+            return SUPPRESSED
+        told = f", {self.since:%Y-%m-%d}" if self.since else ""
+        ends = f" It may be tried again from {self.until:%Y-%m-%d}." if self.until else ""
+        return (
+            f"This phone cannot be reached by text (Twilio's error {self.code}{told})."
+            f" {errors.explain(self.code)}{ends}"
+        )
+
+
+OPTED_OUT_LISTED = Listed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +148,30 @@ def silence(standing: Standing) -> Refusal | None:
     return None
 
 
+def handing_over(standing: Standing) -> Refusal | None:
+    """Return why no system of the client's own may answer in place of Dispatch: ``not_allowed``.
+
+    On trial the allow-list alone is reached, and nobody here sees whom another system reaches.
+    """
+    if standing.trial is None:
+        return None
+    trial = f"{standing.trial[:1].upper()}{standing.trial[1:]}"
+    return Refusal("not_allowed", f"{trial}, so another system may not answer for it.", "url")
+
+
 def why_not(
     standing: Standing,
     to: str,
     destination: Channel,
     ours: Container[str] = (),
-    suppressed: bool = False,
+    listed: Listed | None = None,
 ) -> Refusal | None:
     """Return why this phone may not be texted or called: ``not_allowed`` or ``suppressed``.
 
     :param to: in E.164, or whatever Twilio gave as From.
     :param ours: the numbers at Twilio among those that are asked about (:func:`own_numbers`):
         whatever went to one would come back to us.
-    :param suppressed: whether it is on the suppression list that counts; calls have none.
+    :param listed: why it is on the suppression list that counts; calls have none.
     """
     sentence = (
         phones.refusal(to, standing.international, _spoken(destination))
@@ -141,9 +180,14 @@ def why_not(
     )
     if sentence is not None:
         return Refusal("not_allowed", sentence, "to")
-    if suppressed and destination is Channel.SMS:
-        return Refusal("suppressed", SUPPRESSED, "to")
+    if listed is not None and destination is Channel.SMS:
+        return suppressed(listed)
     return None
+
+
+def suppressed(listed: Listed) -> Refusal:
+    """Return the refusal of a text to a phone on a suppression list."""
+    return Refusal("suppressed", listed.sentence, "to", listed.code)
 
 
 def normalized(written: str) -> str:
@@ -158,11 +202,21 @@ def normalized(written: str) -> str:
 
 
 def own_numbers(session: Session, among: Collection[str]) -> set[str]:
-    """Return those of these phones that are numbers at Twilio, of any client."""
+    """Return those of these phones that are numbers at Twilio, of any client.
+
+    Not what is written down under an account that Twilio has not confirmed: anybody could keep
+    others from reaching a phone.
+    """
     if not among:
         return set()
-    query = select(Sender.address).where(
-        Sender.address.in_(among), Sender.kind == SenderKind.TWILIO
+    query = (
+        select(Sender.address)
+        .join(Credential, Credential.id == Sender.credential_id)
+        .where(
+            Sender.address.in_(among),
+            Sender.kind == SenderKind.TWILIO,
+            Credential.unconfirmed_since.is_(None),
+        )
     )
     return set(session.scalars(query))
 

@@ -27,11 +27,14 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.domain import attributes, passwords, phones, urls
-from app.domain.mistakes import SEVERAL
+from app.domain.mistakes import INVALID_PHONE, SEVERAL, Refused
 from app.models.base import HIGHEST_RATE, LOWEST_RATE
 from app.twiml.addresses import listed_host
+from config import network
 
-_EMAIL = re.compile(r"[^@\s<>,;\"()\[\]\x00-\x1f]+@[^@\s<>,;\"()\[\]\x00-\x1f]+")
+_EMAIL = re.compile(
+    r"[^@\s<>,;\"()\[\]\x00-\x1f]+@[^@\s<>,;\"()\[\]\x00-\x1f]+\.[^@\s<>,;\"()\[\]\x00-\x1f.]+"
+)
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 """Times outside of this are mistakes, and the ends of the calendar cannot be reckoned with."""
@@ -101,16 +104,25 @@ def _web_address(url: str) -> str:
     return url
 
 
-def _phone(text: str) -> str:
-    return phones.normalize(text)
+def phone(text: str, *, short_codes: bool = False) -> str:
+    """Read a phone, with its own code of mistake."""
+    try:
+        return phones.normalize(text, short_codes=short_codes)
+    except phones.InvalidPhone as error:
+        raise PydanticCustomError(INVALID_PHONE, "{reason}", {"reason": error.reason}) from None
 
 
 WebAddress = Annotated[str, AfterValidator(_web_address)]
-Phone = Annotated[str, AfterValidator(_phone)]
+Phone = Annotated[str, AfterValidator(phone)]
+
+
+def is_email(text: str) -> bool:
+    """Tell whether ``text`` is one e-mail address and nothing else."""
+    return len(text) <= 254 and _EMAIL.fullmatch(text) is not None
 
 
 def _email(text: str) -> str:
-    if not _EMAIL.fullmatch(text) or len(text) > 254:
+    if not is_email(text):
         raise ValueError(f"“{text}” is not an e-mail address.")
     return text
 
@@ -137,7 +149,16 @@ def _time(text: str) -> str:
 
 
 def _address(text: str) -> str:
-    return phones.normalize(text, short_codes=True)
+    return phone(text, short_codes=True)
+
+
+def _network(text: str) -> str:
+    try:
+        return str(network(text))
+    except ValueError as error:
+        raise ValueError(
+            f"“{text}” is no network; write its first address and its size, such as 10.20.0.0/16."
+        ) from error
 
 
 def _sip_domain(text: str) -> str:
@@ -196,11 +217,19 @@ def _null_is_blank(value: object) -> object:
     return "" if value is None else value
 
 
-def attributes_of_a_person(value: object) -> object:
-    """Check a person's attributes as they are read, so that a mistake names its place in them."""
-    if isinstance(value, dict) and (wrong := list(attributes.mistakes(value))):
-        raise PydanticCustomError(SEVERAL, "{mistakes}", {"mistakes": wrong})
-    return value
+def told_in_place(read: Callable[[Any], Any], *kinds: type) -> BeforeValidator:
+    """Have ``read`` read values of these kinds; what it refuses is told at its place in them."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, kinds):
+            return value
+        try:
+            return read(value)
+        except Refused as refused:
+            wrong = [*refused.mistakes]
+            raise PydanticCustomError(SEVERAL, "{mistakes}", {"mistakes": wrong}) from None
+
+    return BeforeValidator(check)
 
 
 Email = Annotated[str, AfterValidator(_email)]
@@ -215,10 +244,12 @@ Instant = Annotated[AwareDatetime, AfterValidator(instant)]
 Address = Annotated[str, AfterValidator(_address)]
 Empty = BeforeValidator(_null_is_empty)
 Text = Annotated[str, BeforeValidator(_null_is_blank)]
-Attributes = Annotated[dict[str, Any], BeforeValidator(attributes_of_a_person)]
+Attributes = Annotated[dict[str, Any], told_in_place(attributes.check, dict)]
 """What is known about a person: any JSON."""
 Host = Annotated[str, AfterValidator(listed_host)]
 SipDomain = Annotated[str, AfterValidator(_sip_domain)]
+Network = Annotated[str, StringConstraints(max_length=60), AfterValidator(_network)]
+"""Written one way: ``10.20.0.0/16``."""
 Zone = Annotated[str, AfterValidator(_zone)]
 OurAddress = Annotated[str, AfterValidator(_our_address)]
 SigningSecret = Annotated[str, AfterValidator(_signing_secret)]

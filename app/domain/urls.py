@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import idna
 
 from app.extensions import current_settings
-from config import Settings
+from config import Network, Settings
 
 MAX_URL = 2048
 _PORTS = {"https": 443, "http": 80}
@@ -35,6 +36,8 @@ def refusal(url: str, *, called_by_us: bool = False) -> str | None:
             f"The address of {host} holds a user name or password; keep them in a saved credential."
         )
     settings = current_settings()
+    if called_by_us and _is_within(host, settings.webhook_denied_networks):
+        return f"“{url}” is on a network that operators have closed to callbacks."
     if _is_trusted(host, settings):
         return None
     if scheme == "http":
@@ -128,7 +131,15 @@ def _is_trusted(host: str, settings: Settings) -> bool:
         return bool(networks)
     if settings.is_development and address.is_loopback:
         return True
-    return any(address in network for network in networks)
+    return _is_within(host, networks)
+
+
+def _is_within(host: str, networks: Iterable[Network]) -> bool:
+    address = _address(host)
+    if address is None:
+        return False  # a name: it is looked up when it is called
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in network for network in networks)
 
 
 def _is_private(host: str) -> bool:

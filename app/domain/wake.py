@@ -27,12 +27,15 @@ log = structlog.get_logger(__name__)
 
 DRAINS = {
     "relay": "app.outbound.relay.drain",
-    "send": "app.outbound.lanes.drain",
+    "send": "app.outbound.send.lanes.drain",
     "house": "app.outbound.batches.start",
 }
 """The queues, one per kind of worker process, and the drain that each of them runs."""
 
-BESIDE = {"reports": ("relay", "app.outbound.reports.start")}
+BESIDE = {
+    "reports": ("relay", "app.outbound.afterwards.reports.start"),
+    "voicemails": ("house", "app.outbound.voicemails.drain.start"),
+}
 """Drains that go on in a thread of another queue's worker, beside its own."""
 
 DRAIN_SECONDS = 10.0

@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from app.inbound import answer, sms, status, verification, voice
+from app.inbound import our_calls, sms, status, steps, verification, voice, voicemail
 
 blueprints: tuple[Blueprint, ...] = (
     sms.blueprint,
@@ -10,6 +10,9 @@ blueprints: tuple[Blueprint, ...] = (
     voice.blueprint,
     voice.reports,
     verification.blueprint,
-    answer.blueprint,
-    answer.reports,
+    steps.blueprint,
+    our_calls.blueprint,
+    our_calls.reports,
+    voicemail.blueprint,
+    voicemail.told,
 )

@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, select
 
-from app.inbound import tokens
-from app.inbound.lookup import table
-from app.models.credential import Credential
+from app.models.base import table
+from app.models.credential import SIGNING, Credential, signing_keys
 from app.models.incoming import Incoming
-from app.models.route import Channel, Route
+from app.models.route import Channel
 from app.models.sender import Sender
 
 _incoming = table(Incoming)
 _number = table(Sender)
 _credential = table(Credential)
-_route = table(Route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +25,12 @@ class LoggedCall:
     id: str
     sid: str
     from_: str
+    to: str
     dial_status: str | None
     account_sid: str
     tokens: tuple[str, ...]
-    options: dict[str, Any] | None
-    """Those of the number's route for calls, if it still has one."""
+    later: dict[str, Any] | None
+    """What was kept of its route when it was answered."""
 
 
 _LOGGED_CALL = (
@@ -39,16 +38,15 @@ _LOGGED_CALL = (
         _incoming.c.id,
         _incoming.c.sid,
         _incoming.c["from"].label("from_"),
+        _incoming.c.to,
         _incoming.c.dial_status,
         _credential.c.account_sid,
-        *tokens.of_credential(_credential),
-        _route.c.options,
+        *(_credential.c[name] for name in SIGNING),
+        _incoming.c.later,
     )
     .select_from(
-        _incoming.join(_number, _number.c.id == _incoming.c.sender_id)
-        .join(_credential, _credential.c.id == _number.c.credential_id)
-        .outerjoin(
-            _route, and_(_route.c.sender_id == _number.c.id, _route.c.channel == Channel.VOICE)
+        _incoming.join(_number, _number.c.id == _incoming.c.sender_id).join(
+            _credential, _credential.c.id == _number.c.credential_id
         )
     )
     .where(_incoming.c.destination == Channel.VOICE)
@@ -65,8 +63,9 @@ def logged_call(connection: Connection, *, id: str = "", sid: str = "") -> Logge
         row.id,
         row.sid,
         row.from_,
+        row.to,
         row.dial_status,
         row.account_sid,
-        tokens.decrypted(row),
-        row.options,
+        signing_keys(row),
+        row.later,
     )

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
-from werkzeug.exceptions import Forbidden
 
-from app.domain import reach
+from app.domain import metrics, reach
 from app.domain.wake import wake
 from app.extensions import current_settings, unit_of_work
-from app.inbound import journal
-from app.inbound.handlers import Answer, call_forward, handle_yourself, play_message
-from app.inbound.history import look_back
-from app.inbound.lookup import Number
+from app.inbound import flow, journal
+from app.inbound.answers import Answer, CallContext
+from app.inbound.handlers import CALLS, STEPS
+from app.inbound.number import Number
 from app.inbound.parsing import Arrival
 from app.models.base import new_id
 from app.models.incoming import Outcome
-from app.models.route import Channel, Handler
 from app.twiml import voice
 
 log = structlog.get_logger(__name__)
@@ -37,20 +36,17 @@ def take_in(arrival: Arrival, number: Number) -> str:
 
 def _in_one_transaction(arrival: Arrival, number: Number) -> str:
     with unit_of_work() as session:
-        connection = session.connection()
-        journal.take_turn(connection, number, arrival.from_)
-        past = look_back(connection, arrival, number)
+        past = journal.begin(session, arrival, number)
         if past.sender_id is not None:
-            if past.sender_id != number.id:
-                raise Forbidden("This CallSid belongs to a call to another number.")
             return voice.apology() if _went_wrong(arrival) else past.answer or ""
         incoming_id = new_id()
-        answer = choose(session, incoming_id, arrival, number)
+        answer = choose(CallContext(session, incoming_id, arrival, number))
         journal.store(session, incoming_id, arrival, number, answer)
         if answer.afterwards:
             answer.afterwards(session)
     if answer.wakes:
         wake(answer.wakes)
+    metrics.arrivals.labels(arrival.channel.value, answer.outcome.value).inc()
     log.info(
         "call received",
         sid=arrival.sid,
@@ -70,26 +66,30 @@ def take_in_missed(arrival: Arrival, number: Number) -> None:
         flagged=True,
     )
     with unit_of_work() as session:
-        connection = session.connection()
-        journal.take_turn(connection, number, arrival.from_)
-        if look_back(connection, arrival, number).sender_id is None:
+        if journal.begin(session, arrival, number).sender_id is None:
             journal.store(session, new_id(), arrival, number, answer)
 
 
-def choose(session: Session, incoming_id: str, arrival: Arrival, number: Number) -> Answer:
+def choose(context: CallContext) -> Answer:
     """Answer by the client's switch and the number's route, without storing anything."""
-    route = number.route
+    if barred := barrier(context.number):
+        return barred
+    route = context.number.route
+    if route is None:
+        return Answer(voice.neutral(), Outcome.NO_ROUTE)
+    if route.handler not in STEPS:
+        return CALLS[route.handler](context, route)
+    whole = flow.whole(context.session.connection(), context.number.id, route)
+    return replace(CALLS[route.handler](context, whole), flow=flow.written(whole))
+
+
+def barrier(number: Number) -> Answer | None:
+    """Return what a caller hears where nothing goes out, or nothing may; None otherwise."""
     if not number.standing.enabled:
         return Answer(voice.neutral(), Outcome.NOT_ENABLED)
     if silence := reach.silence(number.standing):
         return Answer(voice.neutral(), Outcome.NOT_REPLIED, error=silence.sentence)
-    if route is None:
-        return Answer(voice.neutral(), Outcome.NO_ROUTE)
-    if route.handler is Handler.PLAY_MESSAGE:
-        return play_message.answer(route)
-    if route.handler is Handler.CALL_FORWARD:
-        return call_forward.answer(session, incoming_id, arrival, number, route)
-    return handle_yourself.answer(route, Channel.VOICE)
+    return None
 
 
 def _went_wrong(arrival: Arrival) -> bool:

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.domain.audience import contacts
+from app.domain.content import file_types
 from app.domain.relaying import events
 from app.extensions import current_settings
-from app.inbound.handlers import TextContext
+from app.inbound.answers import TextContext
 from app.models.delivery import Delivery, EventType
 from app.models.last_contact import LastContact
 
@@ -33,7 +34,7 @@ def payload(context: TextContext, contact: LastContact | None) -> dict[str, Any]
         "body": arrival.body,
         "channel": arrival.text_channel,
         "media": [
-            {"url": f"{base}/media/{code}", "contentType": item.content_type}
+            {"url": f"{base}/media/{code}", "contentType": file_types.plain(item.content_type)}
             for code, item in zip(context.media_codes, arrival.media, strict=True)
         ],
         "numSegments": arrival.segments,

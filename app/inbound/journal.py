@@ -1,43 +1,86 @@
-"""Writes down what came in and how it was answered; each SID once."""
+"""The log of what comes in: what it says of a phone and a number, and what is added to it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
-from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, Select, bindparam, exists, func, insert, or_, select, text
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import Forbidden
 
+from app.domain import clocks
 from app.domain.clients import spending
 from app.domain.clients.spending import Amount
-from app.domain.sending import lanes, statuses
-from app.inbound.handlers import Answer
-from app.inbound.lookup import Number, table
+from app.domain.conversations import record
+from app.domain.sending import allowance, lanes, statuses
+from app.inbound import together
+from app.inbound.answers import Answer, History
+from app.inbound.number import Number
 from app.inbound.parsing import Arrival
-from app.models.base import utcnow
+from app.inbound.together import Besides
+from app.models.base import table, utcnow
+from app.models.conversation import EntryKind
 from app.models.credential import Credential
 from app.models.incoming import Incoming, OptOut
 from app.models.media import Media, MediaSource
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender
+from app.models.suppression import (
+    SCOPE_ALL,
+    SuppressionEntry,
+    SuppressionList,
+    SuppressionReason,
+)
+
+WINDOW = timedelta(hours=1)
+"""How far back replies are counted."""
 
 _incoming = table(Incoming)
 _message = table(Message)
 _media = table(Media)
-_TURN = text("SELECT pg_advisory_xact_lock(:key)")
+_entry = table(SuppressionEntry)
+_list = table(SuppressionList)
+# Written out, not bound: the planner has to see that the partial index fits.
+_UNREACHABLE = text(
+    "suppression_entry.reason = 'unreachable' AND suppression_entry.lifted_at IS NULL"
+)
 
 
-def take_turn(connection: Connection, number: Number, phone: str) -> None:
-    """Wait until nothing else is being decided about this phone and number.
+def begin(session: Session, arrival: Arrival, number: Number) -> History:
+    """Take the turn for this phone and number, and look back; exact until the transaction ends.
 
-    Until the transaction ends, repeats of the same request wait here and then find its answer, and
-    counting replies is exact. SQLite has one writer at a time anyway.
+    :raises Forbidden: when the SID is in the log under another number.
     """
-    if connection.dialect.name == "postgresql":
-        digest = blake2b(f"{number.id} {phone}".encode(), digest_size=8).digest()
-        connection.execute(_TURN, {"key": int.from_bytes(digest, signed=True)})
+    connection = session.connection()
+    record.take_turn(connection, number.id, arrival.from_)
+    past = look_back(connection, arrival, number)
+    if past.sender_id not in (None, number.id):
+        raise Forbidden("This SID belongs to a text or call to another number.")
+    return past
+
+
+def look_back(connection: Connection, arrival: Arrival, number: Number) -> History:
+    """Look back, in one statement; exact until the transaction ends if the turn was taken."""
+    row = connection.execute(
+        _HISTORY,
+        {
+            "sid": arrival.sid,
+            "number_id": number.id,
+            "phone": arrival.from_,
+            "after": arrival.received_at - WINDOW,
+            "before": utcnow() + clocks.MOST_APART,
+            "list_id": number.suppression_list_id,
+            "service_id": number.service_id,
+            "client_id": number.client.id,
+        },
+    ).one()
+    return History(
+        row.sender_id, row.answer, row.replies, row.messages, bool(row.suppressed),
+        bool(row.unreachable),
+    )  # fmt: skip
 
 
 def store(
@@ -55,46 +98,88 @@ def store(
     :raises sqlalchemy.exc.IntegrityError: when the SID is in the log already.
     """
     connection = session.connection()
+    came = _incoming_row(incoming_id, arrival, number, answer, media_codes)
+    rows = [(_incoming, {**came, "opt_out": opt_out, "reaction": reaction})]
     if answer.reply:
-        row = _reply_row(arrival, number, answer)
+        reply = _reply_row(arrival, number, answer)
         if arrival.recovered:
-            row |= _to_be_sent(session, number)
-        connection.execute(insert(_message), row)
-    connection.execute(
-        insert(_incoming),
-        {
-            "id": incoming_id,
-            "client_id": number.client.id,
-            "destination": arrival.channel,
-            "sid": arrival.sid,
-            "sender_id": number.id,
-            "from": arrival.from_,
-            "to": arrival.to,
-            "body": arrival.body if arrival.channel is Channel.SMS else None,
-            "media": [
-                {"url": item.url, "contentType": item.content_type, "code": code}
-                for item, code in zip(arrival.media, media_codes, strict=True)
-            ],
-            "segments": arrival.segments,
-            "channel": arrival.text_channel,
-            "reaction": reaction,
-            "parameters": arrival.details,
-            "received_at": arrival.received_at,
-            "recovered": arrival.recovered,
-            "handler": number.route.handler if number.route else None,
-            "opt_out": opt_out,
-            "flagged": answer.flagged,
-            "outcome": answer.outcome,
-            "error": answer.error[:500] if answer.error else None,
-            "answer": answer.twiml,
-            "reply_id": answer.reply.message_id if answer.reply else None,
-            "call_status": arrival.call_status,
-        },
-    )
+            reply |= _to_be_sent(session, number)
+        rows.insert(0, (_message, reply))
+    besides = [*_spent(number, answer), *_heard(connection, arrival, number, opt_out, reaction)]
+    together.write(connection, rows, besides)
     if media_codes:
         connection.execute(insert(_media), _media_rows(incoming_id, arrival, number, media_codes))
-    if answer.counts != Amount():
-        spending.add(session, {(number.client.id, number.id): answer.counts}, utcnow())
+
+
+def _spent(number: Number, answer: Answer) -> Iterator[Besides]:
+    amount = Amount(max(answer.reply.segments, 1) if answer.reply else 0, answer.call_minutes)
+    if amount != Amount():
+        spent = spending.added(number.client.id, number.id, amount, utcnow())
+        yield Besides(spending.ADD, spending.PARAMETERS, spent)
+
+
+def _heard(
+    connection: Connection,
+    arrival: Arrival,
+    number: Number,
+    opt_out: OptOut | None,
+    reaction: dict[str, object] | None,
+) -> Iterator[Besides]:
+    """Move the conversation on: a text waits for an answer; reactions and keywords wait for none.
+
+    A call is answered as it comes. Whoever hides their phone has no conversation.
+    """
+    is_text = arrival.channel is Channel.SMS
+    if not is_text and not record.is_phone(arrival.from_):
+        return
+    spoken = EntryKind.REACTION if reaction else EntryKind.IN
+    values = record.heard(
+        number.client.id,
+        number.id,
+        arrival.from_,
+        spoken if is_text else EntryKind.CALL,
+        arrival.received_at,
+        arrival.body if is_text else None,
+        waits=is_text and reaction is None and opt_out is None,
+        late=arrival.recovered,
+    )
+    yield Besides(record.heard_on(connection.dialect.name), record.PARAMETERS, values)
+
+
+def _incoming_row(
+    incoming_id: str, arrival: Arrival, number: Number, answer: Answer, codes: tuple[str, ...]
+) -> dict[str, Any]:
+    return {
+        "id": incoming_id,
+        "client_id": number.client.id,
+        "destination": arrival.channel,
+        "sid": arrival.sid,
+        "sender_id": number.id,
+        "from": arrival.from_,
+        "to": arrival.to,
+        "body": arrival.body if arrival.channel is Channel.SMS else None,
+        "media": [
+            {"url": item.url, "contentType": item.content_type, "code": code}
+            for item, code in zip(arrival.media, codes, strict=True)
+        ],
+        "segments": arrival.segments,
+        "channel": arrival.text_channel,
+        "parameters": arrival.details,
+        "received_at": arrival.received_at,
+        "recovered": arrival.recovered,
+        "handler": number.route.handler if number.route else None,
+        "flagged": answer.flagged,
+        "outcome": answer.outcome,
+        "error": answer.error[:500] if answer.error else None,
+        "answer": answer.twiml,
+        "reply_id": answer.reply.message_id if answer.reply else None,
+        "call_status": arrival.call_status,
+        "later": answer.later,
+        "flow": answer.flow,
+        "steps": {} if answer.flow else None,
+        "path": [] if answer.flow else None,
+        "updated_at": utcnow(),
+    }
 
 
 def _reply_row(arrival: Arrival, number: Number, answer: Answer) -> dict[str, Any]:
@@ -115,6 +200,7 @@ def _reply_row(arrival: Arrival, number: Number, answer: Answer) -> dict[str, An
         "media": list(reply.media),
         "member": reply.member,
         "segments": reply.segments,
+        "options": {},
         "template_version_id": reply.template_version_id,
         "suppression_list_id": number.suppression_list_id,
         "state": MessageState.ACCEPTED,
@@ -155,3 +241,44 @@ def _media_rows(
         }
         for code, item in zip(codes, arrival.media, strict=True)
     ]
+
+
+def _history_statement() -> Select[Any]:
+    same = _incoming.c.sid == bindparam("sid")
+    replies = select(func.count()).where(
+        _message.c.sender_id == bindparam("number_id"),
+        _message.c.to == bindparam("phone"),
+        _message.c.created_at > bindparam("after"),
+        _message.c.created_at < bindparam("before"),  # nothing that a wrong clock has stamped
+        _message.c.direction == Direction.REPLY,
+    )
+    messages = select(func.count()).where(
+        allowance.to_phone([bindparam("client_id")], [bindparam("phone")]),
+        allowance.within_an_hour(bindparam("after"), bindparam("before")),
+    )
+    listed = exists().where(
+        _entry.c.reason == SuppressionReason.OPTED_OUT,
+        or_(_entry.c.list_id == bindparam("list_id"), _entry.c.binding),
+        _entry.c.phone == bindparam("phone"),
+        or_(
+            _entry.c.scope == bindparam("number_id"),
+            _entry.c.scope == bindparam("service_id"),
+            _entry.c.scope == SCOPE_ALL,
+        ),
+        _entry.c.lifted_at.is_(None),
+    )
+    lists = select(_list.c.id).where(_list.c.client_id == bindparam("client_id"))
+    unreachable = exists().where(
+        _entry.c.phone == bindparam("phone"), _UNREACHABLE, _entry.c.list_id.in_(lists)
+    )
+    return select(
+        select(_incoming.c.sender_id).where(same).scalar_subquery().label("sender_id"),
+        select(_incoming.c.answer).where(same).scalar_subquery().label("answer"),
+        replies.scalar_subquery().label("replies"),
+        messages.scalar_subquery().label("messages"),
+        listed.label("suppressed"),
+        unreachable.label("unreachable"),
+    )
+
+
+_HISTORY = _history_statement()

@@ -3,99 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from datetime import datetime
+from typing import Any
 
+import structlog
+from cryptography.fernet import InvalidToken
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
     Join,
+    LargeBinary,
     Row,
     Select,
-    Table,
     and_,
     bindparam,
     exists,
     func,
     or_,
     select,
+    type_coerce,
 )
 
 from app.domain import reach
 from app.domain.reach import Standing
-from app.inbound import tokens
+from app.inbound import by_hours
+from app.inbound.number import ClientFacts, Number, RouteFacts
+from app.models.base import decrypted, table
 from app.models.client import Client
-from app.models.credential import Credential
+from app.models.credential import SIGNING, Credential, signing_keys
 from app.models.media import Recording
-from app.models.route import Channel, Handler, KeywordRule, Route
+from app.models.route import Channel, KeywordRule, Route
 from app.models.sender import Sender, SenderKind, SenderType
 from app.models.template import Template, TemplateVersion
 
-
-def table(model: type[Any]) -> Table:
-    """Return the table of a model: rows of columns are all that the fast path needs."""
-    return cast(Table, model.__table__)
-
-
-@dataclass(frozen=True, slots=True)
-class ClientFacts:
-    """What the answer depends on of the number's client."""
-
-    id: str
-    name: str
-    owner_email: str
-    retention_days: int
-    languages: tuple[str, ...]
-    opt_words: tuple[tuple[str, tuple[str, ...]], ...]
-    """The client's own words, by ``stop``, ``start`` and ``help``."""
-    limit_phone_hour: int | None
-    """The most messages that one phone may get within an hour."""
-
-
-@dataclass(frozen=True, slots=True)
-class RouteFacts:
-    """The route that applies, with the template or recording that it needs now."""
-
-    id: str
-    handler: Handler
-    url: str | None
-    options: dict[str, Any]
-    endpoint_id: str | None
-    population_id: str | None
-    template_id: str | None = None
-    template_name: str | None = None
-    template_version_id: str | None = None
-    template_body: str | None = None
-    template_media: Sequence[str] = ()
-    recording_code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number of ours with everything that an answer needs."""
-
-    id: str
-    """The sender's id."""
-    address: str
-    is_short_code: bool
-    service_id: str | None
-    suppression_list_id: str | None
-    """The list of its messaging service if it is in one, otherwise its own."""
-    credential_id: str
-    account_sid: str
-    tokens: tuple[str, ...]
-    client: ClientFacts
-    standing: Standing
-    """Whether it may answer at all, and whom."""
-    route: RouteFacts | None
-    from_is_ours: bool
-    """The other side is a number of somebody's here: never answered automatically."""
-
-    @property
-    def scope(self) -> str:
-        """What an opt-out covers: the messaging service, or the number alone (Twilio, opt-out)."""
-        return self.service_id or self.id
+log = structlog.get_logger(__name__)
 
 
 _number = table(Sender).alias("number")
@@ -108,6 +50,7 @@ _template = table(Template)
 _version = table(TemplateVersion)
 _recording = table(Recording)
 _other = table(Sender).alias("other")
+_others = table(Credential).alias("others")
 
 _COLUMNS: list[ColumnElement[Any]] = [
     _number.c.id.label("number_id"),
@@ -116,7 +59,7 @@ _COLUMNS: list[ColumnElement[Any]] = [
     _number.c.suppression_list_id.label("number_list"),
     _credential.c.id.label("credential_id"),
     _credential.c.account_sid,
-    *tokens.of_credential(_credential),
+    *(_credential.c[name] for name in SIGNING),
     _client.c.id.label("client_id"),
     _client.c.name,
     _client.c.owner_email,
@@ -153,7 +96,12 @@ def _owner(joined: FromClause) -> Join:
 def _from_is_ours() -> ColumnElement[bool]:
     return (
         exists()
-        .where(_other.c.address == bindparam("from_"), _other.c.kind == SenderKind.TWILIO)
+        .where(
+            _other.c.address == bindparam("from_"),
+            _other.c.kind == SenderKind.TWILIO,
+            _other.c.credential_id == _others.c.id,
+            _others.c.unconfirmed_since.is_(None),
+        )
         .label("from_is_ours")
     )
 
@@ -171,6 +119,7 @@ def _text_statement() -> Select[Any]:
             _route,
             and_(
                 _route.c.channel == Channel.SMS,
+                _route.c.parent_id.is_(None),
                 or_(_route.c.sender_id == _number.c.id, _route.c.sender_id == _service.c.id),
             ),
         )
@@ -208,7 +157,12 @@ def _call_statement() -> Select[Any]:
     joined = (
         _owner(_number)
         .outerjoin(
-            _route, and_(_route.c.channel == Channel.VOICE, _route.c.sender_id == _number.c.id)
+            _route,
+            and_(
+                _route.c.channel == Channel.VOICE,
+                _route.c.parent_id.is_(None),
+                _route.c.sender_id == _number.c.id,
+            ),
         )
         .outerjoin(_recording, _recording.c.id == _route.c.recording_id)
     )
@@ -219,35 +173,72 @@ def _call_statement() -> Select[Any]:
     )
 
 
+_OF_ACCOUNT = select(
+    type_coerce(Credential.auth_token, LargeBinary),
+    type_coerce(Credential.next_auth_token, LargeBinary),
+).where(Credential.account_sid == bindparam("account_sid"), Credential.unconfirmed_since.is_(None))
 _TEXT = _text_statement()
 _CALL = _call_statement()
 
 
 def for_text(
-    connection: Connection, to: str, from_: str, service_sid: str | None, word: str
+    connection: Connection,
+    to: str,
+    from_: str,
+    service_sid: str | None,
+    word: str,
+    at: datetime | None = None,
 ) -> Number | None:
     """Return the number ``to``, or the messaging service named, with its route for texts.
 
     A number inside a messaging service answers by the service's route when Twilio names the
     service and the service has one; otherwise by its own. ``word`` selects a keyword rule: the text
-    as `app.domain.keywords.read` reads it.
+    as `app.domain.keywords.read` reads it. Where office hours decide, it is the route that applies
+    ``at`` the time given, or now.
     """
-    values = {"service_sid": service_sid, "from_": from_, "word": word[:100]}
+    word = word[:100]
+    values = {"service_sid": service_sid, "from_": from_, "word": word}
     for address in (to, service_sid):
         if address:
             rows = connection.execute(_TEXT, {**values, "address": address}).all()
             if rows:
-                return _text_number(rows, service_sid)
+                return by_hours.followed(connection, _text_number(rows, service_sid), word, at)
     return None
 
 
-def for_call(connection: Connection, to: str, from_: str) -> Number | None:
-    """Return the number ``to`` with its route for calls."""
+def for_call(
+    connection: Connection, to: str, from_: str, at: datetime | None = None
+) -> Number | None:
+    """Return the number ``to`` with the route for calls that applies ``at`` that time, or now."""
+    found = called(connection, to, from_)
+    return found and by_hours.followed(connection, found, "", at)
+
+
+def called(connection: Connection, to: str, from_: str) -> Number | None:
+    """Return the number ``to`` with the outermost route for calls, hours not looked at."""
     row = connection.execute(_CALL, {"address": to, "from_": from_}).first()
     if row is None:
         return None
-    route = _route_facts(row, recording_code=row.media_code) if row.route_id else None
+    route = RouteFacts.of(row, recording_code=row.media_code) if row.route_id else None
     return _as_number(row, route, None, None, bool(row.from_is_ours))
+
+
+def tokens_of_account(connection: Connection, account_sid: str) -> tuple[str, ...]:
+    """Return every auth token that may sign for an account; several credentials may share it.
+
+    Only what Twilio has confirmed counts: anybody can write down an account's SID.
+    """
+    rows = connection.execute(_OF_ACCOUNT, {"account_sid": account_sid}).all()
+    return tuple(token for row in rows for token in _readable(*row))
+
+
+def _readable(*stored: bytes | None) -> tuple[str, ...]:
+    """Return the tokens that can be decrypted: another client's must not be in the way of these."""
+    try:
+        return tuple(decrypted(one) for one in stored if one)
+    except InvalidToken:
+        log.warning("the auth token of a credential cannot be decrypted")
+        return ()
 
 
 def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:
@@ -259,7 +250,7 @@ def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:
     row = (by_owner.get(first.service_id) if named else None) or by_owner.get(first.number_id)
     route = None
     if row is not None:
-        route = _route_facts(
+        route = RouteFacts.of(
             row,
             template_id=row.template_id,
             template_name=row.template_name,
@@ -268,12 +259,6 @@ def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:
             template_media=row.template_media or (),
         )
     return _as_number(first, route, first.service_id, first.service_list, bool(first.from_is_ours))
-
-
-def _route_facts(row: Row[Any], **more: Any) -> RouteFacts:
-    return RouteFacts(
-        row.route_id, row.handler, row.url, row.options, row.endpoint_id, row.population_id, **more
-    )
 
 
 def _as_number(
@@ -300,7 +285,7 @@ def _as_number(
         suppression_list_id=list_id or row.number_list,
         credential_id=row.credential_id,
         account_sid=row.account_sid,
-        tokens=tokens.decrypted(row),
+        tokens=signing_keys(row),
         client=client,
         standing=_standing(row),
         route=route,

@@ -10,6 +10,7 @@ from datetime import datetime
 from werkzeug.exceptions import BadRequest
 
 from app.domain import phones
+from app.inbound.call_log import LoggedCall
 from app.inbound.webhook import Webhook
 from app.models.base import PHONE_LENGTH, utcnow
 from app.models.incoming import OptOut, TextChannel
@@ -58,6 +59,8 @@ class Arrival:
     opt_out_type: OptOut | None = None
     call_status: str | None = None
     recovered: bool = False
+    answered: bool = False
+    """Twilio's log has an answer of ours to it, of which the database no longer knows."""
     details: dict[str, str] = field(init=False)
     """The parameters that have no column of their own in the log."""
 
@@ -122,6 +125,20 @@ def call(webhook: Webhook) -> Arrival:
     )
 
 
+def step(webhook: Webhook, call: LoggedCall) -> Arrival:
+    """Return a call in the log, as Twilio describes it at one of its steps."""
+    return Arrival(
+        channel=Channel.VOICE,
+        sid=call.sid,
+        account_sid=call.account_sid,
+        from_=call.from_,
+        to=call.to,
+        received_at=utcnow(),
+        parameters=webhook.fields,
+        call_status=webhook.get("CallStatus")[:32] or None,
+    )
+
+
 def phone_of(address: str) -> str:
     """Return the one spelling of the person's phone, without the channel that Twilio puts before.
 
@@ -175,13 +192,15 @@ class _Check:
         ).strip()
 
     def body(self) -> None:
-        """Refuse a text without ``Body``: Twilio sends it always, empty where there are no words.
+        """Refuse a text without ``Body`` or ``NumMedia``: Twilio always sends both, the one empty
+        where there are no words, the other 0 where there are no media (Messaging webhooks).
 
         Twilio signs names and values without anything between them, so that a signed form verifies
-        however it is cut: as ``ApiVersion=2010-04-01BodySTOP`` too, of which no word would be read.
+        however it is cut: as ``ApiVersion=2010-04-01BodySTOP`` too, of which no word would be read,
+        or as ``NumMedi=a1``, without the pictures.
         """
-        if not self._webhook.has("Body"):
-            self._faults.append("Body is missing.")
+        missing = [name for name in ("Body", "NumMedia") if not self._webhook.has(name)]
+        self._faults += [f"{name} is missing." for name in missing]
 
     def media(self) -> tuple[MediaItem, ...]:
         """Return the media that are there; fewer than announced is Twilio's affair."""

@@ -7,8 +7,9 @@ from flask import Blueprint, Response
 
 from app.domain import keywords
 from app.extensions import reading
-from app.inbound import errors, lookup, parsing, texts, tokens, webhook
-from app.inbound.errors import twiml
+from app.inbound import errors, lookup, parsing, texts, webhook
+from app.inbound.number import Number
+from app.inbound.webhook import twiml
 from app.twiml import messaging
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ def receive() -> Response:
     return twiml(texts.take_in(text, number))
 
 
-def _number_of(request: webhook.Webhook) -> lookup.Number | None:
+def _number_of(request: webhook.Webhook) -> Number | None:
     with reading() as connection:
         return lookup.for_text(
             connection,
@@ -50,7 +51,7 @@ def _tokens_of_account(request: webhook.Webhook) -> tuple[str, ...]:
     if not account_sid and not request.get("To"):
         parsing.text(request)
     with reading() as connection:
-        return tokens.of_account(connection, account_sid)
+        return lookup.tokens_of_account(connection, account_sid)
 
 
 def _accept_for_nobody(text: parsing.Arrival) -> Response:

@@ -2,7 +2,8 @@
 
 Each text brings two to four such requests, so they cost as little as can be: one statement tells
 whose message it is, the signature is checked, the report goes into a journal. Requests that come at
-the same moment share a commit. What follows from it is done by :mod:`app.outbound.reports`.
+the same moment share a commit. What follows from it is done by
+:mod:`app.outbound.afterwards.reports`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,11 @@ from werkzeug.exceptions import BadRequest, Forbidden
 from app.domain import metrics, wake
 from app.domain.sending.reports import Report
 from app.extensions import reading
-from app.inbound import errors, shared_commits, tokens
-from app.inbound.lookup import table
+from app.inbound import errors, shared_commits
 from app.inbound.parsing import phone_of
 from app.inbound.webhook import Webhook, is_id, received
-from app.models.base import utcnow
-from app.models.credential import Credential
+from app.models.base import table, utcnow
+from app.models.credential import SIGNING, Credential, signing_keys
 from app.models.message import Message
 from app.models.route import Channel
 from app.models.sender import Sender, SenderKind
@@ -43,7 +43,7 @@ _TEXT = (
         _sender.c.kind,
         _sender.c.address,
         _credential.c.account_sid,
-        *tokens.of_credential(_credential),
+        *(_credential.c[name] for name in SIGNING),
     )
     .select_from(
         _message.join(_sender, _sender.c.id == _message.c.sender_id).join(
@@ -94,7 +94,7 @@ def _find(connection: Connection, message_id: str) -> Text | None:
         row.sid,
         None if row.kind is SenderKind.MESSAGING_SERVICE else row.address,
         row.account_sid,
-        tokens.decrypted(row),
+        signing_keys(row),
     )
 
 

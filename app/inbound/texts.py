@@ -3,48 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import Forbidden
 
-from app.domain import reach
+from app.domain import metrics
+from app.domain.audience import reachability
 from app.domain.keywords import sounds_like_stop
 from app.domain.wake import wake
 from app.extensions import unit_of_work
-from app.inbound import journal, keywords, reactions, replies
-from app.inbound.handlers import (
-    Answer,
-    Prepared,
-    TextContext,
-    auto_reply,
-    forward_to_email,
-    forward_to_webhook,
-    handle_yourself,
-)
-from app.inbound.history import History, look_back
-from app.inbound.keywords import Wish
-from app.inbound.lookup import Number
+from app.inbound import journal, meaning
+from app.inbound.answers import Answer, History, Prepared, TextContext
+from app.inbound.handlers import TEXTS, Part, auto_reply
+from app.inbound.meaning import Wish
+from app.inbound.number import Number
 from app.inbound.parsing import Arrival
 from app.models.base import new_id, utcnow
-from app.models.incoming import OptOut, Outcome
+from app.models.incoming import OptOut, Outcome, TextChannel
 from app.models.media import new_media_code
-from app.models.route import Channel, Handler
 from app.twiml import messaging
 
 log = structlog.get_logger(__name__)
 
-HANDLERS = {
-    Handler.AUTO_REPLY: auto_reply.answer,
-    Handler.FORWARD_TO_EMAIL: forward_to_email.answer,
-    Handler.FORWARD_TO_WEBHOOK: forward_to_webhook.answer,
-}
-"""The handlers that need the transaction; ``handle_yourself`` needs the route alone."""
-
 MAX_LATENESS = timedelta(minutes=1)
-"""A text that is heard of later than this gets no automatic reply."""
+"""Heard of later than this, a text gets no automatic reply."""
 
 
 def take_in(arrival: Arrival, number: Number) -> str:
@@ -55,7 +39,7 @@ def take_in(arrival: Arrival, number: Number) -> str:
 
     :raises Forbidden: when the SID is in the log under another number.
     """
-    prepared = replies.prepare(arrival, number)
+    prepared = auto_reply.prepare(arrival, number)
     try:
         answer = _in_one_transaction(arrival, number, prepared)
     except IntegrityError:
@@ -65,6 +49,7 @@ def take_in(arrival: Arrival, number: Number) -> str:
         return answer
     if answer.wakes:
         wake(answer.wakes)
+    metrics.arrivals.labels(arrival.channel.value, answer.outcome.value).inc()
     log.info(
         "text received",
         sid=arrival.sid,
@@ -77,12 +62,8 @@ def take_in(arrival: Arrival, number: Number) -> str:
 
 def _in_one_transaction(arrival: Arrival, number: Number, prepared: Prepared) -> Answer | str:
     with unit_of_work() as session:
-        connection = session.connection()
-        journal.take_turn(connection, number, arrival.from_)
-        past = look_back(connection, arrival, number)
+        past = journal.begin(session, arrival, number)
         if past.sender_id is not None:
-            if past.sender_id != number.id:
-                raise Forbidden("This MessageSid belongs to a text to another number.")
             return past.answer or ""
         return _decide_and_store(session, arrival, number, past, prepared)
 
@@ -92,17 +73,18 @@ def _decide_and_store(
 ) -> Answer:
     incoming_id = new_id()
     codes = tuple(new_media_code() for _ in arrival.media)
-    reaction = reactions.of(session, arrival, number)
-    asked = keywords.act(session, arrival, number) if reaction is None else None
+    reaction, asked = meaning.of(session, arrival, number)
+    if past.unreachable and _proves_reach(arrival, asked):
+        reachability.proved(session, number.client.id, [arrival.from_], arrival.received_at)
     if asked and asked.what is OptOut.START:
-        past = look_back(session.connection(), arrival, number)  # the list has just changed
+        past = journal.look_back(session.connection(), arrival, number)  # the list has just changed
     context = TextContext(
         session, incoming_id, arrival, number, past, reaction, asked.what if asked else None, codes,
         prepared,
     )  # fmt: skip
-    answer = _choose(context, asked)
+    answer = choose(context, asked)
     if reaction is None:
-        answer = _flag(answer, arrival, number, asked)
+        answer = _flag(answer, arrival, asked)
     if arrival.recovered:
         answer = _late(answer, arrival)
     journal.store(session, incoming_id, arrival, number, answer, codes, context.opt_out, reaction)
@@ -111,24 +93,31 @@ def _decide_and_store(
     return answer
 
 
-def _choose(context: TextContext, asked: Wish | None) -> Answer:
+def _proves_reach(arrival: Arrival, asked: Wish | None) -> bool:
+    """Tell whether a text shows that its phone can be texted.
+
+    A START says what somebody wants; and WhatsApp comes from landlines as well.
+    """
+    wants = asked is not None and asked.what is OptOut.START
+    return not wants and arrival.text_channel is not TextChannel.WHATSAPP
+
+
+def choose(context: TextContext, asked: Wish | None) -> Answer:
     """Choose the answer: the client's switch first, then keywords, then the number's handler."""
-    number = context.number
-    route = number.route
-    if not number.standing.enabled:
+    route = context.number.route
+    if not context.number.standing.enabled:
         return Answer(messaging.empty(), Outcome.NOT_ENABLED)
-    if route and route.handler is Handler.HANDLE_YOURSELF:
-        if silence := reach.silence(number.standing):
-            return Answer(messaging.empty(), Outcome.NOT_REPLIED, error=silence.sentence)
-        return handle_yourself.answer(route, Channel.SMS)
-    answers = route is None or route.handler is Handler.AUTO_REPLY
-    if context.reaction and answers:
-        return Answer(messaging.empty(), Outcome.REACTION)
-    if asked and answers:
-        return _keyword_answer(context, asked)
-    if route is None:
+    handler = TEXTS[route.handler] if route else None
+    if handler is None or handler.part is Part.REPLIES:
+        if context.reaction:
+            return Answer(messaging.empty(), Outcome.REACTION)
+        if asked:
+            return _keyword_answer(context, asked)
+    if route is None or handler is None:
         return Answer(messaging.empty(), Outcome.NO_ROUTE)
-    answer = HANDLERS[route.handler](context)
+    answer = handler.answer(context, route)
+    if handler.part is Part.HANDS_OVER:
+        return answer
     if context.reaction and answer.outcome is Outcome.FORWARDED:
         return replace(answer, outcome=Outcome.REACTION)
     if asked:
@@ -152,7 +141,7 @@ def _keyword_answer(context: TextContext, asked: Wish) -> Answer:
         return Answer(messaging.empty(), Outcome.KEYWORD)
     only_start = not short_code and asked.what is OptOut.START and not asked.changed
     ours = only_start or asked.blocked
-    rendered = replies.only_start(number) if ours else context.prepared.keyword
+    rendered = auto_reply.only_start(number) if ours else context.prepared.keyword
     if rendered is None:
         return Answer(messaging.empty(), Outcome.KEYWORD)
     # Whoever Twilio blocks asked how to come back: that is help, which the list does not keep away.
@@ -163,23 +152,29 @@ def _keyword_answer(context: TextContext, asked: Wish) -> Answer:
     return answer
 
 
+def is_late(received_at: datetime) -> bool:
+    """Tell whether an automatic reply to a text that came in then makes no sense any more."""
+    return utcnow() - received_at > MAX_LATENESS
+
+
 def _late(answer: Answer, arrival: Arrival) -> Answer:
     """Answer a text that comes from Twilio's log: there is no TwiML to answer with any more.
 
-    The reply goes out as a message of ours instead; after a minute nobody expects one.
+    The reply goes out as a message of ours instead, unless it did before a restore; after a minute
+    nobody expects one.
     """
-    if answer.reply is None:
-        return replace(answer, twiml=messaging.empty())
-    if utcnow() - arrival.received_at <= MAX_LATENESS:
+    if answer.reply is None or arrival.answered:
+        return replace(answer, twiml=messaging.empty(), reply=None)
+    if not is_late(arrival.received_at):
         return replace(answer, twiml=messaging.empty(), wakes="send")
     outcome = Outcome.TOO_LATE if answer.outcome is Outcome.REPLIED else answer.outcome
     return replace(answer, twiml=messaging.empty(), reply=None, outcome=outcome)
 
 
-def _flag(answer: Answer, arrival: Arrival, number: Number, asked: Wish | None) -> Answer:
+def _flag(answer: Answer, arrival: Arrival, asked: Wish | None) -> Answer:
     """Ask staff to look at what no machine may decide."""
-    if error := keywords.unrecorded(asked, number):
-        return replace(answer, flagged=True, error=error)
+    if asked and asked.unkept:
+        return replace(answer, flagged=True, error=asked.unkept)
     if asked is None and sounds_like_stop(arrival.body):
         return replace(answer, flagged=True)
     return answer

@@ -10,11 +10,11 @@ from sqlalchemy import update
 
 from app.domain import metrics
 from app.domain.clients import spending
-from app.domain.sending import brake
+from app.domain.sending import allowance
 from app.extensions import reading, unit_of_work
-from app.inbound import call_log, calls, errors, lookup, parsing, tokens, webhook
-from app.inbound.errors import twiml
+from app.inbound import call_log, calls, errors, lookup, parsing, webhook
 from app.inbound.handlers import call_forward
+from app.inbound.webhook import twiml
 from app.models.base import PHONE_LENGTH, utcnow
 from app.models.incoming import Incoming
 from app.twiml import voice
@@ -62,9 +62,9 @@ def dialed(incoming_id: str) -> Response:
             .returning(Incoming.client_id, Incoming.sender_id)
         ).first()
         if noted is not None:
-            rest = brake.rest_of(parsing.seconds(request.get("DialCallDuration")))
+            rest = allowance.rest_of(parsing.seconds(request.get("DialCallDuration")))
             spending.add(session, {(noted.client_id, noted.sender_id): rest}, utcnow())
-    return twiml(call_forward.after(call.dial_status or status, call.options or {}))
+    return twiml(call_forward.after(call.dial_status or status, call.later or {}))
 
 
 @reports.post("/status")
@@ -118,7 +118,7 @@ def _tokens_of_account(request: webhook.Webhook) -> tuple[str, ...]:
     if not account_sid and not request.get("To"):
         parsing.call(request)
     with reading() as connection:
-        return tokens.of_account(connection, account_sid)
+        return lookup.tokens_of_account(connection, account_sid)
 
 
 def _unknown(route: str) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from flask import request
+from flask import Response, request
 from werkzeug.exceptions import BadRequest, Forbidden
 
 from app.extensions import current_settings
@@ -90,7 +90,7 @@ def received() -> Webhook:
         raise Forbidden("The request is not signed: the header X-Twilio-Signature is missing.")
     target = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or request.path
     request.max_content_length = MAX_BYTES
-    body = request.get_data(cache=False)
+    body = request.get_data()  # kept: the request may be begun anew
     is_json = request.mimetype == _JSON and bool(body)
     pairs = [] if is_json else _pairs(body)
     fields: dict[str, str] = {}
@@ -104,6 +104,11 @@ def received() -> Webhook:
         body if is_json else None,
         request.headers.get(signature.SETTINGS_HEADER),
     )
+
+
+def twiml(document: str, status: int = 200) -> Response:
+    """Make an answer of type ``text/xml``."""
+    return Response(document, status, content_type="text/xml; charset=utf-8")
 
 
 def _members(body: bytes) -> list[tuple[str, str]]:

@@ -14,8 +14,7 @@ import structlog
 from flask import Blueprint, Response, abort, request
 from sqlalchemy import select
 
-from app.domain.content import attachments
-from app.domain.content.file_types import EXTENSIONS
+from app.domain.content import attachments, file_types
 from app.extensions import current_settings, db
 from app.models.base import utcnow
 from app.models.credential import Credential
@@ -84,8 +83,9 @@ def _stored(found: Any) -> Response:
 
 def _from_twilio(found: Any) -> Response:
     """Pass on what Twilio holds; only Twilio's own hosts are asked, with the account's log-in."""
-    if request.method == "HEAD":
-        answer = _answer(found, b"", found.content_type)
+    declared = file_types.plain(found.content_type)
+    if request.method == "HEAD" and declared != file_types.UNKNOWN:
+        answer = _answer(found, b"", declared)
         answer.automatically_set_content_length = False  # only Twilio knows it; it is not 0
         del answer.headers["Content-Length"]
         return answer
@@ -103,7 +103,8 @@ def _from_twilio(found: Any) -> Response:
     except MediaUnavailable as error:
         log.warning("media could not be fetched", code=found.code[:6], error=str(error))
         abort(404 if error.gone else 502, str(error))
-    return _answer(found, fetched.content, found.content_type)
+    kind = file_types.identify(fetched.content, declared)
+    return _answer(found, fetched.content, kind)
 
 
 def _answer(found: Any, content: bytes, content_type: str) -> Response:
@@ -125,6 +126,6 @@ def _name(found: Any, content_type: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", found.filename).strip("-.") or "file"
     stem, dot, ending = plain.rpartition(".")
     if not dot:
-        stem, ending = plain, EXTENSIONS.get(content_type, "bin")
+        stem, ending = plain, file_types.extension(content_type)
     ending = ending[:5]
     return f"{stem[: MAX_NAME - len(ending) - 1]}.{ending}"

@@ -8,6 +8,7 @@ times that work waits for are named here, and brought back to now by the clock.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -16,13 +17,14 @@ import structlog
 from sqlalchemy import ColumnElement, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.domain import clocks
+from app.domain import aside, clocks
 from app.domain.provisioning.verifications import OPEN
 from app.domain.relaying.endpoints import SECRET_OVERLAP
-from app.extensions import unit_of_work
+from app.extensions import db, unit_of_work
 from app.models.base import utcnow
+from app.models.credential import Credential
 from app.models.endpoint import Endpoint, EndpointSecret
-from app.models.house import Bookmark, IdempotencyKey
+from app.models.house import Bookmark, IdempotencyKey, SetAside
 from app.models.incoming import Incoming
 from app.models.message import Lane, Message
 from app.models.number import Verification
@@ -30,6 +32,7 @@ from app.models.user import LoginFailure
 
 log = structlog.get_logger(__name__)
 
+LOOP = "ahead"
 LOOK_BACK = timedelta(days=1)
 """Where a regular job begins again whose bookmark lies ahead: nobody knows how far it had got."""
 AT_ONCE = 500
@@ -58,6 +61,8 @@ MARKS = (
     Mark(Endpoint.last_claim_at),
     Mark(Endpoint.first_failure_at),
     Mark(EndpointSecret.expires_at, furthest=SECRET_OVERLAP),
+    Mark(SetAside.until, furthest=aside.PAUSES[-1]),
+    Mark(Credential.asked_at),
 )
 """Those of tables that stay small, or have an index on the column."""
 
@@ -114,30 +119,35 @@ def _shift_all(model: type[Written], now: datetime) -> int:
     """Go through the rows that were written "later", many in a transaction, for some seconds."""
     end, found = time.monotonic() + SECONDS, 0
     while time.monotonic() < end:
-        with unit_of_work() as session:
-            shifted = _shift(session, model, now)
-        found += shifted
-        if shifted < AT_ONCE:
+        later = model.updated_at > now + clocks.MOST_APART
+        ids = db.session.scalars(
+            select(model.id)
+            .where(later, aside.free(LOOP, model.id))
+            .order_by(model.id)
+            .limit(AT_ONCE)
+        ).all()
+        db.session.rollback()
+        found += sum(aside.together(LOOP, ids, str, lambda some: _shift(model, some, now)))
+        if len(ids) < AT_ONCE:
             break
     return found
 
 
-def _shift(session: Session, model: type[Written], now: datetime) -> int:
+def _shift(model: type[Written], ids: Sequence[str], now: datetime) -> int:
     """Move all times of rows that were written "later" back by as much as they were ahead."""
-    rows = session.scalars(
-        select(model)
-        .where(model.updated_at > now + clocks.MOST_APART)
-        .order_by(model.id)
-        .limit(AT_ONCE)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
-    for row in rows:
-        ahead = row.updated_at - now
-        for column in model.__table__.columns:
-            value = getattr(row, column.key, None)
-            if isinstance(value, datetime) and value > now:
-                setattr(row, column.key, value - ahead)
-        row.updated_at = now
-    session.flush()
+    with unit_of_work() as session:
+        rows = session.scalars(
+            select(model)
+            .where(model.id.in_(ids), model.updated_at > now + clocks.MOST_APART)
+            .order_by(model.id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()
+        for row in rows:
+            ahead = row.updated_at - now
+            for column in model.__table__.columns:
+                value = getattr(row, column.key, None)
+                if isinstance(value, datetime) and value > now:
+                    setattr(row, column.key, value - ahead)
+            row.updated_at = now
     return len(rows)

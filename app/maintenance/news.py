@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import delete, select
 
+from app.domain import aside
 from app.domain.relaying import notices
 from app.extensions import db, unit_of_work
 from app.models.client import Client
 from app.models.house import Bookmark
 
+LOOP = "news"
 HOSTS_ADDED = "tell of twiml_hosts: "
 """A bookmark of this name and a client's id: the migration that gave clients ``twiml_hosts`` and
 ``sip_domains`` has put in what their templates used."""
@@ -17,11 +19,15 @@ HOSTS_ADDED = "tell of twiml_hosts: "
 def tick() -> None:
     """Mail each owner once, in the transaction in which that is done with."""
     waiting = list(
-        db.session.scalars(select(Bookmark.name).where(Bookmark.name.startswith(HOSTS_ADDED)))
+        db.session.scalars(
+            select(Bookmark.name).where(
+                Bookmark.name.startswith(HOSTS_ADDED), aside.free(LOOP, Bookmark.name)
+            )
+        )
     )
     db.session.rollback()
     for name in waiting:
-        with unit_of_work() as session:
+        with aside.set_aside(LOOP, name), unit_of_work() as session:
             gone = session.execute(
                 delete(Bookmark).where(Bookmark.name == name).returning(Bookmark.name)
             ).scalar()

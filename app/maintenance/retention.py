@@ -14,10 +14,12 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Select, delete, exists, select, tuple_, update
+from sqlalchemy import Select, delete, exists, or_, select, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
+from ulid import ULID
 
-from app.domain import aside
+from app.domain import aside, mail_tags
+from app.domain.audience import staging, uploads
 from app.domain.clients import usage
 from app.domain.content import attachments
 from app.domain.sending import journal
@@ -28,13 +30,16 @@ from app.maintenance.steps import Step, delete_all, has_open
 from app.models.base import utcnow
 from app.models.client import DEFAULT_RETENTION_DAYS, Client
 from app.models.communication import Callback
+from app.models.conversation import Conversation, ConversationNote
 from app.models.delivery import OPEN_STATES, Delivery, DeliveryAttempt
-from app.models.house import Bookmark, IdempotencyKey
+from app.models.house import Bookmark, IdempotencyKey, MailTaken
 from app.models.incoming import Incoming
 from app.models.last_contact import LastContact
 from app.models.link import Click, Link
 from app.models.media import Media, Recording
 from app.models.message import Message, MessageReport
+from app.models.upload import StagedMember, Upload
+from app.models.voicemail import Voicemail
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +71,7 @@ def run(seconds: float | None = None) -> tuple[Counter[str], bool]:
 
     :param seconds: stop after about this time; None goes on to the end.
     """
-    limit = None if seconds is None else 20 * usage.CHUNK
+    limit = None if seconds is None else usage.AT_A_TIME
     if not usage.count(limit):  # before what is counted goes
         return Counter(), False
     now = utcnow()
@@ -102,6 +107,12 @@ def _steps(now: datetime) -> list[Step]:
             Step(f"messages {client_id}", _messages(client_id, cutoff), _remove_messages),
             Step(f"incoming {client_id}", _incoming(client_id, cutoff), _remove_incoming),
             Step(f"deliveries {client_id}", _deliveries(client_id, cutoff), _remove_deliveries),
+            Step(f"notes {client_id}", _notes(client_id, cutoff), _remove_notes),
+            Step(
+                f"conversations {client_id}",
+                _conversations(client_id, cutoff),
+                _remove_conversations,
+            ),
             Step(
                 f"last texts {client_id}",
                 _last_texts(client_id, cutoff),
@@ -116,7 +127,10 @@ def _steps(now: datetime) -> list[Step]:
         Step("own deliveries", _deliveries(None, own), _remove_deliveries),
         Step("last contacts", _last_contacts(year), partial(_forget_contacts, sent_before=year)),
         Step("media", _expired_media(now), _remove_media),
+        Step("uploads", _uploads(now - uploads.KEPT), _remove_uploads),
+        Step("staged members", _staged(now - uploads.KEPT), _remove_staged),
         Step("answers", _idempotency_keys(day), partial(_forget_answers, made_before=day)),
+        Step("mails taken in", _mails_taken(now - 2 * mail_tags.REPLY_LASTS), _forget_mails),
     ]
 
 
@@ -169,9 +183,47 @@ def _incoming(client_id: str, cutoff: datetime) -> Select[str]:
 
 def _remove_incoming(session: Session, ids: list[str]) -> Counter[str]:
     removed = _with_deliveries(session, Delivery.incoming_id, ids)
+    delete_all(session, Voicemail.incoming_id, ids)
     delete_all(session, Media.incoming_id, ids)
     delete_all(session, Incoming.id, ids)
     return removed + Counter(incoming=len(ids))
+
+
+def _notes(client_id: str, cutoff: datetime) -> Select[str]:
+    return select(ConversationNote.id).where(
+        ConversationNote.client_id == client_id, ConversationNote.at < cutoff
+    )
+
+
+def _remove_notes(session: Session, ids: list[str]) -> Counter[str]:
+    delete_all(session, ConversationNote.id, ids)
+    return +Counter(notes=len(ids))
+
+
+def _conversations(client_id: str, cutoff: datetime) -> Select[str]:
+    """Find those whose words are gone, or still to go; a newer note keeps the rest."""
+    noted = exists().where(ConversationNote.conversation_id == Conversation.id)
+    return select(Conversation.id).where(
+        Conversation.client_id == client_id,
+        Conversation.last_at < cutoff,
+        or_(Conversation.last_text.is_not(None), ~noted),
+    )
+
+
+def _remove_conversations(session: Session, ids: list[str]) -> Counter[str]:
+    noted = session.scalars(
+        select(ConversationNote.conversation_id)
+        .where(ConversationNote.conversation_id.in_(ids))
+        .distinct()
+    ).all()
+    session.execute(
+        update(Conversation)
+        .where(Conversation.id.in_(noted))
+        .values(last_text=None)
+        .execution_options(synchronize_session=False)
+    )
+    delete_all(session, Conversation.id, [one for one in ids if one not in noted])
+    return +Counter(conversations=len(ids))
 
 
 def _deliveries(client_id: str | None, cutoff: datetime) -> Select[str]:
@@ -215,6 +267,16 @@ def _empty_last_texts(session: Session, found: list[Any], *, sent_before: dateti
     return +Counter(last_contact_bodies=len(found))
 
 
+def _mails_taken(limit: datetime) -> Select[str]:
+    """Find the mails that no longer do anything if they come once more."""
+    return select(MailTaken.key).where(MailTaken.at < limit)
+
+
+def _forget_mails(session: Session, keys: list[str]) -> Counter[str]:
+    delete_all(session, MailTaken.key, keys)
+    return +Counter(mails=len(keys))
+
+
 def _last_contacts(limit: datetime) -> Select[str, str, str]:
     contact = select(LastContact.client_id, LastContact.phone, LastContact.sender_id)
     return contact.where(LastContact.sent_at < limit)
@@ -237,8 +299,33 @@ def _expired_media(now: datetime) -> Select[str]:
 
 
 def _remove_media(session: Session, codes: list[str]) -> Counter[str]:
+    session.execute(
+        update(Voicemail)
+        .where(Voicemail.media_code.in_(codes))
+        .values(media_code=None)
+        .execution_options(synchronize_session=False)
+    )
     delete_all(session, Media.code, codes)
     return +Counter(media=len(codes))
+
+
+def _uploads(limit: datetime) -> Select[str]:
+    return select(Upload.id).where(Upload.created_at < limit)
+
+
+def _remove_uploads(session: Session, ids: list[str]) -> Counter[str]:
+    uploads.remove(session, ids)
+    return +Counter(uploads=len(ids))
+
+
+def _staged(limit: datetime) -> Select[str]:
+    """Find what imports that died have left behind."""
+    oldest = str(ULID.from_datetime(limit))
+    return select(StagedMember.run).where(StagedMember.run < oldest).distinct()
+
+
+def _remove_staged(session: Session, runs: list[str]) -> Counter[str]:
+    return +Counter(staged_members=staging.forget_some(session, runs[0]) if runs else 0)
 
 
 def _idempotency_keys(limit: datetime) -> Select[str, str]:

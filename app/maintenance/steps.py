@@ -16,7 +16,7 @@ from app.domain import aside
 from app.extensions import db, unit_of_work
 from app.models.delivery import OPEN_STATES, Delivery
 
-CHUNK = 200
+CHUNK, CHUNK_ON_SQLITE = 200, 25
 """Rows of the log in one transaction."""
 
 Removal = Callable[[Session, list[Any]], Counter[str]]
@@ -62,7 +62,10 @@ def do(loop: str, step: Step, removed: Counter[str], deadline: float | None) -> 
     too_old = step.too_old.where(aside.free(loop, keys[0])) if len(keys) == 1 else step.too_old
     # A look first: mostly there is nothing, and a transaction would keep writers waiting.
     while found := _some(too_old):
-        gone = sum(aside.together(loop, found, _name, partial(_remove, step)), Counter[str]())
+        gone = sum(
+            aside.together(loop, found, _name, partial(_remove, step), CHUNK_ON_SQLITE),
+            Counter[str](),
+        )
         removed += gone
         if not gone:
             break

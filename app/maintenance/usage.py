@@ -11,8 +11,8 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from app.domain import aside
+from app.domain.clients import settings as client_settings
 from app.domain.clients import spending, usage
-from app.domain.editing import client_settings
 from app.domain.relaying import notices
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
@@ -29,7 +29,7 @@ KEPT = timedelta(days=95)
 
 def tick() -> None:
     """Count, then tell those who have crossed a level; for the clock."""
-    usage.count(limit=20 * usage.CHUNK)
+    usage.count(limit=usage.AT_A_TIME)
     alert()
     with aside.set_aside(usage.LOOP, "old entries"):
         prune()

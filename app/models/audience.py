@@ -19,6 +19,10 @@ class Population(Identified, Owned, Created, Base):
     __table_args__ = (UniqueConstraint("client_id", "name"),)
 
     name: Mapped[str] = mapped_column(String(100))
+    columns: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
+    """The attribute that each column of the last file became, by the column's name."""
+    revision: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Moves with every change of its members."""
 
 
 PHONE_KEY_LENGTH = 20

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any, cast
 
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     String,
+    Table,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,6 +36,11 @@ MOST_COUNTED = 1_000_000_000
 """The highest number that anybody may set a count to: it fits an INTEGER of every database."""
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only plain INTEGER
+
+
+def table(model: type[Any]) -> Table:
+    """Return the table of a model: rows of columns are all that the fast path needs."""
+    return cast(Table, model.__table__)
 
 
 def new_id() -> str:
@@ -85,7 +92,20 @@ class Encrypted(TypeDecorator[str]):
 
         :raises cryptography.fernet.InvalidToken: when no key fits.
         """
-        return None if value is None else cipher().decrypt(value).decode()
+        return None if value is None else decrypted(value)
+
+
+def decrypted(stored: bytes) -> str:
+    """Decrypt what is stored, once per process: a token is needed by every request of its number.
+
+    :raises cryptography.fernet.InvalidToken: when no key fits.
+    """
+    return _decrypted(bytes(stored), current_settings().encryption_keys)
+
+
+@lru_cache(maxsize=1024)
+def _decrypted(stored: bytes, keys: tuple[str, ...]) -> str:
+    return _cipher_of(keys).decrypt(stored).decode()
 
 
 def cipher() -> MultiFernet:

@@ -81,6 +81,6 @@ class BatchMember(Base):
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     attributes: Mapped[dict[str, Any]] = mapped_column(JSON)
-    refusal: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    refusal: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     """Why this member gets nothing, where that was told when the batch was started: ``code``,
-    ``sentence`` and, where the phone could be read, ``to``."""
+    ``sentence`` and, where the phone could be read, ``to``; ``errorCode`` is Twilio's."""

@@ -45,12 +45,16 @@ class Client(Identified, Created, Base):
     trial: Mapped[bool] = mapped_column(default=False)
     allow_list: Mapped[list[str]] = mapped_column(JSON, default=list)
     time_zone: Mapped[str] = mapped_column(String(64), default="America/Chicago")
+    closed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until then all its office hours say closed."""
     quiet_from: Mapped[str | None] = mapped_column(String(5))
     quiet_to: Mapped[str | None] = mapped_column(String(5))
     languages: Mapped[list[str]] = mapped_column(JSON, default=lambda: ["en"])
     """In whose words people opt out and in and ask for help, of `app.domain.keywords.LANGUAGES`."""
     opt_words: Mapped[dict[str, list[str]]] = mapped_column(JSON, default=dict)
     """Words of the client's own, by ``stop``, ``start`` and ``help``."""
+    remind_after: Mapped[int | None]
+    """Minutes after which somebody is told of a text that nobody has answered; null for never."""
     retention_days: Mapped[int] = mapped_column(default=DEFAULT_RETENTION_DAYS)
     alert_segments: Mapped[int | None]
     alert_call_minutes: Mapped[int | None]
@@ -59,6 +63,8 @@ class Client(Identified, Created, Base):
     with the one it names."""
     sip_domains: Mapped[list[str]] = mapped_column(JSON, default=list)
     """Domains whose SIP addresses TwiML may call."""
+    denied_networks: Mapped[list[str]] = mapped_column(JSON, default=list)
+    """Networks to which its URLs may not lead, beside those of ``WEBHOOK_DENIED_NETWORKS``."""
     alert_halts: Mapped[bool] = mapped_column(default=False)
     """At the whole of a threshold nothing more goes out, until support lets it."""
     limit_segments_hour: Mapped[int | None] = _limit("limit_segments_hour")

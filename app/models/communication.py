@@ -39,6 +39,12 @@ class CallbackEvent(enum.StrEnum):
     MESSAGE_SENT = "message_sent"
     MESSAGE_PROBLEM = "message_problem"
     COMPLETE = "complete"
+    MAIL_BOUNCED = "mail_bounced"
+    """Of the client only: no message or communication has mails."""
+
+
+OF_CLIENT_ONLY = frozenset({CallbackEvent.MAIL_BOUNCED})
+"""Events for which only the client's defaults name a receiver."""
 
 
 class Campaign(Identified, Owned, Created, Base):

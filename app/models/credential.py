@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime
+from typing import Any, Literal
 
 from sqlalchemy import JSON, Float, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -21,6 +22,17 @@ from app.models.base import (
     between,
     choice,
 )
+
+Confirmation = Literal["confirmed", "unconfirmed", "refused"]
+
+
+def confirmation_of(
+    unconfirmed_since: datetime | None, stopped_at: datetime | None
+) -> Confirmation:
+    """Return what Twilio says about a credential with these columns."""
+    if unconfirmed_since is None:
+        return "confirmed"
+    return "unconfirmed" if stopped_at is None else "refused"
 
 
 class Credential(Identified, Owned, Created, Base):
@@ -46,6 +58,21 @@ class Credential(Identified, Owned, Created, Base):
     trial: Mapped[bool] = mapped_column(default=False)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     stopped_reason: Mapped[str | None] = mapped_column(String(500))
+    unconfirmed_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Twilio has not said (any more) that account and token belong together: nothing is sent, and
+    the token verifies requests for the client's own numbers only."""
+    asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When Twilio was asked about it; null when it is to be asked soon."""
+
+    @property
+    def confirmation(self) -> Confirmation:
+        """Whether the account is the client's: ``confirmed``, ``refused`` or ``unconfirmed``."""
+        return confirmation_of(self.unconfirmed_since, self.stopped_at)
+
+    @property
+    def auth_tokens(self) -> tuple[str, ...]:
+        """The auth tokens, the current one first: what opens the account at Twilio."""
+        return tuple(token for token in (self.auth_token, self.next_auth_token) if token)
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -98,3 +125,13 @@ class SavedCredential(Identified, Owned, Created, Base):
     origins_chosen: Mapped[bool] = mapped_column(default=False)
     """Somebody has written the origins down. Otherwise an owner who uses it for a new one adds it.
     """
+
+
+SIGNING = ("auth_token", "next_auth_token", "webhook_key", "next_webhook_key")
+"""The columns of a credential with which Twilio may sign. Nobody has proved the shared keys among
+them: they count for its own things only."""
+
+
+def signing_keys(row: Any) -> tuple[str, ...]:
+    """Return what may sign among the columns of :data:`SIGNING` in ``row``; most are empty."""
+    return tuple(key for name in SIGNING if (key := getattr(row, name)))

@@ -33,10 +33,13 @@ class EventType(enum.StrEnum):
     """What clients are told; and the mails by which owners and support are told."""
 
     SMS_RECEIVED = "sms.received"
+    VOICEMAIL_RECEIVED = "voicemail.received"
+    VOICEMAIL_TRANSCRIBED = "voicemail.transcribed"
     MESSAGE_STATUS = "message.status"
     MESSAGE_SENT = "message.sent"
     MESSAGE_PROBLEM = "message.problem"
     COMMUNICATION_COMPLETE = "communication.complete"
+    MAIL_BOUNCED = "mail_bounced"
     ENDPOINT_PING = "endpoint.ping"
     NOTICE = "dispatch.notice"
     """A mail of ours to an owner, to support or to a person who signs in."""
@@ -67,11 +70,12 @@ DELIVERY_TRANSITIONS: dict[DeliveryState, tuple[DeliveryState, ...]] = {
         DeliveryState.HELD,
     ),
     DeliveryState.HELD: (DeliveryState.PENDING, DeliveryState.CANCELED),
-    DeliveryState.DELIVERED: (DeliveryState.PENDING,),
+    DeliveryState.DELIVERED: (DeliveryState.PENDING, DeliveryState.EXHAUSTED),
     DeliveryState.EXHAUSTED: (DeliveryState.PENDING,),
     DeliveryState.CANCELED: (DeliveryState.PENDING,),
 }
-"""The legal moves; each is made by compare-and-set. An ended one goes back when it is resent."""
+"""The legal moves; each is made by compare-and-set. An ended one goes back when it is resent; a
+mail that was delivered to a mail server is given up when it comes back."""
 
 
 class AttemptTrigger(enum.StrEnum):
@@ -159,6 +163,8 @@ class Delivery(Identified, Created, Ordered, Base):
     last_status: Mapped[int | None]
     last_error: Mapped[str | None] = mapped_column(String(500))
     delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    bounced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When this mail came back, after a mail server had taken it; ``last_error`` says why."""
 
     @property
     def content(self) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ForeignKey, Index, String, select
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from app.extensions import Base
 from app.models.base import Created, Encrypted, Identified, UtcDateTime, choice
+from app.models.client import Client
 
 MAX_IN_FLIGHT = 2
 
@@ -77,10 +78,22 @@ class Endpoint(Identified, Created, Base):
     warnings_sent: Mapped[int] = mapped_column(default=0)
     """How many mails told the owner of the failures since the last success."""
 
+    bounced_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a mail to this address last came back, after a mail server had taken it."""
+    bounce_reason: Mapped[str | None] = mapped_column(String(500))
+
     in_flight: Mapped[int] = mapped_column(default=0)
     max_in_flight: Mapped[int] = mapped_column(default=MAX_IN_FLIGHT)
     last_claim_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_sequence: Mapped[int] = mapped_column(default=1)
+
+    denied_networks: Mapped[list[str] | None] = column_property(
+        select(Client.denied_networks)
+        .where(Client.id == client_id)
+        .correlate_except(Client)  # also where the client is joined
+        .scalar_subquery()
+    )
+    """Where its client's URLs may not lead, as support decided; read with it for each try."""
 
     secrets: Mapped[list[EndpointSecret]] = relationship(
         order_by="EndpointSecret.created_at.desc()",

@@ -126,3 +126,13 @@ class Bookmark(Base):
 
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class MailTaken(Base):
+    """A mail to us that has been read: the same one, however it comes again, does nothing."""
+
+    __tablename__ = "mail_taken"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """A digest of whom it is to and of its Message-ID."""
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, index=True)

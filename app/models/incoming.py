@@ -97,6 +97,15 @@ class Incoming(Identified, Ordered, Base):
     """``{"kind", "removed", "messageId"}`` of a text that is no message but a reaction to one."""
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     """What Twilio said besides: where the number is from, its idempotency token, and so on."""
+    later: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """What a later step of the call needs of its route, which may have changed by then."""
+    flow: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
+    """The route with all inside it, as it was when the call came: the call goes through this one.
+    None where the call has no steps."""
+    steps: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
+    """The TwiML given at each step; a repeat of its request gets the same."""
+    path: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """The keys that led the caller to where they are, or left; None where there are no steps."""
     received_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     recovered: Mapped[bool] = mapped_column(default=False)
     """Taken from Twilio's log after down-time rather than from its webhook."""

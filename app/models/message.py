@@ -133,10 +133,17 @@ class Message(Identified, Created, Ordered, Base):
         ),
         Index("ix_message_live", "to", "lane_key", **_only("state IN ('waiting', 'claimed')")),
         Index("ix_message_check_at", "state", "check_at", **_only("check_at IS NOT NULL")),
-        Index(None, "client_id", "to", "created_at"),
+        Index(None, "to", "client_id", "created_at"),
         Index(None, "client_id", "created_at"),
         Index(None, "client_id", "commit_order"),
-        Index(None, "batch_id", "state", "status"),
+        Index(
+            "ix_message_batch_id_state_status", "batch_id", "state", "status",
+            **_only("batch_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_message_communication_id", "communication_id",
+            **_only("communication_id IS NOT NULL"),
+        ),
         Index(
             "ix_message_suppression_list_id", "suppression_list_id",
             **_only("suppression_list_id IS NOT NULL"),
@@ -154,9 +161,11 @@ class Message(Identified, Created, Ordered, Base):
     body: Mapped[str | None] = mapped_column(Text)
     media: Mapped[list[str]] = mapped_column(JSON, default=list)
     member: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    author: Mapped[str | None] = mapped_column(String(254))
+    """Who wrote it, where a person or an API key answered in a conversation."""
     segments: Mapped[int] = mapped_column(default=0)
 
-    communication_id: Mapped[str | None] = mapped_column(ForeignKey("communication.id"), index=True)
+    communication_id: Mapped[str | None] = mapped_column(ForeignKey("communication.id"))
     batch_id: Mapped[str | None] = mapped_column(ForeignKey("batch.id"))
     position: Mapped[int | None]
     step: Mapped[int] = mapped_column(default=0)

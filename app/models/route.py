@@ -6,7 +6,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Base
@@ -29,33 +29,37 @@ class Handler(enum.StrEnum):
     PLAY_MESSAGE = "play_message"
     CALL_FORWARD = "call_forward"
     HANDLE_YOURSELF = "handle_yourself"
-
-
-HANDLERS: dict[Channel, tuple[Handler, ...]] = {
-    Channel.SMS: (
-        Handler.AUTO_REPLY,
-        Handler.FORWARD_TO_EMAIL,
-        Handler.FORWARD_TO_WEBHOOK,
-        Handler.HANDLE_YOURSELF,
-    ),
-    Channel.VOICE: (Handler.PLAY_MESSAGE, Handler.CALL_FORWARD, Handler.HANDLE_YOURSELF),
-}
+    HOURS = "hours"
+    VOICEMAIL = "voicemail"
+    MENU = "menu"
 
 
 class Route(Identified, Owned, Base):
     """The handler of one sender for one channel, with what that handler needs.
 
-    What refers to other rows has a column, so that nothing in use can be deleted; the rest is in
-    ``options``: ``say, voice, language, loop, audio_url`` of ``play_message`` and ``to, timeout,
-    caller_id, no_answer_say`` of ``call_forward``.
+    A route that leads to others holds them: each is a row whose ``parent_id`` is the outer one and
+    whose ``place`` says where in it. What refers to other rows has a column, so that nothing in use
+    can be deleted; the rest is in ``options``, by the names of the handler's specification
+    (`app.domain.routing.handlers`).
     """
 
     __tablename__ = "route"
-    __table_args__ = (UniqueConstraint("sender_id", "channel"),)
+    __table_args__ = (
+        Index(
+            "uq_route_sender_id_channel", "sender_id", "channel", unique=True,
+            sqlite_where=text("parent_id IS NULL"), postgresql_where=text("parent_id IS NULL"),
+        ),
+        UniqueConstraint("parent_id", "place"),
+        Index(None, "sender_id"),
+    )  # fmt: skip
 
     sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"))
     channel: Mapped[Channel] = mapped_column(choice(Channel))
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("route.id"))
+    place: Mapped[str | None] = mapped_column(String(100))
+    """Where it stands in the outer route: a field, or a field and a key (``keys.1``)."""
     handler: Mapped[Handler] = mapped_column(choice(Handler))
+    hours_id: Mapped[str | None] = mapped_column(ForeignKey("hours.id"), index=True)
     template_id: Mapped[str | None] = mapped_column(ForeignKey("template.id"), index=True)
     population_id: Mapped[str | None] = mapped_column(ForeignKey("population.id"), index=True)
     endpoint_id: Mapped[str | None] = mapped_column(ForeignKey("endpoint.id"), index=True)
@@ -69,6 +73,7 @@ class Route(Identified, Owned, Base):
     keywords: Mapped[list[KeywordRule]] = relationship(
         order_by="KeywordRule.position", cascade="all, delete-orphan", lazy="selectin"
     )
+    inner: Mapped[list[Route]] = relationship(cascade="all, delete-orphan", order_by="Route.id")
 
 
 class KeywordRule(Base):

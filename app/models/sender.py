@@ -64,6 +64,8 @@ class Sender(Identified, Owned, Created, Base):
     service_id: Mapped[str | None] = mapped_column(ForeignKey("sender.id"), index=True)
     """The messaging service that a number is in; such a number has no lane of its own."""
     suppression_list_id: Mapped[str | None] = mapped_column(ForeignKey("suppression_list.id"))
+    closed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until then the office hours of its routes say closed."""
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     stopped_reason: Mapped[str | None] = mapped_column(String(500))

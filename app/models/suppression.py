@@ -23,6 +23,13 @@ class SuppressionSource(enum.StrEnum):
     IMPORT = "import"
 
 
+class SuppressionReason(enum.StrEnum):
+    """What an entry says of its phone: the person does not want texts, or cannot get them."""
+
+    OPTED_OUT = "opted_out"
+    UNREACHABLE = "unreachable"
+
+
 LIFTED_BY_START = (SuppressionSource.KEYWORD, SuppressionSource.TWILIO)
 
 
@@ -36,21 +43,27 @@ class SuppressionList(Identified, Owned, Created, Base):
 
 
 class SuppressionEntry(Identified, Base):
-    """One phone on a list, for one scope, from one source.
+    """One phone on a list, for one scope, from one source, for one reason.
 
-    It counts while ``lifted_at`` is null and its scope is the sender, the sender's messaging
-    service, or all.
+    It counts while ``lifted_at`` is null, ``until`` is not over, and its scope is the sender, the
+    sender's messaging service, or all.
     """
 
     __tablename__ = "suppression_entry"
     __table_args__ = (
-        UniqueConstraint("list_id", "phone", "scope", "source"),
+        UniqueConstraint("list_id", "phone", "scope", "source", "reason"),
         Index(None, "list_id", "id"),
         Index(
             "ix_suppression_entry_binding",
             "phone",
             postgresql_where=text("binding AND lifted_at IS NULL"),
             sqlite_where=text("binding = 1 AND lifted_at IS NULL"),
+        ),
+        Index(
+            "ix_suppression_entry_unreachable",
+            "phone",
+            postgresql_where=text("reason = 'unreachable' AND lifted_at IS NULL"),
+            sqlite_where=text("reason = 'unreachable' AND lifted_at IS NULL"),
         ),
     )
 
@@ -62,5 +75,12 @@ class SuppressionEntry(Identified, Base):
     binding: Mapped[bool] = mapped_column(default=False)
     """The person opted out in words that are not exactly Twilio's, which therefore lets our texts
     through: the entry binds every text of its scope, whichever list a communication names."""
+    reason: Mapped[SuppressionReason] = mapped_column(
+        choice(SuppressionReason), default=SuppressionReason.OPTED_OUT
+    )
+    error_code: Mapped[int | None]
+    """Twilio's code of a phone that cannot be reached."""
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """From when a phone that cannot be reached is tried again; a wish has no end."""
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     lifted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

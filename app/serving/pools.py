@@ -45,3 +45,13 @@ def shares(processes: int) -> dict[Pool, int]:
         raise ValueError(f"{processes} processes are too few for {FEWEST} pools")
     rest = max(1, processes // 4)
     return {Pool.ANSWERS: processes - 2 * rest, Pool.REPORTS: rest, Pool.OTHERS: rest}
+
+
+def threads(pool: Pool, most: int) -> int:
+    """Return how many requests each process of a pool works on at a time.
+
+    Answers are one: more only contend for the interpreter and for SQLite's write lock. Reports that
+    wait for a commit share the next one, which is most of what they cost; of everything else, some
+    waits for Twilio and for media.
+    """
+    return 1 if pool is Pool.ANSWERS else most

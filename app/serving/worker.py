@@ -116,7 +116,7 @@ class BulkheadWorker(SyncWorker):  # type: ignore[misc]
 
     def _run_the_application(self, pool: Pool) -> None:
         late, source = LateAnswers(), self.channels[pool]
-        count = self.cfg.threads if pool is Pool.OTHERS else 1
+        count = pools.threads(pool, self.cfg.threads)
         self._since = [math.inf] * count
         threads = [
             threading.Thread(

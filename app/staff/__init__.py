@@ -5,37 +5,56 @@ to one client; its routes get that client from the URL, as ``g.client``, after t
 membership has been checked. See :mod:`app.staff.access`.
 """
 
-from app.staff import (  # noqa: F401 - their routes join the blueprints
+from app.staff.access import blueprint, client_blueprint, init_app
+from app.staff.entrance import (  # noqa: F401 - their routes join the blueprints
     accounts,
-    api_keys,
-    batches,
-    communications,
-    credentials,
-    deliveries,
-    endpoints,
-    help,
-    history,
-    home,
-    inbox,
-    inbox_marks,
     invitations,
-    messages,
+    sign_in,
+)
+from app.staff.inbox import (  # noqa: F401 - their routes join the blueprints
+    conversation,
+    conversations,
+    home,
+    inbox_marks,
+    incoming,
+    search,
+)
+from app.staff.lists import (  # noqa: F401 - their routes join the blueprints
+    populations,
+    suppressions,
+    uploads,
+)
+from app.staff.numbers import (  # noqa: F401 - their routes join the blueprints
     number_care,
     number_page,
     number_routes,
-    numbers,
-    people,
-    populations,
+    overview,
     recordings,
+    verifications,
+)
+from app.staff.office import (  # noqa: F401 - their routes join the blueprints
+    api_keys,
+    credentials,
+    help,
+    history,
+    office_hours,
+    people,
     set_aside,
     settings,
-    sign_in,
-    suppressions,
     usage,
-    verifications,
-    wording_trials,
-    wordings,
 )
-from app.staff.access import blueprint, client_blueprint, init_app
+from app.staff.sending import (  # noqa: F401 - their routes join the blueprints
+    batches,
+    communications,
+    messages,
+)
+from app.staff.systems import (  # noqa: F401 - their routes join the blueprints
+    deliveries,
+    endpoints,
+)
+from app.staff.wordings import (  # noqa: F401 - their routes join the blueprints
+    editing,
+    wording_trials,
+)
 
 __all__ = ["blueprint", "client_blueprint", "init_app"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,14 +27,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.domain import audit
+from app.domain.conversations import finding
 from app.domain.restoring import hold
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.user import Membership, Role, StaffSession, User
-from app.staff import browsers, errors, listing, words
+from app.staff import errors, listing, words
+from app.staff.entrance import browsers
+from app.staff.entrance.sessions import StaffSessions
 from app.staff.sections import sections
-from app.staff.sessions import StaffSessions
+from app.version import VERSION
 
 SESSION_HOURS = 12
 """How long a session lasts that is not used."""
@@ -89,14 +93,24 @@ def init_app(app: Flask) -> None:
         WTF_CSRF_SSL_STRICT=False,  # behind a proxy the scheme is the proxy's
     )
     app.session_interface = StaffSessions()
-    csrf.init_app(app)
-    login.init_app(app)
+    for extension in (csrf, login):
+        _for_pages_alone(app, extension.init_app)
     login.user_loader(_load_person)
     words.init_app(app)
-    errors.init_app(app)
-    app.after_request(_secure)
+    errors.init_app(app, secured)
     app.register_blueprint(blueprint)
     app.register_blueprint(client_blueprint)
+
+
+def _for_pages_alone(app: Flask, init: Callable[[Flask], None]) -> None:
+    """Let a library prepare ``app``; what it does around each request, it does for pages only."""
+    around: list[Any] = [app.before_request_funcs, app.after_request_funcs]
+    before = [list(hooks.get(None, ())) for hooks in around]
+    init(app)
+    for hooks, own in zip(around, before, strict=True):
+        for page in (blueprint, client_blueprint):
+            hooks.setdefault(page.name, []).extend(hooks.get(None, ())[len(own) :])
+        hooks[None] = own
 
 
 def _load_person(session_id: str) -> Person | None:
@@ -181,11 +195,13 @@ def _take_client(_endpoint: str | None, values: dict[str, Any] | None) -> None:
 
 @client_blueprint.before_request
 def _members_only() -> None:
-    client = db.session.scalar(select(Client).where(Client.name == g.client_name))
-    role = role_in(current_user.user, client) if client else None
-    if client is None or role is None:
+    waiting = finding.how_many_wait(Client.id)
+    found = db.session.execute(select(Client, waiting).where(Client.name == g.client_name)).first()
+    role = role_in(current_user.user, found[0]) if found else None
+    if found is None or role is None:
         abort(404, "There is no such page, or it is not yours to see.")
-    g.client, g.role = client, role
+    g.client, g.waiting = found
+    g.role = role
 
 
 @client_blueprint.url_defaults
@@ -194,10 +210,10 @@ def _keep_client(_endpoint: str, values: dict[str, Any]) -> None:
         values["client"] = g.client.name
 
 
-def _secure(response: Response) -> Response:
-    """Tell browsers what staff pages may do, those of errors and unknown addresses included."""
-    if not errors.is_staff_page():
-        return response
+@blueprint.after_request
+@client_blueprint.after_request
+def secured(response: Response) -> Response:
+    """Tell browsers what staff pages may do."""
     response.headers.setdefault("Content-Security-Policy", CSP)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
@@ -213,7 +229,7 @@ def _secure(response: Response) -> Response:
 def _helpers() -> dict[str, object]:
     return {
         "csrf_field": csrf_field, "sections": sections, "look": listing.LOOK,
-        "sending_held": _sending_held,
+        "sending_held": _sending_held, "version": VERSION,
     }  # fmt: skip
 
 

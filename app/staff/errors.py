@@ -6,6 +6,8 @@ which ask elsewhere, go on getting problem details.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 from flask import (
     Blueprint,
@@ -18,8 +20,9 @@ from flask import (
     request,
 )
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import (
+    Conflict,
     HTTPException,
     MethodNotAllowed,
     NotFound,
@@ -27,6 +30,7 @@ from werkzeug.exceptions import (
 )
 
 from app import problems
+from app.extensions import db
 
 log = structlog.get_logger(__name__)
 
@@ -67,22 +71,23 @@ def init_blueprint(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(CSRFError, _stale_form)
     blueprint.register_error_handler(HTTPException, _http_error)
     blueprint.register_error_handler(OperationalError, _database_away)
+    blueprint.register_error_handler(IntegrityError, _collision)
     blueprint.register_error_handler(Exception, _failure)
 
 
-def init_app(app: Flask) -> None:
-    """Answer for addresses that lead nowhere: no blueprint knows of those."""
-    for lost in (NotFound, MethodNotAllowed):
-        app.register_error_handler(lost, _lost)
+def init_app(app: Flask, secured: Callable[[Response], Response]) -> None:
+    """Answer for addresses that lead nowhere: no blueprint knows of those.
 
+    :param secured: what is done with every page, and so with these.
+    """
 
-def is_staff_page() -> bool:
-    """Whether the request is for a person's page, whether there is one or not."""
-    return request.path == "/staff" or request.path.startswith("/staff/")
+    def lost(error: HTTPException) -> Response:
+        if request.path == "/staff" or request.path.startswith("/staff/"):
+            return secured(_http_error(error))
+        return problems.http_error(error)
 
-
-def _lost(error: HTTPException) -> Response:
-    return _http_error(error) if is_staff_page() else problems.http_error(error)
+    for kind in (NotFound, MethodNotAllowed):
+        app.register_error_handler(kind, lost)
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -123,6 +128,13 @@ def _database_away(error: OperationalError) -> Response:
     answer = _bare_page(503)
     answer.headers["Retry-After"] = "5"
     return answer
+
+
+def _collision(error: IntegrityError) -> Response:
+    if not problems.collides(error):
+        return _failure(error)
+    db.session.rollback()
+    return _http_error(Conflict(problems.COLLISION))
 
 
 def _failure(error: Exception) -> Response:

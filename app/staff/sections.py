@@ -27,10 +27,12 @@ class Section:
 
 SECTIONS = (
     Section("Home", "client.home"),
+    Section("Search", "client.search"),
     Section("Incoming"),
-    Section("Inbox", "client.inbox", "client.inbox"),
+    Section("Inbox", "client.inbox_conversations", "client.inbox"),
     Section("Canned replies", "client.replies"),
     Section("Numbers", "client.numbers", "client.number"),
+    Section("Office hours", "client.hours", "client.hours"),
     Section("Recordings", "client.recordings_list", "client.recording"),
     Section("Outgoing"),
     Section("Communications", "client.communications", "client.communication"),

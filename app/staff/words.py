@@ -11,6 +11,7 @@ from flask import Flask, g
 from app.models.base import utcnow
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Message, MessageState
+from app.twilio import errors
 from app.twilio.console import log_url
 from app.twiml.spoken import take_apart
 
@@ -48,6 +49,7 @@ STATUSES: dict[str, tuple[str, str]] = {
     "failed": ("Failed", "bad"),
     "canceled": ("Canceled", ""),
     "suppressed": ("Not sent: opted out", "warn"),
+    "unreachable": ("Not sent: cannot be reached", "warn"),
     "refused": ("Not sent: refused", "bad"),
     "unknown": ("Unknown; Twilio is being asked", "warn"),
     "initiated": ("Calling", ""),
@@ -123,6 +125,8 @@ def status(message: Message) -> tuple[str, str]:
         return STATUSES["waiting"]
     if message.state is MessageState.UNKNOWN and message.check_at is None:
         return "Unknown; somebody has to look", "warn"
+    if message.state is MessageState.SUPPRESSED and not errors.is_wish(message.error_code):
+        return STATUSES["unreachable"]
     return STATUSES.get(name, (name, ""))
 
 

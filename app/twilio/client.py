@@ -13,6 +13,7 @@ from app.twilio.asking import given
 from app.twilio.failures import NotSent, Refused, TwilioFailure, Uncertain
 from app.twilio.media import Fetched, MediaUnavailable, fetch_media
 from app.twilio.numbers import NumberRequests
+from app.twilio.recordings import RecordingRequests
 from app.twilio.results import Call, MediaItem, Message
 
 __all__ = ["MediaUnavailable", "NotSent", "Refused", "TwilioClient", "TwilioFailure", "Uncertain"]
@@ -21,8 +22,14 @@ MAX_PAGE: Final = 1000
 CALL_EVENTS: Final = ("initiated", "ringing", "answered", "completed")
 
 
-class TwilioClient(NumberRequests):
+class TwilioClient(NumberRequests, RecordingRequests):
     """Everything Dispatch asks of one Twilio account; see `Asking` for how it is made."""
+
+    # The account itself
+
+    def fetch_account(self) -> str:
+        """Return the account's SID as Twilio has it, which proves SID and token."""
+        return self.ask(lambda sdk: str(sdk.api.accounts(self.account_sid).fetch().sid))
 
     # Texts
 

@@ -8,8 +8,12 @@ _NONE: Final = frozenset[str]()
 _ALERT: Final = frozenset({"alert"})
 _NEXT_DAY: Final = frozenset({"alert", "next_day"})
 _OPTED_OUT: Final = frozenset({"opted_out", "recipient"})
+_HOLD: Final = frozenset({"hold"})
 _OWN: Final = frozenset({"recipient"})
 _SOON: Final = (5, 15, 60, 300)
+_MONTH: Final = (30 * 86_400,)
+_QUARTER: Final = (90 * 86_400,)
+_HALF_YEAR: Final = (180 * 86_400,)
 
 ROWS: Final[tuple[Row, ...]] = (
     # The account.
@@ -34,12 +38,13 @@ ROWS: Final[tuple[Row, ...]] = (
      "Twilio was asked too often at once; the message is tried again by itself."),
     ((20500, 20503, 30500), "fail", (), _ALERT,
      "Twilio had a fault of its own; look at Twilio's log before sending the message again."),
-    ((63038,), "retry", (86_400, 86_400), _NEXT_DAY,
-     "The Twilio account has reached its messages for the day; send the message again tomorrow."),
+    ((63038,), "retry", (86_400, 86_400), _NEXT_DAY | _HOLD,
+     "The Twilio account has reached its messages for the day; the sender waits until tomorrow, "
+     "and this message may be sent again then."),
     # Texts: the recipient.
-    ((21211,), "suppress", (), _OWN,
+    ((21211,), "suppress", _QUARTER, _OWN,
      "The phone number is not valid; correct it."),
-    ((21265,), "suppress", (), _OWN,
+    ((21265,), "suppress", _HALF_YEAR, _OWN,
      "The recipient is a short code, which cannot be texted."),
     ((21266,), "fail", (), _OWN,
      "Sender and recipient are the same number."),
@@ -52,11 +57,11 @@ ROWS: Final[tuple[Row, ...]] = (
      "The recipient has opted out by texting STOP and can only opt in again by texting START."),
     ((21612,), "fail", (), _OWN,
      "This phone number cannot be reached from the chosen sender."),
-    ((21614,), "suppress", (), _OWN,
+    ((21614,), "suppress", _HALF_YEAR, _OWN,
      "The phone number is not a mobile phone and cannot receive texts; calls may still work."),
-    ((21635,), "suppress", (), _OWN,
+    ((21635,), "suppress", _HALF_YEAR, _OWN,
      "The phone number is a landline and cannot receive texts; calls may still work."),
-    ((21268,), "suppress", (), _OWN,
+    ((21268,), "suppress", _HALF_YEAR, _OWN,
      "The phone number is a premium or service number, which cannot be texted."),
     ((572002,), "fail", (), _ALERT,
      "The Twilio account is a trial, and this sender is not the trial number that Twilio has given "
@@ -72,8 +77,8 @@ ROWS: Final[tuple[Row, ...]] = (
      "The Twilio account is a trial, and Twilio refuses this; support can upgrade it."),
     # Texts: what is sent.
     ((21602,), "fail", (), _NONE, "The message has neither text nor media."),
-    ((21603,), "fail", (), _NONE, "The message has no sender."),
-    ((21604,), "fail", (), _NONE, "The message has no recipient."),
+    ((21603,), "fail", (), _ALERT, "The message has no sender."),
+    ((21604,), "fail", (), _ALERT, "The message has no recipient."),
     ((21605,), "fail", (), _NONE, "The text is longer than 160 characters, the limit here."),
     ((21617,), "fail", (), _NONE, "The text is longer than 1,600 characters; shorten it."),
     ((21618,), "fail", (), _NONE,
@@ -131,22 +136,24 @@ ROWS: Final[tuple[Row, ...]] = (
      "Carriers have suspended the registered campaign of this sender; support has to ask Twilio."),
     ((30034,), "stop_sender", (), _ALERT,
      "The number is not registered for application texts (A2P 10DLC), so carriers block it."),
-    ((30035,), "stop_sender", (), _ALERT,
-     "The number's registration is still being set up at the carriers; wait and resume."),
+    ((30035,), "retry", (3600,), _ALERT | _HOLD,
+     "The number's registration is still being set up at the carriers; the sender waits an hour "
+     "and goes on by itself, and this message may be sent again then."),
     # Texts: on their way.
     ((21611,), "retry", (3600, 10_800), _ALERT,
      "The sender's queue at Twilio is full; the message is tried again in an hour or more."),
-    ((30001,), "retry", (600, 3600), _ALERT,
-     "The message waited at Twilio for too long; it may be sent again."),
+    ((30001,), "retry", (600, 3600), _ALERT | _HOLD,
+     "The sender's queue at Twilio is full, or the message waited there for too long; the sender "
+     "waits for a while, and this message may be sent again then."),
     ((30036,), "retry", (60,), _NONE,
      "The message waited longer than its validity period allowed; it may be sent again."),
     ((30003,), "retry", (1800, 7200), _NONE,
      "The phone is switched off or has no signal; the message may be sent again later."),
-    ((30004,), "suppress", (), _OWN,
+    ((30004,), "suppress", _MONTH, _OWN,
      "The recipient or the carrier blocks texts from this sender, usually after a STOP."),
-    ((30005,), "suppress", (), _OWN,
+    ((30005,), "suppress", _QUARTER, _OWN,
      "The phone number is unknown to its carrier or no longer in use."),
-    ((30006,), "suppress", (), _OWN,
+    ((30006,), "suppress", _HALF_YEAR, _OWN,
      "The phone is a landline, or its carrier cannot be reached by text; calls may still work."),
     ((30007,), "fail", (), _ALERT,
      "Twilio or the carrier took the text for spam; change its wording before sending again."),
@@ -167,24 +174,24 @@ ROWS: Final[tuple[Row, ...]] = (
      "Twilio does not accept the time at which the message was to be sent."),
     ((63016,), "fail", (), _NONE, "The recipient has not written recently enough to be answered."),
     ((63018,), "retry", _SOON, _NONE, "The channel was too busy; the message may be sent again."),
-    ((63024,), "suppress", (), _OWN, "The recipient cannot be reached on this channel."),
+    ((63024,), "suppress", _QUARTER, _OWN, "The recipient cannot be reached on this channel."),
     ((63033,), "suppress", (), _OPTED_OUT, "The recipient has blocked this sender."),
     # Calls.
     ((13201,), "fail", (), _ALERT, "The call's TwiML dials from within a dialed call."),
     ((21210, 21264), "stop_sender", (), _ALERT,
      "The caller ID is not a number of the Twilio account and not verified with it, or not any "
      "more; support has to check it."),
-    ((21206, 21208, 21234, 21263), "fail", (), _ALERT,
+    ((21201, 21206, 21208, 21234, 21263), "fail", (), _ALERT,
      "Twilio refuses a setting of the call; support has to report it to the makers of Dispatch."),
     ((13214, 21213), "fail", (), _ALERT,
      "The caller ID is neither a Twilio number nor verified with Twilio; support has to check it."),
     ((13216, 13222), "fail", (), _ALERT,
      "The call's TwiML has a time limit or keys Twilio refuses."),
-    ((13223, 13224, 21217, 21201), "fail", (), _OWN,
+    ((13223, 13224, 21217), "fail", (), _OWN,
      "The phone number cannot be called; correct it."),
     ((13225, 21216, 32203), "fail", (), _ALERT,
      "Twilio blocks calls to this number, or the account's business profile is not approved yet."),
-    ((13227, 21203, 21215, 32205), "fail", (), _ALERT,
+    ((13227, 21203, 21215, 32205), "fail", (), _ALERT | _OWN,
      "The Twilio account may not call this country; support can enable it."),
     ((21202,), "fail", (), _OWN,
      "The number is a premium or service number, which is never called."),

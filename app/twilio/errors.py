@@ -31,7 +31,8 @@ class Action(StrEnum):
     FAIL = "fail"
     """This message cannot be sent; others may be."""
     SUPPRESS = "suppress"
-    """It failed, and the phone goes on the suppression list: further texts are refused as well."""
+    """It failed, and the phone goes on the suppression list: further texts are refused as well,
+    because the person has opted out, or for a time because the phone cannot be reached."""
     STOP_SENDER = "stop_sender"
     """It failed, and so would every other text of this sender: stop it and tell its owner."""
     STOP_CREDENTIAL = "stop_credential"
@@ -42,11 +43,13 @@ class Action(StrEnum):
 class Rule:
     """What one code means and what follows.
 
-    `delays` are the seconds to wait before each further try (empty unless the action is RETRY).
+    `delays` are the seconds to wait before each further try; of SUPPRESS, until the phone may be
+    tried again at all (none where it is a person's wish); else empty.
     `next_day` waits for the carriers' new day instead, midnight in California, as often as there
     are delays. `alert` asks for a word to the owner although nothing is stopped. `opted_out` tells
     a person's wish (which START undoes) from a phone that cannot be reached. `recipient` marks what
-    says something about this one phone only, and so nothing about the sender.
+    says something about this one phone only, and so nothing about the sender. `hold` has the sender
+    wait for an hour: what is wrong heals by itself.
     """
 
     code: int | None
@@ -57,11 +60,18 @@ class Rule:
     alert: bool = False
     opted_out: bool = False
     recipient: bool = False
+    hold: bool = False
 
     @property
     def max_tries(self) -> int:
         """How often the message may be tried in all, the first time included."""
         return 1 + len(self.delays)
+
+    def unreachable_until(self, at: datetime) -> datetime | None:
+        """Return when a phone that could not be reached at `at` may be tried again."""
+        if self.action is not Action.SUPPRESS or not self.delays:
+            return None
+        return at + timedelta(seconds=self.delays[0])
 
     def retry_at(self, tries: int, now: datetime) -> datetime | None:
         """Return when to try again after `tries` tries have failed, or None: it has failed.
@@ -87,6 +97,7 @@ RULES: Final[dict[int, Rule]] = {
         alert="alert" in marks,
         opted_out="opted_out" in marks,
         recipient="recipient" in marks,
+        hold="hold" in marks,
     )
     for codes, action, delays, marks, meaning in ROWS
     for code in codes
@@ -109,6 +120,11 @@ def rule(code: int | None) -> Rule:
         Action.FAIL,
         alert=True,
     )
+
+
+def is_wish(code: int | None) -> bool:
+    """Tell whether a text that was not sent, with this code or none, is one nobody wanted."""
+    return code is None or rule(code).opted_out
 
 
 def explain(code: int | None) -> str:

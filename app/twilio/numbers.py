@@ -91,6 +91,14 @@ class NumberRequests(Asking):
             )
         )
 
+    def list_caller_ids(self) -> list[str]:
+        """Return the phones that are verified with the account as caller IDs, all of them."""
+        found = self.ask_for_list(
+            lambda sdk: sdk.outgoing_caller_ids.stream(page_size=100),
+            lambda one: str(one.phone_number),
+        )
+        return list(found)
+
     # Messaging services
 
     def create_service(self, friendly_name: str, **settings: Any) -> Service:

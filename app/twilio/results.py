@@ -105,6 +105,33 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording of a call; `duration` in seconds, None until it is ready."""
+
+    sid: str
+    status: str
+    duration: int | None
+
+    @classmethod
+    def of(cls, found: Any) -> Self:
+        """Return the recording in an instance of the twilio library."""
+        return cls(_required(found.sid), _required(found.status), _integer(found.duration))
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """What Twilio has written down of a recording."""
+
+    status: str
+    text: str
+
+    @classmethod
+    def of(cls, found: Any) -> Self:
+        """Return the transcription in an instance of the twilio library."""
+        return cls(_required(found.status), found.transcription_text or "")
+
+
+@dataclass(frozen=True, slots=True)
 class AvailableNumber:
     """A number that can be bought."""
 

@@ -24,6 +24,10 @@ MESSAGE_TERMINAL: Final = frozenset({"delivered", "undelivered", "failed", "canc
 """Nothing follows but ``read``, which some channels report of what was delivered."""
 _NEVER_READ: Final = frozenset({"undelivered", "failed", "canceled"})
 
+ARRIVED: Final = frozenset({"delivered", "read"})
+SENT_ON: Final = frozenset({"sent", "partially_delivered"}) | ARRIVED
+"""Of a text that has left Twilio for the carrier."""
+
 CALL_RANKS: Final = {
     "queued": 0,
     "initiated": 1,

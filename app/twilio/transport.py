@@ -79,6 +79,8 @@ class Transport:
         except requests.RequestException as error:
             raise_failure(error)
         self.clock.learn(before, time.time(), answer.headers.get("Date"))
+        if self.base is not None and answer.status_code == 404 and _unknown(answer, method, url):
+            raise NotSent("TWILIO_API_BASE_URL does not know this address: Twilio was not asked.")
         _check(answer)
         return Response(answer.status_code, answer.text, answer.headers)
 
@@ -147,6 +149,16 @@ def _check(answer: requests.Response) -> None:
         raise Uncertain(f"Twilio answered with HTTP status {status}.")
     code, message = _error_body(answer)
     raise Refused(code, status, message or f"Twilio answered with HTTP status {status}.")
+
+
+def _unknown(answer: requests.Response, method: str, url: str) -> bool:
+    """Tell whether a 404 is of whatever stands before Twilio rather than of Twilio itself.
+
+    Twilio's own has its code. Nothing is created below what is not there, so a text or call that is
+    answered by 404 was not taken to Twilio either.
+    """
+    creates = method.upper() == "POST" and url.endswith(("/Messages.json", "/Calls.json"))
+    return creates or _error_body(answer)[0] is None
 
 
 def _error_body(answer: requests.Response) -> tuple[int | None, str]:

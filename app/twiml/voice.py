@@ -1,6 +1,9 @@
 """TwiML answers to a call."""
 
-from twilio.twiml.voice_response import VoiceResponse
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from twilio.twiml.voice_response import Gather, VoiceResponse
 
 from app.twiml.text import clean, split
 
@@ -15,6 +18,11 @@ SAY_LIMIT_ENCODED = 4500
 DIAL_TIMEOUTS = range(5, 601)
 """Seconds a forwarded call may ring; Twilio rings 600 at most."""
 
+SILENCE = 10
+"""Seconds of silence that end a recording; Twilio's own five cut off who looks something up."""
+LAST_KEY = "#"
+"""The key that ends a recording."""
+
 DIAL_LIMIT = 2 * 3600
 """Seconds after which a call that goes on to another phone is ended: a loop, or a receiver that
 was not put down, would cost for Twilio's own four hours."""
@@ -28,6 +36,7 @@ SORRY = (
     "Goodbye."
 )
 GOODBYE = "Thank you. Goodbye."
+NOT_HEARD = "We have not heard anything. Goodbye."
 NEUTRAL = "Thank you for calling. This number does not take calls. Goodbye."
 BASIC_VOICES = frozenset({"man", "woman", "alice"})
 
@@ -89,6 +98,83 @@ def dial(
     return str(response)
 
 
+@dataclass(frozen=True)
+class Greeting:
+    """What a caller hears first: the sound at ``url``, or ``text`` as a voice reads it."""
+
+    text: str = ""
+    voice: str | None = None
+    language: str | None = None
+    url: str | None = None
+
+
+def record(
+    greeting: Greeting,
+    max_seconds: int,
+    *,
+    action: str,
+    reports: str,
+    transcriptions: str | None = None,
+) -> str:
+    """Return the document that greets, sounds a tone and records what the caller says.
+
+    `action` is asked by Twilio when it ends, unless nothing was said: then the caller hears so.
+    `reports` is told when the recording is ready, or that there is none; `transcriptions`, what
+    was said, where Twilio is to write it down.
+    """
+    response = VoiceResponse()
+    _greet(response, greeting)
+    response.record(
+        action=action,
+        method="POST",
+        timeout=SILENCE,
+        finish_on_key=LAST_KEY,
+        max_length=max_seconds,
+        play_beep=True,
+        recording_status_callback=reports,
+        recording_status_callback_method="POST",
+        recording_status_callback_event="completed absent",
+        transcribe=True if transcriptions else None,
+        transcribe_callback=transcriptions,
+    )
+    if _is_english(greeting.language):
+        response.say(NOT_HEARD, voice=greeting.voice, language=greeting.language)
+    response.hangup()
+    return str(response)
+
+
+def farewell(voice: str | None = None, language: str | None = None) -> str:
+    """Return the document that ends a call politely, once a message was left, or no key pressed.
+
+    In a language that we have no words in, the call just ends.
+    """
+    return say(GOODBYE, voice, language) if _is_english(language) else hangup()
+
+
+def gather(greeting: Greeting, action: str, timeout: int, words: Iterable[str] = ()) -> str:
+    """Return the document that greets and takes one key, any of the twelve, or one of `words`.
+
+    `action` is asked in any case, after `timeout` seconds of nothing without a key (Twilio,
+    <Gather>: actionOnEmptyResult; an empty finishOnKey lets # be a key like the others).
+    """
+    response = VoiceResponse()
+    hints = ",".join(clean(word).replace(",", " ") for word in words)
+    taking = response.gather(
+        input="dtmf speech" if hints else "dtmf",
+        action=action,
+        method="POST",
+        timeout=timeout,
+        num_digits=1,
+        finish_on_key="",
+        action_on_empty_result=True,
+        hints=hints or None,
+        speech_timeout="auto" if hints else None,
+        language=greeting.language if hints else None,
+    )
+    _greet(taking, greeting)
+    return str(response)
+
+
 def apology() -> str:
     """Return the document a caller hears when something of ours failed."""
     return say(APOLOGY)
@@ -123,8 +209,19 @@ def redirect(url: str) -> str:
     return str(response)
 
 
+def _is_english(language: str | None) -> bool:
+    return language is None or language.partition("-")[0] == "en"
+
+
+def _greet(response: VoiceResponse | Gather, greeting: Greeting) -> None:
+    if greeting.url:
+        response.play(clean(greeting.url))
+    else:
+        _speak(response, greeting.text, greeting.voice, greeting.language, 1)
+
+
 def _speak(
-    response: VoiceResponse, text: str, voice: str | None, language: str | None, loop: int
+    response: VoiceResponse | Gather, text: str, voice: str | None, language: str | None, loop: int
 ) -> None:
     basic = voice is None or voice in BASIC_VOICES
     limit = SAY_LIMIT if basic else SAY_LIMIT_NEURAL

@@ -8,6 +8,7 @@ import struct
 import wave
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
@@ -20,6 +21,9 @@ from .resource import ACCOUNT, Resource, add
 
 RATE = 8000
 MAX_SECONDS = 60
+MP3 = Path(__file__).parent.parent / "static" / "tone.mp3"
+MP3_SECONDS = 2
+"""Of the file: frames of MP3 can be put one behind the other."""
 
 
 def tone(seconds: int) -> bytes:
@@ -33,6 +37,30 @@ def tone(seconds: int) -> bytes:
         sound.setframerate(RATE)
         sound.writeframes(second * max(1, min(seconds, MAX_SECONDS)))
     return out.getvalue()
+
+
+def mp3(seconds: int) -> bytes:
+    """The same tone as MP3, as the address ending in .mp3 gives it."""
+    return MP3.read_bytes() * max(1, round(min(seconds, MAX_SECONDS) / MP3_SECONDS))
+
+
+def written(recording: Recording) -> dict[str, Any]:
+    """What was said, as Twilio's JSON of a transcription."""
+    return {
+        "sid": f"TR{recording.sid[2:]}",
+        "account_sid": recording.account_sid,
+        "api_version": API_VERSION,
+        "recording_sid": recording.sid,
+        "transcription_text": recording.words,
+        "status": "completed",
+        "type": "fast",
+        "duration": str(recording.duration),
+        "date_created": rfc2822(recording.date_created),
+        "date_updated": rfc2822(recording.date_created),
+        "price": None,
+        "price_unit": "USD",
+        "uri": f"/{API_VERSION}/Accounts/{recording.account_sid}/Transcriptions.json",
+    }
 
 
 def shown(base: str, recording: Recording) -> dict[str, Any]:
@@ -78,6 +106,19 @@ def register(app: Flask, box: Sandbox) -> None:
     @signed_in(box)
     def of_call(account: Account, call_sid: str) -> Response:
         return page_2010("recordings", _matching(box, account, call_sid), lambda r: r.sid, show)
+
+    @app.get(
+        f"{ACCOUNT}/Recordings/<sid>/Transcriptions.json", endpoint="Recordings.transcriptions"
+    )
+    @signed_in(box)
+    def transcriptions(account: Account, sid: str) -> Response:
+        recording = recordings.find(account.sid, sid)
+        rows = [recording] if recording.words is not None else []
+        return page_2010("transcriptions", rows, lambda row: row.sid, written)
+
+    @app.get(f"{ACCOUNT}/Recordings/<sid>.mp3", endpoint="Recordings.mp3")
+    def sound_as_mp3(account_sid: str, sid: str) -> Response:
+        return Response(mp3(recordings.find(account_sid, sid).duration), mimetype="audio/mpeg")
 
     @app.get(f"{ACCOUNT}/Recordings/<sid>", endpoint="Recordings.sound")
     @app.get(f"{ACCOUNT}/Recordings/<sid>.wav", endpoint="Recordings.wav")

@@ -91,10 +91,27 @@ def record(line: Line, verb: twiml.Verb) -> None:
     line.call.waiting_for = None
     seconds = round(line.box.clock.now() - started)
     if seconds < 1:
+        _absent(line, verb)
         if hung_up:
             raise hung_up
         return
     _recorded(line, verb, seconds, ended_by, hung_up)
+
+
+def _reports(line: Line, verb: twiml.Verb, name: str) -> str | None:
+    """The address of a report, if there is one."""
+    url = verb.get(name)
+    return urljoin(line.base, url) if url else None
+
+
+def _absent(line: Line, verb: twiml.Verb) -> None:
+    """Nothing was said; who has asked for it is told that there is no recording."""
+    if "absent" in verb.get("recordingStatusCallbackEvent").split():
+        line.recording_callback(
+            Recording(line.call.account_sid, line.call.sid, 0, "RecordVerb", status="absent"),
+            _reports(line, verb, "recordingStatusCallback"),
+            verb.get("recordingStatusCallbackMethod", "POST"),
+        )
 
 
 def _recorded(
@@ -102,12 +119,14 @@ def _recorded(
 ) -> None:
     recording = Recording(line.call.account_sid, line.call.sid, seconds, "RecordVerb")
     line.box.store.recordings[recording.sid] = recording
-    callback = verb.get("recordingStatusCallback")
     line.recording_callback(
         recording,
-        urljoin(line.base, callback) if callback else None,
+        _reports(line, verb, "recordingStatusCallback"),
         verb.get("recordingStatusCallbackMethod", "POST"),
     )
+    if verb.get("transcribe") == "true":
+        recording.words = line.plan.speech or "This is what the caller said."
+        line.transcription(recording, _reports(line, verb, "transcribeCallback"))
     extra = [*line.recording_params(recording), ("Digits", ended_by)]
     url, method = urljoin(line.base, verb.get("action")), verb.get("method", "POST")
     if hung_up:

@@ -302,7 +302,7 @@ class Line:
             ("AccountSid", recording.account_sid),
             ("CallSid", recording.call_sid),
             *self.recording_params(recording),
-            ("RecordingStatus", "completed"),
+            ("RecordingStatus", recording.status),
             ("RecordingChannels", str(recording.channels)),
             ("RecordingStartTime", rfc2822(recording.start_time) or ""),
             ("RecordingSource", recording.source),
@@ -311,5 +311,25 @@ class Line:
             self.box.delays.recording,
             lambda: self.box.notify(
                 self.account, url, method, params, "recording status", self.call.sid
+            ),
+        )
+
+    def transcription(self, recording: Recording, url: str | None) -> None:
+        """Tell the transcribeCallback, later still, what was said."""
+        if not url:
+            return
+        params = [
+            *self.params(),
+            *self.recording_params(recording),
+            ("TranscriptionSid", f"TR{recording.sid[2:]}"),
+            ("TranscriptionText", recording.words or ""),
+            ("TranscriptionStatus", "completed"),
+            ("TranscriptionType", "fast"),
+            ("TranscriptionUrl", f"{self.recording_url(recording)}/Transcriptions"),
+        ]
+        self.box.later(
+            2 * self.box.delays.recording,
+            lambda: self.box.notify(
+                self.account, url, "POST", params, "transcription", self.call.sid
             ),
         )

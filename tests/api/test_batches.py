@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import update
 
 from app.models.batch import Batch, BatchMember, BatchState
+from app.models.breaker import Breaker
 from app.models.client import Client
 from app.models.communication import Communication
 from app.models.message import Message
@@ -164,3 +165,33 @@ def test_another_clients_batch_is_not_there(
     assert api.get(f"batches/{theirs}").status_code == 404
     assert api.post(f"communications/{library.texts.id}/batches").status_code == 404
     assert rows.one(Batch).state is BatchState.PREPARING
+
+
+def test_what_is_held_says_why_and_is_tried_with_one(
+    app: Flask, api: Caller, rows: Rows, registrar: Department, path: str
+) -> None:
+    body = {"members": [{"toName": "Ann", "toPhone": "+13195550150"}]}
+    batch = api.post(f"{path}/adhocs", body).json["batch"]
+    keep_house(app)
+    assert api.get(batch).json["eta"] is not None
+    number = f"numbers/{registrar.number.id}"
+    assert api.get(number).json["held"] == []
+    for refused in (f"{batch}/try-one", f"{number}/try-one", f"{number}/resume"):
+        assert api.post(refused).status_code == 409
+    since = datetime.now(UTC)
+    held = Breaker(
+        key=f"sms:{registrar.number.id}", sender_id=registrar.number.id, code=99999,
+        tripped_at=since, reason="Twilio refused the same for 5 people in a row.",
+    )  # fmt: skip
+    rows.add(held)
+    shown = api.get(batch).json
+    assert (shown["state"], shown["eta"], shown["reason"]) == ("running", None, held.reason)
+    assert datetime.fromisoformat(shown["heldSince"]) == since
+    assert [(one["destination"], one["reason"]) for one in api.get(number).json["held"]] == [
+        ("sms", held.reason)
+    ]
+    assert api.post(f"{batch}/try-one").status_code == 200
+    assert rows.one(Breaker).trial_at is not None
+    assert api.post(f"{number}/try-one").json["held"] != []
+    assert api.post(f"{number}/resume").json["held"] == []
+    assert api.get(batch).json["heldSince"] is None

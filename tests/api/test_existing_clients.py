@@ -29,6 +29,7 @@ def test_the_key_is_tried_by_asking_for_the_client(
     assert answer.status_code == 200
     assert answer.json["name"] == "registrar"
     assert answer.json["id"] == registrar.client.id
+    assert answer.json["deniedNetworks"] == []
     assert (answer.json["twimlHosts"], answer.json["sipDomains"]) == ([], [])
 
 

@@ -229,7 +229,7 @@ def test_what_came_in_is_listed(api: Caller, rows: Rows, registrar: Department) 
     (shown,) = api.get("inbound?from=%2B13195550150").json["items"]
     assert list(shown) == [
         "id", "destination", "sid", "from", "to", "body", "media", "receivedAt", "channel",
-        "reaction", "handler", "optOut", "outcome", "reply",
+        "reaction", "handler", "optOut", "outcome", "reply", "path", "voicemails",
     ]  # fmt: skip
     assert shown["reply"] == reply.id
     assert shown["optOut"] == "STOP"

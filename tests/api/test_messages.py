@@ -11,7 +11,7 @@ import time_machine
 from sqlalchemy import update
 
 from app.models.client import Client
-from app.models.communication import Callback
+from app.models.communication import Callback, Communication
 from app.models.credential import Credential
 from app.models.house import IdempotencyKey
 from app.models.message import Message, MessageState
@@ -141,6 +141,37 @@ def test_a_suppressed_phone_is_a_message_with_that_status(
     assert api.post("messages", TEXT).json["status"] == "queued"
 
 
+def test_a_phone_that_cannot_be_reached_is_told_from_one_that_opted_out(
+    api: Caller, rows: Rows, registrar: Department
+) -> None:
+    rows.change(update(Sender).values(suppression_list_id=registrar.suppression.id))
+    since = datetime.now(UTC)
+    until = since + timedelta(days=180)
+    rows.add(
+        SuppressionEntry(
+            list_id=registrar.suppression.id, phone=PHONE, source="twilio", since=since,
+            reason="unreachable", error_code=21614, until=until,
+        )
+    )  # fmt: skip
+    entries = f"suppressionlists/{registrar.suppression.id}/entries"
+    (shown,) = api.get(entries).json["items"]
+    assert (shown["source"], shown["reason"], shown["errorCode"]) == (
+        "twilio", "unreachable", 21614,
+    )  # fmt: skip
+    assert datetime.fromisoformat(shown["until"]) == until
+    message = api.post("messages", TEXT).json
+    assert (message["status"], message["errorCode"]) == ("suppressed", 21614)
+    assert "not a mobile phone" in message["explanation"]
+    assert "cannot be reached" in message["errorMessage"]
+    body = {"members": [{"toName": "Ann", "toPhone": PHONE}]}
+    rows.change(update(Communication).values(suppression_list_id=registrar.suppression.id))
+    (refused,) = api.post(f"communications/{registrar.texts.id}/adhocs", body).json["refused"]
+    assert refused["reason"] == "suppressed"
+    assert "cannot be reached" in refused["message"]
+    assert api.delete(f"{entries}/{PHONE}").status_code == 204
+    assert api.post("messages", TEXT).json["status"] == "queued"
+
+
 def test_a_message_says_who_is_told_of_it(api: Caller, rows: Rows, registrar: Department) -> None:
     callbacks = {"message_status": {"endpoint": "sis"}}
     made = api.post("messages", {**TEXT, "callbacks": callbacks}).json
@@ -205,7 +236,12 @@ def test_the_entries_of_a_list_stay_when_they_are_lifted(
     second = api.get(first["next"]).json
     assert second["next"] is None
     shown = first["items"] + second["items"]
-    assert list(shown[0]) == ["phone", "scope", "source", "since", "liftedAt"]
+    assert list(shown[0]) == [
+        "phone", "scope", "source", "since", "liftedAt", "reason", "errorCode", "until",
+    ]  # fmt: skip
+    assert {(one["reason"], one["errorCode"], one["until"]) for one in shown} == {
+        ("opted_out", None, None)
+    }
     assert [(one["phone"], one["scope"], one["source"]) for one in shown] == [
         (f"+131955501{tail}", "all", "manual") for tail in ("01", "02", "03")
     ]

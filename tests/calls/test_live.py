@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.domain.content import catalog
-from app.domain.sending import calls, communications
+from app.domain.sending import communications
 from app.extensions import unit_of_work
 from app.models.client import Client
 from app.models.communication import Callback, CallbackEvent, Communication, MachineDetection
@@ -20,9 +20,11 @@ from app.models.message import Message
 from app.models.route import Channel
 from app.models.sender import Sender
 from app.models.template import TemplateKind
-from app.outbound import batches, lanes
+from app.outbound import batches
+from app.outbound.send import lanes
 from app.twilio.statuses import CALL_RANKS, CALL_TERMINAL
 from tests.support.house import House, communication, join
+from tests.support.our_calls import queued
 from tests.support.relay import AS_RECORDED
 from tests.support.rows import Rows
 from tests.support.sandbox import Running, eventually
@@ -153,7 +155,7 @@ def place(app: Flask, house: House, source: str, to: str = ANA, **more: Any) -> 
     with app.app_context(), unit_of_work() as session:
         client = session.get_one(Client, house.client.id)
         sender = session.get_one(Sender, house.sender.id)
-        calls.queue_call(session, client, sender, to, source=source, **more)
+        queued(session, client, sender, to, source=source, **more)
     with app.app_context():
         lanes.drain()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from app.models.client import Client
 from app.models.communication import Callback, CallbackEvent, Campaign, Communication
 from app.models.credential import ApiKey, Credential, SavedCredential
 from app.models.endpoint import Endpoint, EndpointKind, EndpointSecret
+from app.models.hours import Hours
 from app.models.house import AuditEntry
 from app.models.media import Media, Recording
 from app.models.route import Channel, Handler, Route
@@ -22,6 +25,7 @@ from app.models.sender import Sender, SenderType
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template, TemplateVersion
 from app.models.user import Membership, Role, User
+from tests.support.fake_twilio import FakeTwilio
 from tests.support.rows import Rows
 
 GUIDE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -54,6 +58,13 @@ class Operator:
         result = self.apply(text, *options)
         assert result.exit_code == 0, result.output
         return result.output
+
+
+@pytest.fixture
+def environ(environ: dict[str, str]) -> Iterator[dict[str, str]]:
+    """There is a Twilio that takes every account: it is asked about each."""
+    with FakeTwilio() as twilio:
+        yield {**environ, "TWILIO_API_BASE_URL": twilio.url}
 
 
 @pytest.fixture
@@ -154,6 +165,7 @@ class TestTheFullExample:
             "+13195550101": ("twilio", "long_code", 1.0),
             "+13195550102": ("twilio", "long_code", 1.0),
             "+13195550103": ("twilio", "long_code", 1.0),
+            "+13195550104": ("twilio", "long_code", 1.0),
             "55555": ("twilio", "short_code", 100.0),
             "+13195550150": ("verified", "long_code", 1.0),
             "MG00000000000000000000000000000001": ("messaging_service", "long_code", 12.0),
@@ -164,11 +176,25 @@ class TestTheFullExample:
         assert service.suppression_list_id == opted_out.id
         assert senders["+13195550100"].suppression_list_id == opted_out.id
 
-        handlers = {(route.sender_id, route.channel): route.handler for route in rows.all(Route)}
+        routes = rows.all(Route)
+        handlers = {
+            (one.sender_id, one.channel): one.handler for one in routes if one.parent_id is None
+        }
         assert handlers[senders["+13195550100"].id, Channel.SMS] is Handler.AUTO_REPLY
-        assert handlers[senders["+13195550101"].id, Channel.VOICE] is Handler.CALL_FORWARD
+        assert handlers[senders["+13195550101"].id, Channel.VOICE] is Handler.HOURS
+        assert {one.place: one.handler for one in routes if one.parent_id} == {
+            "keys.1": Handler.CALL_FORWARD,
+            "keys.2": Handler.MENU,
+            "otherwise": Handler.VOICEMAIL,
+            "open": Handler.CALL_FORWARD,
+            "closed": Handler.PLAY_MESSAGE,
+            "holiday": Handler.PLAY_MESSAGE,
+        }
+        office = rows.one(Hours)
+        assert (office.week["fri"], "sat" in office.week) == (["08:00-12:00"], False)
+        assert office.dates == {"2026-12-24": ["08:00-12:00"], "2026-12-25": []}
         assert handlers[service.id, Channel.SMS] is Handler.FORWARD_TO_WEBHOOK
-        assert len(handlers) == 9
+        assert len(handlers) == 10
 
         assert rows.one(Campaign).name == "spring"
         told = {one.name: one for one in rows.all(Communication)}
@@ -307,6 +333,14 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, int, str, str]]]] = {
     "a private endpoint": (
         SMALL + "    endpoints: [{name: a, url: https://10.1.2.3/}]\n",
         [(12, 32, "clients[0].endpoints[0].url", "private network")]),
+    "people who cannot be reached": (
+        SMALL + "    populations:\n    - name: p\n      members:\n"
+        "      - {toPhone: call me}\n      - {toName: Nobody}\n      - {toAddress: nowhere}\n"
+        "      - {toPhone: (319) 555-0150}\n      - {toPhone: +13195550150}\n",
+        [(15, 19, "clients[0].populations[0].members[0].toPhone", "“call me”"),
+         (16, 9, "clients[0].populations[0].members[1].toPhone", "neither a phone"),
+         (17, 21, "clients[0].populations[0].members[2].toAddress", "not an e-mail address"),
+         (19, 19, "clients[0].populations[0].members[4].toPhone", "first is item 4")]),
     "no recording": (
         SMALL + "    recordings: [{name: a, file: nothing.mp3}]\n",
         [(12, 34, "clients[0].recordings[0].file", "no such file")]),
@@ -581,26 +615,29 @@ class TestWhatChanges:
             listed = ", ".join(members)
             return f"clients: [{{name: a, populations: [{{name: p, members: [{listed}]}}]}}]"
 
-        ada, twin = "{toPhone: '319 555 0111', n: Ada}", "{toPhone: +13195550111, n: Twin}"
-        operator.change(people(ada, twin, "{toAddress: g@example.edu}"))
-        assert operator.change(people(twin, ada)) == "nothing to change\n"
-        operator.change(people(twin, "{toPhone: +13195550111, n: Ada Lovelace}", "{n: Grace}"))
+        ada, kim = "{toPhone: '319 555 0111', n: Ada, year: 1}", "{toAddress: kim@example.edu}"
+        operator.change(people(ada, kim))
+        assert operator.change(people(kim, ada)) == "nothing to change\n"
+        changed = operator.change(
+            people("{toPhone: +13195550111, n: Ada Lovelace}", "{toPhone: 3195550112, n: Grace}")
+        )
+        assert "population p: 1 member added, 1 member changed" in changed
         found = [member.attributes for member in rows.all(select(Member).order_by(Member.id))]
         assert found == [
-            {"toPhone": "+13195550111", "n": "Ada Lovelace"},
-            {"toPhone": "+13195550111", "n": "Twin"},
-            {"toAddress": "g@example.edu"},
-            {"n": "Grace"},
+            {"toPhone": "+13195550111", "n": "Ada Lovelace", "year": 1},
+            {"toAddress": "kim@example.edu"},
+            {"toPhone": "+13195550112", "n": "Grace"},
         ]
 
     def test_members_keep_what_was_written(self, operator: Operator, rows: Rows) -> None:
         operator.change(
             "clients: [{name: a, populations: [{name: p, members: "
-            "[{id: 007, on: off, day: 2026-11-30, at: 21:00, price: 1.50, gone: null}]}]}]"
+            "[{toPhone: +13195550111, id: 007, on: off, day: 2026-11-30, at: 21:00,"
+            " price: 1.50, gone: null}]}]}]"
         )
         assert rows.one(Member).attributes == {
-            "id": "007", "on": "off", "day": "2026-11-30", "at": "21:00", "price": "1.50",
-            "gone": None,
+            "toPhone": "+13195550111", "id": "007", "on": "off", "day": "2026-11-30",
+            "at": "21:00", "price": "1.50", "gone": None,
         }  # fmt: skip
 
     def test_members_have_attributes_of_any_json(self, operator: Operator, rows: Rows) -> None:
@@ -611,7 +648,7 @@ class TestWhatChanges:
         operator.change(people)
         assert operator.change(people) == "nothing to change\n"
         assert rows.one(Member).attributes == {
-            "toPhone": "3195550111", "n": 7, "courses": [{"name": "Algebra", "room": 4}],
+            "toPhone": "+13195550111", "n": 7, "courses": [{"name": "Algebra", "room": 4}],
             "paid": True, "half": 0.5, "text": "7",
         }  # fmt: skip
 
@@ -639,6 +676,36 @@ class TestWhatChanges:
         found = {one.secret: one.expires_at for one in rows.all(EndpointSecret)}
         assert found[other] is None
         assert found[SECRETS["SIS_SECRET"]] is not None
+
+    def test_a_secret_that_signs_beside_the_new_one_does_not_come_back(
+        self, operator: Operator, rows: Rows
+    ) -> None:
+        text = (
+            "clients: [{name: a, endpoints: "
+            "[{name: sis, url: 'https://sis.example.edu/', secret: %s}]}]"
+        )
+        operator.change(text % "'${SIS_SECRET}'")
+        operator.change(text % "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+        refused = operator.apply(text % "'${SIS_SECRET}'")
+        assert refused.exit_code == 2
+        assert "secret: This secret is in use for this endpoint already." in refused.stderr
+        assert rows.count(EndpointSecret) == 2
+
+    def test_a_key_whose_end_has_come_meanwhile_is_no_mistake(
+        self, operator: Operator, rows: Rows
+    ) -> None:
+        text = SMALL + "    api_keys: [{label: sis, key: '${REGISTRAR_KEY}', expires_at: %s}]\n"
+        operator.change(text % "2099-01-01T00:00:00Z")
+        rows.change(update(ApiKey).values(expires_at=datetime(2020, 1, 1, tzinfo=UTC)))
+        assert operator.change(text % "2020-01-01T00:00:00Z") == "nothing to change\n"
+        assert "has passed" in operator.apply(text % "2020-01-02T00:00:00Z").stderr
+
+    def test_an_owner_may_hand_over_to_another(self, operator: Operator, rows: Rows) -> None:
+        text = SMALL + "    users: [{email: pat@example.edu, role: %s}%s]\n"
+        operator.change(text % ("owner", ""))
+        assert "needs an owner" in operator.apply(text % ("staff", "")).stderr
+        operator.change(text % ("staff", ", {email: lee@example.edu, role: owner}"))
+        assert sorted(one.role for one in rows.all(Membership)) == [Role.OWNER, Role.STAFF]
 
     def test_another_recording_replaces_the_first(self, operator: Operator, rows: Rows) -> None:
         text = "clients: [{name: a, recordings: [{name: closed, file: closed.mp3}]}]"
@@ -741,6 +808,7 @@ class TestWhereCallsMayGoOn:
         text = self.CALLING + (
             "    endpoints: [{name: sis, url: 'https://sis.example.edu/hooks'}]\n"
             "    twiml_hosts: [IVR.example.edu]\n    sip_domains: [pbx.example.edu]\n"
+            "    denied_networks: [10.20.0.0/16]\n"
         )
         operator.change(text)
         client = rows.one(Client)
@@ -748,6 +816,7 @@ class TestWhereCallsMayGoOn:
             ["ivr.example.edu"],
             ["pbx.example.edu"],
         )
+        assert client.denied_networks == ["10.20.0.0/16"]
         assert operator.change(text) == "nothing to change\n"
 
     def test_what_is_not_its_own_is_a_mistake_at_its_place(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -15,6 +15,7 @@ from app.extensions import db
 from app.models.audience import Member
 from app.models.base import new_id
 from app.models.batch import Batch, BatchState
+from app.models.breaker import Breaker
 from app.models.client import Client
 from app.models.communication import Communication
 from app.models.message import Message
@@ -138,6 +139,16 @@ def test_preflight_counts_the_suppressed(
     )
     shown = lines(invoke(flask_command, "preflight", made.id))
     assert (shown["Recipients"], shown["Suppressed"], shown["Get nothing"]) == ("1", "1", "1")
+    assert shown["Unreachable"] == "0"
+    rows.change(
+        update(SuppressionEntry).values(
+            source="twilio", reason="unreachable", error_code=30006, until=now + timedelta(days=1)
+        )
+    )
+    output = invoke(flask_command, "preflight", made.id)
+    shown = lines(output)
+    assert (shown["Suppressed"], shown["Unreachable"], shown["Get nothing"]) == ("0", "1", "1")
+    assert "cannot be reached by text (Twilio's error 30006" in output
 
 
 def test_many_recipients_on_a_long_code_are_warned_about(
@@ -221,3 +232,26 @@ def test_names_that_several_have_need_the_client(
     output = invoke(flask_command, "preflight", "reminder", "--client", other.client.name)
     assert lines(output)["Members"] == "0"
     assert rows.count(Member) == 4
+
+
+def test_what_is_held_is_tried_with_one_and_resumed(
+    flask_command: FlaskCliRunner, app: Flask, rows: Rows, house: House, made: Communication
+) -> None:
+    invoke(flask_command, "start", made.id, "--yes")
+    batch = rows.one(Batch).id
+    refused = flask_command.invoke(args=["batch", "try-one", batch])
+    assert refused.exit_code == 1
+    assert "Nothing is held" in refused.output
+    held = Breaker(
+        key=f"sms:{house.sender.id}", sender_id=house.sender.id, code=99999,
+        tripped_at=datetime.now(UTC), reason="Twilio refused the same for 5 people in a row.",
+    )  # fmt: skip
+    rows.add(held)
+    assert held.reason in invoke(flask_command, "show", batch)
+    invoke(flask_command, "try-one", batch)
+    assert rows.one(Breaker).trial_at is not None
+    names = (house.client.name, house.sender.address)
+    for command, exit_code in (("try-one", 0), ("resume", 0), ("resume", 1)):
+        result = flask_command.invoke(args=["numbers", command, *names])
+        assert result.exit_code == exit_code, result.output
+    assert rows.one(Breaker).tripped_at is None

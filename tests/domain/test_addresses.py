@@ -5,8 +5,12 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
+from flask import Flask
 
 from app.domain import addresses
+from app.domain.addresses import PUBLIC as PUBLIC_ONLY
+from app.domain.addresses import Networks
+from config import network
 
 REFUSED = {
     "loopback": ["127.0.0.1", "127.255.255.254", "::1"],
@@ -40,22 +44,52 @@ PUBLIC = ["8.8.8.8", "1.1.1.1", "128.255.96.200", "172.32.0.1", "100.128.0.1", "
 )
 def test_refused(text: str) -> None:
     assert not addresses.is_public(addresses.parse(text))
-    assert not addresses.may_dial(addresses.parse(text), "https", 443, ())
+    assert not addresses.may_dial(addresses.parse(text), "https", 443, PUBLIC_ONLY)
 
 
 @pytest.mark.parametrize("text", PUBLIC)
 def test_public(text: str) -> None:
-    assert addresses.may_dial(addresses.parse(text), "https", 443, ())
+    assert addresses.may_dial(addresses.parse(text), "https", 443, PUBLIC_ONLY)
 
 
 @pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 8443), ("http", 443)])
 def test_the_public_internet_is_reached_by_https_on_443_only(scheme: str, port: int) -> None:
-    assert not addresses.may_dial(addresses.parse("8.8.8.8"), scheme, port, ())
+    assert not addresses.may_dial(addresses.parse("8.8.8.8"), scheme, port, PUBLIC_ONLY)
 
 
 def test_exempt_networks_may_be_reached_in_any_way() -> None:
-    networks = (ip_network("10.1.0.0/16"), ip_network("fd00:1::/32"))
+    networks = Networks((network("10.1.0.0/16"), network("fd00:1::/32")))
     for text in ("10.1.2.3", "fd00:1::5", "::ffff:10.1.2.3"):
         assert addresses.may_dial(addresses.parse(text), "http", 8080, networks)
     for text in ("10.2.0.1", "fd00:2::5", "127.0.0.1"):
         assert not addresses.may_dial(addresses.parse(text), "https", 443, networks)
+
+
+DENIED = Networks((network("10.0.0.0/8"),), (network("10.9.0.0/16"), network("128.255.0.0/16")))
+
+
+@pytest.mark.parametrize("text", ["10.9.1.2", "128.255.96.200", "::ffff:128.255.1.1"])
+def test_denied_networks_are_reached_in_no_way(text: str) -> None:
+    for scheme, port in (("https", 443), ("http", 8080)):
+        assert not addresses.may_dial(addresses.parse(text), scheme, port, DENIED)
+
+
+@pytest.mark.parametrize("text", ["10.8.1.2", "8.8.8.8", "2606:4700::1111"])
+def test_others_are_as_they_were(text: str) -> None:
+    assert addresses.may_dial(addresses.parse(text), "https", 443, DENIED)
+
+
+def test_a_network_of_ipv4_written_as_ipv6_is_what_it_means() -> None:
+    assert network(" ::ffff:10.9.0.0/112") == ip_network("10.9.0.0/16")
+    with pytest.raises(ValueError, match="host bits"):
+        network("10.9.0.1/16")
+
+
+@pytest.mark.settings(
+    WEBHOOK_ALLOWED_NETWORKS="10.0.0.0/8", WEBHOOK_DENIED_NETWORKS="10.1.0.0/16,fd00::/8"
+)
+def test_a_clients_own_come_to_those_of_the_settings(app: Flask) -> None:
+    with app.app_context():
+        found = addresses.networks_for(["10.2.0.0/16"])
+    assert found.allowed == (network("10.0.0.0/8"),)
+    assert found.denied == tuple(map(network, ("10.1.0.0/16", "fd00::/8", "10.2.0.0/16")))

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from app.domain import attributes
 
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=5)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=10,
 )  # fmt: skip
 
@@ -66,6 +66,12 @@ def test_any_json_is_kept(value: dict[str, Any]) -> None:
         ({"a": [float("nan")]}, "a[0]", "too large a number, or none"),
         ({"a": [{"b": "x\x00"}]}, "a[0].b", "cannot be kept"),
         ({"a": ["ok", "\ud800"]}, "a[1]", "cannot be kept"),
+        ({"x\x00": 1}, "", "cannot be kept"),
+        ({"\udfff": 1}, "", "cannot be kept"),
+        ({"a": [{"x\x00": 1}]}, "a[0]", "cannot be kept"),
+        ({"a": {"\ud800": 1}}, "a", "cannot be kept"),
+        ({"a": [10**400]}, "a[0]", "too large a number"),
+        ({"a": -(1 << 20_000)}, "a", "too large a number"),
         ({"toName": ["Pat"]}, "toName", "must be text"),
         ({"toPhone": 3195550100}, "toPhone", "must be text"),
         ({"toAddress": {"a": 1}}, "toAddress", "must be text"),

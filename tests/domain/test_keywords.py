@@ -131,6 +131,13 @@ def test_reading_is_settled_after_once(text: str) -> None:
     assert fold(fold(text)) == fold(text) or "\u0345" in text
 
 
+@given(st.text(st.characters(codec="ascii"), max_size=190))
+def test_plain_letters_are_read_by_the_same_rules_as_any(text: str) -> None:
+    """What cannot be seen changes nothing, but takes a text past the short way of ASCII."""
+    assert read(text + "\u200b") == read(text)
+    assert fold(text + "\u200b") == fold(text)
+
+
 @pytest.mark.parametrize("body", ["Stop. Thank you", "no más mensajes", "arrêtez vos messages"])
 def test_a_wish_is_heard_in_each_language(body: str) -> None:
     assert sounds_like_stop(body)

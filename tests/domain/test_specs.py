@@ -13,7 +13,7 @@ from sqlalchemy import CheckConstraint, Float, Integer, Numeric, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 import app.api.openapi
-import app.domain.configuration.run  # noqa: F401 - and every part of the file
+import app.cli.configuration.run  # noqa: F401 - and every part of the file
 from app.api import paging, suppression_lists
 from app.domain.mistakes import Refused, parse
 from app.domain.specs import Instant, Spec

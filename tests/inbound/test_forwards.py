@@ -74,6 +74,27 @@ def data_of(delivery: Delivery) -> Any:
 
 
 class TestWebhook:
+    @pytest.mark.parametrize(
+        ("declared", "told"),
+        [
+            ("image/jpg", "image/jpeg"),
+            ("text/x-vCard; charset=utf-8", "text/vcard"),
+            ("audio/amr", "audio/amr"),
+            ("video/3gpp", "video/3gpp"),
+            ("image/heic", "image/heic"),
+            ("text/calendar", "text/calendar"),
+            ("", "application/octet-stream"),
+            ("multipart/mixed", "application/octet-stream"),
+        ],
+    )
+    def test_files_are_told_by_the_usual_name_of_their_type(
+        self, declared: str, told: str, registrar: Department, rows: Rows, twilio: Twilio
+    ) -> None:
+        to_webhook(registrar)
+        url = "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages/MM1/Media/ME1"
+        twilio.sms(NumMedia="1", MediaUrl0=url, MediaContentType0=declared)
+        assert [item["contentType"] for item in data_of(rows.one(Delivery))["media"]] == [told]
+
     def test_the_payload_holds_everything_about_the_text_and_the_person(
         self, app: Flask, registrar: Department, rows: Rows, twilio: Twilio
     ) -> None:

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select, update
 from time_machine import TimeMachineFixture
 
-from app.domain.audience import suppression
+from app.domain.audience import in_force, suppression
 from app.domain.keywords import TWILIO_WORDS
 from app.extensions import db, unit_of_work
 from app.inbound import lookup, texts
@@ -46,7 +46,7 @@ def is_listed(app: Flask, number: Sender, phone: str = PHONE) -> bool:
     with app.app_context():
         listed = number.suppression_list_id
         assert listed is not None
-        return suppression.is_suppressed(db.session(), listed, phone, number)
+        return in_force.why_suppressed(db.session(), listed, phone, number) is not None
 
 
 @pytest.mark.parametrize("written", [*STOPS, "stop", " Stop\n", "\tsToP  "])
@@ -431,10 +431,10 @@ def test_an_entry_counts_for_its_sender_its_service_or_all(
                 source=SuppressionSource.MANUAL,
                 at=START_OF_TEST,
             )
-        assert suppression.is_suppressed(session, listed, "+13195550001", number)
-        assert not suppression.is_suppressed(session, listed, "+13195550002", number)
+        assert in_force.why_suppressed(session, listed, "+13195550001", number)
+        assert not in_force.why_suppressed(session, listed, "+13195550002", number)
         number.service_id = "0" * 26
-        assert suppression.is_suppressed(session, listed, "+13195550002", number)
+        assert in_force.why_suppressed(session, listed, "+13195550002", number)
     assert len(rows.all(select(SuppressionEntry))) == 2
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from app.inbound.reactions import Reaction, is_about, parse
+from app.domain.reactions import Reaction, is_about, parse
 
 SENT = "Registrar: your class starts Monday. Reply STOP to opt out."
 

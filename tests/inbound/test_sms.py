@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from redis import Redis
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
@@ -422,3 +422,12 @@ class TestFailures:
         assert "secret" not in answer.text
         assert body_of(answer.text) is None
         assert rows.count(Incoming) == rows.count(Message) == 0
+
+
+def test_a_webhook_passes_nothing_that_is_there_for_the_pages(app: Flask) -> None:
+    around = [app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs]
+    everybody = {hook.__module__ for hooks in around for hook in hooks.get(None, ())}
+    assert everybody == {"app.domain.content.budget"}
+    with app.test_request_context("/inbound/sms", method="POST"):
+        own = {name for hooks in around for name in request.blueprints if hooks.get(name)}
+    assert own == set()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from app.domain import wake
 from app.models.base import new_id
+from app.models.credential import Credential
 from app.models.message import JournaledReport, Message, MessageReport, MessageState
 from tests.support.house import House, furnish, text
 from tests.support.reports import apply_reports
@@ -67,6 +69,16 @@ def test_taking_a_report_is_one_look_and_one_row(
     assert [one.split()[0] for one in statements if not one.startswith("BEGIN")] == [
         "SELECT", "INSERT",
     ]  # fmt: skip
+
+
+def test_a_token_that_is_changed_counts_at_once(twilio: Twilio, rows: Rows, house: House) -> None:
+    """Whichever process changed it: what was known a report ago is asked again."""
+    message = text(house, state=MessageState.ACCEPTED, sid=SID)
+    rows.add(message)
+    assert twilio.post(path(message), parameters(MessageStatus="queued")).status_code == 204
+    rows.change(update(Credential).values(auth_token="n" * 32))
+    assert twilio.post(path(message), parameters(), token="n" * 32).status_code == 204
+    assert twilio.post(path(message), parameters()).status_code == 403
 
 
 def test_an_error_code_is_kept(app: Flask, twilio: Twilio, rows: Rows, message: Message) -> None:

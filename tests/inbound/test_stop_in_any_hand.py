@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from flask import Flask
 
-from app.domain.audience import suppression
+from app.domain.audience import in_force
 from app.extensions import db
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind
@@ -73,8 +73,8 @@ def test_it_binds_whatever_list_is_asked_and_where_there_is_none(
     with app.app_context():
         session = db.session()
         for list_id in (number.suppression_list_id, other.id, None):
-            assert suppression.is_suppressed(session, list_id, PHONE, number)
-            assert not suppression.is_suppressed(session, list_id, "+13195550151", number)
+            assert in_force.why_suppressed(session, list_id, PHONE, number)
+            assert not in_force.why_suppressed(session, list_id, "+13195550151", number)
 
 
 def test_twilios_own_stop_is_no_business_of_other_lists(
@@ -85,9 +85,9 @@ def test_twilios_own_stop_is_no_business_of_other_lists(
     twilio.sms(Body="Stop.")
     twilio.sms(Body="STOP")
     with app.app_context():
-        assert suppression.is_suppressed(db.session(), number.suppression_list_id, PHONE, number)
-        assert not suppression.is_suppressed(db.session(), other.id, PHONE, number)
-        assert not suppression.is_suppressed(db.session(), None, PHONE, number)
+        assert in_force.why_suppressed(db.session(), number.suppression_list_id, PHONE, number)
+        assert not in_force.why_suppressed(db.session(), other.id, PHONE, number)
+        assert not in_force.why_suppressed(db.session(), None, PHONE, number)
 
 
 def test_a_number_without_a_list_gets_one_for_it(
@@ -97,7 +97,7 @@ def test_a_number_without_a_list_gets_one_for_it(
     twilio.sms(Body="Stop.")
     assert rows.one(SuppressionList).name == "opted-out"
     with app.app_context():
-        assert suppression.is_suppressed(db.session(), None, PHONE, number)
+        assert in_force.why_suppressed(db.session(), None, PHONE, number)
     assert reply_of(twilio.sms(Body="hello?")) is None
     assert "subscribed again" in (reply_of(twilio.sms(Body="Start!")) or "")
     assert reply_of(twilio.sms(Body="hello?")) == AWAY

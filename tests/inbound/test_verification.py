@@ -294,8 +294,16 @@ def test_the_oracle_and_the_harness_agree() -> None:
         {"ApiVersion": "2010-04-01BodySTOP", "Body": None},
         {"ApiVersion": "2010-04-01BodySTOP", "Body": None, "NumMedia": None},
         {"Body": None, "NumMedia": None},
+        {"NumMedi": "a0", "NumMedia": None},
+        {"NumMedia": None},
     ],
-    ids=["the word is cut away", "and the media", "neither was ever there"],
+    ids=[
+        "the word is cut away",
+        "and the media",
+        "neither was ever there",
+        "the media are",
+        "there never were any",
+    ],
 )
 def test_a_text_without_its_words_is_malformed_however_well_signed(
     form: dict[str, str | None], rows: Rows, twilio: Twilio
@@ -307,7 +315,8 @@ def test_a_text_without_its_words_is_malformed_however_well_signed(
     }
     answer = twilio.post("/inbound/sms", sent)
     assert answer.status_code == 400
-    assert "Body is missing." in answer.json["detail"]
+    gone = {"Body", "NumMedia"} - sent.keys()
+    assert all(f"{name} is missing." in answer.json["detail"] for name in gone)
     assert nothing_stored(rows)
 
 

@@ -170,12 +170,19 @@ class TestDialed:
         assert [verb.tag for verb in verbs(answer)] == ["Hangup"]
         assert rows.one(Incoming).dial_status == "completed"
 
-    def test_words_of_our_own_when_staff_chose_none(
+    def test_words_of_our_own_when_staff_chose_none(self, rows: Rows, twilio: Twilio) -> None:
+        number_that(rows, Handler.CALL_FORWARD, options={"to": DESK})
+        form = call_parameters()
+        twilio.post("/inbound/voice", form)
+        answer = twilio.post(self.path(rows), {**form, "DialCallStatus": "busy"})
+        assert "Nobody can take your call" in said(answer)
+
+    def test_what_was_chosen_when_the_call_came_holds_to_its_end(
         self, call: dict[str, str], rows: Rows, twilio: Twilio
     ) -> None:
         rows.change(delete(Route))
         answer = twilio.post(self.path(rows), {**call, "DialCallStatus": "busy"})
-        assert "Nobody can take your call" in said(answer)
+        assert said(answer) == "Please write to us."
 
     @pytest.mark.parametrize(
         "change",

@@ -108,12 +108,12 @@ def test_what_has_expired_is_not_found(rows: Rows, client: FlaskClient) -> None:
 class TestAtTwilio:
     URL = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/MM1/Media/ME1"
 
-    def held(self, rows: Rows, url: str = URL) -> Media:
+    def held(self, rows: Rows, url: str = URL, content_type: str = "image/jpeg") -> Media:
         department = Department(rows)
         made = Media(
             client_id=department.client.id,
             source=MediaSource.TWILIO,
-            content_type="image/jpeg",
+            content_type=content_type,
             twilio_url=url,
             credential_id=department.credential.id,
         )
@@ -133,6 +133,29 @@ class TestAtTwilio:
         answer = client.get(f"/media/{self.held(rows).code}")
         assert (answer.data, answer.content_type) == (b"picture", "image/jpeg")
         assert asked == [(self.URL, ACCOUNT_SID, AUTH_TOKEN)]
+
+    @pytest.mark.parametrize(
+        ("content", "declared", "kind", "name"),
+        [
+            (b"#!AMR\n\x3c\x08", "audio/amr", "audio/amr", "file.amr"),
+            (b"\0\0\0\x14ftyp3gp5\0\0", "video/3gpp", "video/3gpp", "file.3gp"),
+            (b"\0\0\0\x14ftypheic\0\0", "image/jpeg", "image/heic", "file.heic"),
+            (b"BEGIN:VCARD", "application/octet-stream", "text/vcard", "file.vcf"),
+            (b"BEGIN:VCALENDAR", "text/plain", "text/calendar", "file.ics"),
+            (b"\xff\xfeH\0i\0", "application/octet-stream", "text/plain", "file.txt"),
+        ],
+    )
+    def test_its_bytes_say_what_it_is(
+        self, content: bytes, declared: str, kind: str, name: str, rows: Rows,
+        client: FlaskClient, monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(media_links, "fetch_media", lambda *_, **__: Fetched(content, declared))
+        held = self.held(rows, content_type=declared)
+        answer = client.get(f"/media/{held.code}")
+        assert (answer.data, answer.mimetype) == (content, kind)
+        assert f'filename="{name}"' in answer.headers["Content-Disposition"]
+        if declared == "application/octet-stream":  # a HEAD that says no more would say nothing
+            assert client.head(f"/media/{held.code}").mimetype == kind
 
     def test_a_head_does_not_call_it_empty(self, rows: Rows, client: FlaskClient) -> None:
         head = client.head(f"/media/{self.held(rows).code}")

@@ -11,18 +11,23 @@ import requests
 from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskCliRunner
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from app.domain.provisioning import verifications
+from app.domain.provisioning.caller_ids import GONE
+from app.domain.reach import Refusal
 from app.extensions import unit_of_work
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.delivery import Delivery
-from app.models.house import AuditEntry
+from app.models.house import AuditEntry, SetAside
 from app.models.number import TwilioRequest, Verification, VerificationState
 from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender, SenderKind, SenderType
+from app.twilio.client import NotSent, TwilioClient
 from app.twilio.transport import Transport
+from sandbox.settings import ACCOUNT_SID, AUTH_TOKEN
+from tests.support.our_calls import queued
 from tests.support.rows import Rows
 from tests.support.sandbox import Running, eventually
 
@@ -192,6 +197,10 @@ def test_a_number_handled_by_the_client_points_at_its_own_url(
     assert own in flask("numbers", "audit", fails=True).output
     flask("numbers", "repair")
     assert at_twilio(box, "+13195550100") == {**expected(port), "sms_url": own}
+    rows.change(update(Client).values(trial=True))  # then nobody else may answer
+    assert own in flask("numbers", "audit", fails=True).output
+    flask("numbers", "repair")
+    assert at_twilio(box, "+13195550100") == expected(port)
 
 
 def test_a_number_that_left_the_account_is_reported(
@@ -210,6 +219,27 @@ def test_when_twilio_cannot_be_asked_it_is_said(
     rows.change(update(Client).values(name="registrar"))
     box.box.store.accounts.clear()
     assert "could not be checked" in flask("numbers", "audit", fails=True).output
+
+
+@pytest.mark.parametrize("command", ["audit", "repair"])
+@pytest.mark.parametrize("stumbles", ["over what is stored", "over what Twilio says"])
+def test_of_an_account_that_is_set_aside_nobody_says_that_all_is_well(
+    flask: Any,
+    registrar: Client,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    stumbles: str,
+    command: str,
+) -> None:
+    flask("numbers", "import", "registrar", "+13195550100")
+    if stumbles == "over what is stored":
+        rows.change(text("UPDATE credential SET api_key_secret = 'not encrypted'"))
+    else:
+        monkeypatch.setattr(TwilioClient, "list_numbers", lambda _self: [None])
+    shown = flask("numbers", command, fails=True).output
+    assert "+13195550100 (registrar) could not be checked: Dispatch stumbled" in shown
+    assert [one.loop for one in rows.all(SetAside)] == ["audit"]
+    assert "as it should be" not in shown
 
 
 def test_a_messaging_service_has_inbound_settings_of_its_own(
@@ -364,6 +394,71 @@ def test_an_institutions_own_number_is_verified(
 def test_a_number_verified_before_is_taken_over(flask: Any, registrar: Client, rows: Rows) -> None:
     assert "is verified" in flask("numbers", "verify", "registrar", "+13193350000").output
     assert rows.one(Sender).kind is SenderKind.VERIFIED
+
+
+OFFICE = "+13193350000"
+
+
+def forget_office(box: Running) -> None:
+    """Somebody deletes the caller ID in Twilio's console."""
+    listed = f"{box.url}/2010-04-01/Accounts/{ACCOUNT_SID}/OutgoingCallerIds"
+    auth = (ACCOUNT_SID, AUTH_TOKEN)
+    answer = requests.get(f"{listed}.json", {"PhoneNumber": OFFICE}, auth=auth, timeout=5)
+    (found,) = answer.json()["outgoing_caller_ids"]
+    assert requests.delete(f"{listed}/{found['sid']}.json", auth=auth, timeout=5).ok
+
+
+def test_a_caller_id_that_was_deleted_at_twilio_is_found_and_stopped_until_it_is_back(
+    flask: Any, app: Flask, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask("numbers", "verify", "registrar", OFFICE)
+    assert "as it should be" in flask("numbers", "audit").output
+    told = rows.count(Delivery)
+    forget_office(box)
+    sick = flask("doctor", fails=True).output
+    assert f"flask numbers verify registrar {OFFICE}" in sick
+    assert rows.one(Sender).stopped_at is None  # a doctor looks and changes nothing
+    for _ in range(2):
+        found = flask("numbers", "audit", fails=True).output
+        assert f"{OFFICE} (registrar) is not verified as a caller ID" in found
+    assert rows.count(Delivery) == told + 2  # owner and support, once
+    with app.app_context(), unit_of_work() as session:
+        sender = session.scalars(select(Sender)).one()
+        with pytest.raises(Refusal, match="verified again") as refused:
+            queued(
+                session, session.get_one(Client, registrar.id), sender, "+13195550150",
+                source="<Response><Say>Hi</Say></Response>",
+            )  # fmt: skip
+    assert refused.value.code == "sender_stopped"
+
+
+def test_a_caller_id_that_is_verified_again_calls_again(
+    flask: Any, registrar: Client, rows: Rows, box: Running
+) -> None:
+    flask("numbers", "verify", "registrar", OFFICE)
+    for again in ("verified here", "found by the audit"):
+        rows.change(update(Sender).values(stopped_at=datetime.now(UTC), stopped_reason=GONE))
+        if again == "verified here":
+            flask("numbers", "verify", "registrar", OFFICE)
+        else:
+            flask("numbers", "audit")
+        assert (rows.one(Sender).stopped_at, rows.one(Sender).stopped_reason) == (None, None)
+    rows.change(update(Sender).values(stopped_at=datetime.now(UTC), stopped_reason="By support."))
+    flask("numbers", "audit")
+    assert rows.one(Sender).stopped_reason == "By support."
+
+
+def test_caller_ids_that_cannot_be_asked_about_are_not_stopped(
+    flask: Any, registrar: Client, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flask("numbers", "verify", "registrar", OFFICE)
+
+    def fail(_: TwilioClient) -> list[str]:
+        raise NotSent("Twilio could not be reached.")
+
+    monkeypatch.setattr(TwilioClient, "list_caller_ids", fail)
+    assert "could not be checked" in flask("numbers", "audit", fails=True).output
+    assert rows.one(Sender).stopped_at is None
 
 
 def test_twilio_is_asked_for_granted_and_noted(flask: Any, registrar: Client, rows: Rows) -> None:

@@ -17,7 +17,7 @@ from app.cli.processes import tasks
 from app.domain import wake
 from app.domain.clients import prices, usage
 from app.extensions import db, redis_client
-from app.inbound import pricing, recovery
+from app.inbound.afterwards import pricing, recovery
 from app.models.client import Client
 from app.models.house import Bookmark
 from app.models.incoming import Incoming, Outcome
@@ -181,7 +181,7 @@ def test_a_job_without_time_goes_on_in_the_next_and_not_back(
     assert asked == [one.received_at - pricing.MARGIN for one in texts]
     with app.app_context():
         jobs = wake.queue("house", redis_client()).jobs
-    assert [job.func_name for job in jobs] == ["app.inbound.pricing.tick"]
+    assert [job.func_name for job in jobs] == ["app.inbound.afterwards.pricing.tick"]
     assert {one.name for one in rows.all(Bookmark)} == {
         "usage:messages", "usage:incoming", f"prices:{number.credential_id}",
     }  # fmt: skip

@@ -10,14 +10,15 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskCliRunner
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from app.domain import wake
 from app.extensions import redis_client
-from app.inbound import recovery, texts, twilio_log
-from app.inbound.lookup import Number
+from app.inbound import texts
+from app.inbound.afterwards import recovery, twilio_log
+from app.inbound.afterwards.twilio_log import Account, Slice
+from app.inbound.number import Number
 from app.inbound.parsing import Arrival
-from app.inbound.twilio_log import Account, Slice
 from app.maintenance import retention
 from app.models.client import Client
 from app.models.delivery import Delivery, DeliveryState
@@ -25,7 +26,7 @@ from app.models.endpoint import Endpoint, EndpointKind
 from app.models.house import Bookmark
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.media import Media
-from app.models.message import Direction, Message, MessageState
+from app.models.message import Direction, JournaledReport, Message, MessageState
 from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList
@@ -147,6 +148,20 @@ def test_a_reply_more_than_a_minute_late_is_not_sent(
         assert rows.one(Incoming).reply_id == reply.id
 
 
+def test_a_text_that_was_answered_before_a_restore_is_not_answered_again(
+    app: Flask, number: Sender, rows: Rows, box: Running, live: None
+) -> None:
+    """The database forgot, seconds later, what came in and how it was answered; Twilio did not."""
+    replies(rows, number)
+    sid = box.text("Anybody there?")
+    eventually(lambda: rows.count(JournaledReport) > 0)  # it has sent what the TwiML says
+    for model in (Incoming, JournaledReport, Message):
+        rows.change(delete(model))
+    assert recover(app, timedelta(seconds=50)) == {"texts": 1}
+    assert (rows.one(Incoming).sid, rows.one(Incoming).outcome) == (sid, Outcome.REPLIED)
+    assert rows.count(Message) == 0
+
+
 def test_an_opt_out_that_we_missed_counts_from_when_it_was_sent(
     app: Flask, number: Sender, rows: Rows, box: Running
 ) -> None:
@@ -249,7 +264,7 @@ def test_a_tick_hands_over_to_a_new_job_when_its_time_is_up(
     with app.app_context():
         recovery.tick()
         jobs = wake.queue("house", redis_client()).jobs
-    assert [job.func_name for job in jobs] == ["app.inbound.recovery.tick"]
+    assert [job.func_name for job in jobs] == ["app.inbound.afterwards.recovery.tick"]
 
 
 def test_looking_far_back_asks_little(

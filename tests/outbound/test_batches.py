@@ -27,7 +27,8 @@ from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Channel
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template, TemplateVersion
-from app.outbound import batches, lanes
+from app.outbound import batches
+from app.outbound.send import lanes
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, communication, furnish, join
 from tests.support.rows import Rows

@@ -9,19 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
+from werkzeug.utils import import_string
 
+from app.cli.processes import keep_house, tasks
 from app.domain.relaying import events
 from app.domain.relaying.events import Happening
 from app.domain.sending import communications
 from app.extensions import db, unit_of_work
-from app.inbound import pricing, recovery
-from app.maintenance import audits, retention, usage
+from app.maintenance import retention
 from app.models.base import new_id
 from app.models.batch import Batch, BatchState
 from app.models.communication import Communication
@@ -31,8 +33,11 @@ from app.models.house import SetAside
 from app.models.incoming import Incoming
 from app.models.message import JournaledReport, Lane, Message, MessageState
 from app.models.route import Channel
-from app.outbound import batches, lanes, refresh, reports, settle, sweep
-from app.outbound.relay import sweep as relay_sweep
+from app.models.voicemail import Voicemail, VoicemailState
+from app.outbound import batches
+from app.outbound.afterwards import reports
+from app.outbound.send import lanes
+from app.outbound.voicemails import drain as voicemails
 from tests.support import relay
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, communication, furnish, join, text
@@ -104,6 +109,24 @@ def make(app: Flask, rows: Rows, receiver: Receiver, name: str) -> Client:
             received_at=now - timedelta(hours=5), answer="<Response/>", outcome="replied",
         ),
     )  # fmt: skip
+    call_in = Incoming(
+        id=new_id(), client_id=house.client.id, destination=Channel.VOICE,
+        sid="CA" + new_id().zfill(32), sender_id=house.sender.id, from_="+13195550150",
+        to=NUMBERS[name], media=[], parameters={}, received_at=before, outcome="played",
+        price=0.0, call_status="completed", ended_at=before,
+    )  # fmt: skip
+    rows.add(call_in)
+    rows.add(
+        Voicemail(
+            client_id=house.client.id, incoming_id=call_in.id, state=VoicemailState.EXPECTED,
+            created_at=now - timedelta(days=4), check_at=before, endpoint_id=endpoint.id, tries=9,
+        ),
+        Voicemail(
+            client_id=house.client.id, incoming_id=call_in.id, state=VoicemailState.RECORDED,
+            recording_sid="RE" + new_id().zfill(32), recorded_at=before, check_at=before,
+            endpoint_id=endpoint.id, tries=99, duration=5,
+        ),
+    )  # fmt: skip
     said = {"status": "delivered", "source": "callback", "sid": reported.sid}
     rows.add(JournaledReport(message_id=reported.id, at=now, report=said))
     for key in (f"sms:{house.sender.id}", f"voice:{ACCOUNTS[name]}"):
@@ -148,6 +171,8 @@ WRONG = {
     " quiet_to = '08:00' WHERE id = :bad",
     "clients: hours": "UPDATE client SET quiet_from = '99:99', quiet_to = '08:00' WHERE id = :bad",
     "clients: allow list": "UPDATE client SET allow_list = '5' WHERE id = :bad",
+    "clients: networks": "UPDATE client SET denied_networks = '5' WHERE id = :bad",
+    "clients: no network": "UPDATE client SET denied_networks = '[\"campus\"]' WHERE id = :bad",
     "clients: owner": "UPDATE client SET owner_email = '' WHERE id = :bad",
     "senders: kind": "UPDATE sender SET kind = 'pigeon' WHERE client_id = :bad",
     "senders: type": "UPDATE sender SET type = 'pigeon' WHERE client_id = :bad",
@@ -170,6 +195,9 @@ WRONG = {
     "endpoints: kind": "UPDATE endpoint SET kind = 'pigeon' WHERE client_id = :bad",
     "incoming: media": "UPDATE incoming SET media = '5' WHERE client_id = :bad",
     "incoming: handler": "UPDATE incoming SET handler = 'pigeon' WHERE client_id = :bad",
+    "voice messages: path": "UPDATE voicemail SET path = '5' WHERE client_id = :bad",
+    "voice messages: state": "UPDATE voicemail SET state = 'pigeon' WHERE client_id = :bad",
+    "voice messages: tries": "UPDATE voicemail SET tries = -9 WHERE client_id = :bad",
     "reports: no report": "UPDATE report_journal SET report = '5' WHERE message_id IN"
     " (SELECT id FROM message WHERE client_id = :bad)",
     "reports: unknown fields": "UPDATE report_journal SET report = '{\"pigeon\": 1}' WHERE"
@@ -187,6 +215,8 @@ NO_JSON = {
     " (SELECT id FROM batch WHERE client_id = :bad)",
     "deliveries: no JSON": "UPDATE delivery SET context = '{' WHERE client_id = :bad",
     "clients: no JSON": "UPDATE client SET allow_list = '[' WHERE id = :bad",
+    "clients: networks, no JSON": "UPDATE client SET denied_networks = '[' WHERE id = :bad",
+    "voice messages: no JSON": "UPDATE voicemail SET path = '[' WHERE client_id = :bad",
     "incoming: no JSON": "UPDATE incoming SET media = '[', parameters = '{' WHERE client_id = :bad",
     "messages: no date": "UPDATE message SET updated_at = 'tomorrow', check_at = '0'"
     " WHERE client_id = :bad",
@@ -238,16 +268,22 @@ def poison(app: Flask, bad: Client, statement: str) -> None:
             session.execute(sql("PRAGMA ignore_check_constraints = OFF"))
 
 
-LOOPS: tuple[Callable[[], object], ...] = (
-    batches.drain, lanes.drain, sweep.lost_claims, settle.run, refresh.run, relay_sweep.sweep,
-    reports.drain,
-    recovery.tick, pricing.tick, usage.tick, audits.tick, retention.run,
-)  # fmt: skip
+def loops() -> Iterator[Callable[[], object]]:
+    """Yield the drains, and all that the clock does, what it has others do included."""
+    yield from (batches.drain, lanes.drain, reports.drain)
+    yield from (voicemails.drain, voicemails.drain_engine)
+    for task in tasks():
+        run = task.run
+        if isinstance(run, partial):
+            if run.func is not keep_house:
+                continue  # a wake-up
+            run = import_string(run.args[0])
+        yield retention.run if run is retention.tick else run  # without the end of a slice
 
 
 def one_turn(app: Flask) -> None:
     """Let every loop make one turn; none of them may raise."""
-    for loop in LOOPS:
+    for loop in loops():
         with app.app_context():
             loop()
             db.session.remove()
@@ -270,6 +306,8 @@ def all_is_done(rows: Rows, good: Client, fake: FakeTwilio) -> None:
     assert next(one for one in mine if one.body == "reported").status == "delivered"
     sent = {made.body for made in fake.accepted}
     assert {"batch of good", "running of good"} <= sent
+    left = rows.all(select(Voicemail).where(Voicemail.client_id == good.id))
+    assert {one.state for one in left} == {VoicemailState.ABSENT, VoicemailState.LOST}
     batch = rows.one(select(Batch).where(Batch.id == good.batch_id))
     assert batch.state in (BatchState.COMPLETE, BatchState.RUNNING)
     told = rows.all(select(Delivery).where(Delivery.id.in_(good.deliveries)))

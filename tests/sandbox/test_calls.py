@@ -172,6 +172,31 @@ def test_record(running: Running, stub: Stub) -> None:
     assert (recording.duration, recording.call_sid) == ("3", done["CallSid"])
 
 
+def test_a_recording_as_mp3_and_written_down(running: Running, stub: Stub) -> None:
+    running.put(f"phones/{PERSON}", {"record_seconds": 4, "speech": "Please call back."})
+    record = "<Record action='/done' transcribe='true' transcribeCallback='/words'/>"
+    stub.on(VOICE, f"<Response>{record}</Response>")
+    ended(running, call(running))
+    said = eventually(lambda: stub.at("/words"))[0].params
+    assert (said["TranscriptionText"], said["TranscriptionStatus"]) == (
+        "Please call back.", "completed",
+    )  # fmt: skip
+    sound = requests.get(said["RecordingUrl"] + ".mp3", timeout=5)
+    assert sound.headers["Content-Type"] == "audio/mpeg"
+    frames = sound.content.count(b"\xff\xf3")  # MPEG 2, layer III: 576 samples at 16 kHz each
+    assert frames * 576 / 16_000 == pytest.approx(4, abs=0.5)
+    (written,) = running.client().recordings(said["RecordingSid"]).transcriptions.list()
+    assert written.transcription_text == "Please call back."
+
+
+def test_who_says_nothing_has_left_nothing(running: Running, stub: Stub) -> None:
+    running.put(f"phones/{PERSON}", {"record_seconds": 0})
+    events = "recordingStatusCallback='/ready' recordingStatusCallbackEvent='completed absent'"
+    stub.on(VOICE, f"<Response><Record action='/done' {events}/></Response>")
+    ended(running, call(running))
+    assert eventually(lambda: stub.at("/ready"))[0].params["RecordingStatus"] == "absent"
+
+
 def test_hanging_up_ends_a_recording_and_still_reports_it(running: Running, stub: Stub) -> None:
     stub.on(VOICE, "<Response><Record action='/done'/></Response>")
     sid = call(running, attended=True)

@@ -55,3 +55,9 @@ def test_every_pool_has_a_process_and_answers_have_a_third_or_more(processes: in
 def test_too_few_processes_are_refused() -> None:
     with pytest.raises(ValueError, match="too few"):
         pools.shares(pools.FEWEST - 1)
+
+
+def test_reports_wait_together_for_one_commit_and_answers_for_nobody() -> None:
+    assert {pool: pools.threads(pool, 4) for pool in Pool} == {
+        Pool.ANSWERS: 1, Pool.REPORTS: 4, Pool.OTHERS: 4,
+    }  # fmt: skip

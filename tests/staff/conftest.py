@@ -127,5 +127,9 @@ def press(page: Page, button: str) -> None:
 
 
 def said(page: Page, words: str) -> None:
-    """Expect the page to tell the person this."""
+    """Expect the page to tell the person this, and wait until it looks as they see it.
+
+    Until its style sheet is there, a page shows what only some choices have.
+    """
     expect(page.get_by_role("status").first).to_contain_text(words)
+    page.wait_for_load_state()

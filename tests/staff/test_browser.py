@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.models.client import Client
+from app.models.conversation import Conversation
 from app.models.credential import Credential
 from app.models.sender import Sender, SenderKind
 from app.models.user import User
@@ -82,8 +84,8 @@ def test_staff_change_what_a_number_says(page: Page, site: Processes) -> None:
     page.get_by_role("link", name="Numbers").click()
     page.get_by_role("link", name="(319) 555-0100").click()
     texts = page.locator("#sms")
-    texts.get_by_text("Answer with a canned reply").click()
-    texts.get_by_label("Canned reply", exact=True).select_option("away")
+    texts.get_by_text("Answer with a canned reply").filter(visible=True).click()
+    texts.get_by_label("Canned reply", exact=True).filter(visible=True).select_option("away")
     texts.get_by_role("button", name="See what it would do").click()
     expect(page.locator("#sms .effect")).to_contain_text("Answers each text with the template")
     expect(page.locator("#sms pre")).to_contain_text("We're closed.")
@@ -120,7 +122,7 @@ def test_a_call_gets_words_chosen_with_the_keyboard_alone(page: Page, site: Proc
     calls.get_by_role("radio", name="Nothing").focus()
     page.keyboard.press("ArrowDown")
     expect(calls.get_by_role("radio", name="Play a message")).to_be_checked()
-    calls.get_by_label("Words to be read").focus()
+    calls.get_by_label("Words to be read").filter(visible=True).focus()
     page.keyboard.type("We are closed.")
     calls.get_by_role("button", name="Save").focus()
     page.keyboard.press("Enter")
@@ -137,11 +139,47 @@ def test_every_form_works_without_javascript(browser: Browser, site: Processes) 
         page.get_by_role("link", name="Numbers").click()
         page.get_by_role("link", name="(319) 555-0100").click()
         texts = page.locator("#sms")
-        texts.get_by_role("radio", name="Answer with a canned reply").check()
-        texts.get_by_label("Canned reply", exact=True).select_option("away")
+        texts.get_by_role("radio", name="Answer with a canned reply").filter(visible=True).check()
+        texts.get_by_label("Canned reply", exact=True).filter(visible=True).select_option("away")
         texts.get_by_role("button", name="Save").click()
         expect(page.get_by_role("status")).to_contain_text("Saved.")
     assert "Closed today." in text_in(site, "hello")
+
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def test_a_person_is_answered_with_a_picture_and_their_next_text_appears_by_itself(
+    browser: Browser, page: Page, site: Processes, rows: Rows
+) -> None:
+    text_in(site, "When do you open?")
+    sign_in(page, site)
+    page.get_by_role("link", name="Inbox 1 waiting for an answer").click()
+    page.get_by_role("link", name="(319) 555-0150").click()
+    expect(page.get_by_role("log")).to_contain_text("When do you open?")
+    page.get_by_role("button", name="Assign to me").click()
+    expect(page.locator("#talk")).to_contain_text("Taken by pat@example.edu")
+    page.get_by_label("Note for the others").fill("Asked twice already.")
+    page.get_by_role("button", name="Keep the note").click()
+    page.get_by_label("Your answer").press_sequentially("At nine.")
+    expect(page.locator("#size")).to_contain_text("1 segment, 8 characters, about $0.0083")
+    page.get_by_label("Add a picture or file").set_input_files(
+        {"name": "map.png", "mimeType": "image/png", "buffer": PNG}
+    )
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("log")).to_contain_text("At nine.")
+    expect(page.get_by_role("log").get_by_alt_text("Picture 1")).to_be_visible()
+    expect(page.locator("#talk")).to_contain_text("Answered")
+    page.get_by_label("Your answer").fill("What I am just writing")
+    text_in(site, "Thank you!")
+    expect(page.get_by_role("log")).to_contain_text("Thank you!", timeout=15_000)
+    expect(page.get_by_label("Your answer")).to_have_value("What I am just writing")
+    talk = rows.one(Conversation)
+    paths = ["conversations", f"conversations/{talk.sender_id}/{talk.phone}"]
+    paths = [f"/staff/clients/registrar/{one}" for one in paths]
+    assert look(browser, page.context.storage_state(), site.base_url, paths) == []
 
 
 PAGES = [

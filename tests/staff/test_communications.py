@@ -18,6 +18,7 @@ from app.extensions import db, unit_of_work
 from app.models.audience import Member
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchMember, BatchState
+from app.models.breaker import Breaker
 from app.models.client import Client
 from app.models.communication import Callback, Communication
 from app.models.link import Click, Link
@@ -290,6 +291,24 @@ def test_progress_moves_by_itself_until_the_end(
     assert "Delivered" in ended
 
 
+def test_what_holds_a_batch_is_said_where_it_is_watched(
+    pat: Staff, ours: Department, batch: Batch, rows: Rows
+) -> None:
+    rows.add(
+        message(ours, batch, state=MessageState.WAITING),
+        Breaker(
+            key=batch.lane_key, sender_id=ours.number.id, code=99999, tripped_at=utcnow(),
+            reason="Twilio refused the same for 5 people in a row (error 99999).",
+        ),
+    )  # fmt: skip
+    path = f"{HOME}/batches/{batch.id}"
+    shown = pat.http.get(f"{path}/progress").text
+    assert "for 5 people in a row (error 99999)." in shown
+    assert "last one goes out about" not in shown
+    pat.send(f"{path}/try-one", seen_at="/staff/account")
+    assert rows.one(Breaker).trial_at is not None
+
+
 def test_each_message_says_what_became_of_it(
     pat: Staff, ours: Department, batch: Batch, rows: Rows
 ) -> None:
@@ -433,7 +452,7 @@ def test_a_long_batch_is_shown_with_few_queries(
     )
     page = pat.http.get(f"{HOME}/batches/{batch.id}").get_data(as_text=True)
     assert page.count('data-label="Person"') == 25
-    assert sum(not one.startswith(("BEGIN", "ROLLBACK")) for one in counted) <= 14, counted
+    assert sum(not one.startswith(("BEGIN", "ROLLBACK")) for one in counted) <= 15, counted
     following = re.search(r"after=(\d+\.\d+)", page)
     assert following
     assert following[1] == "24.0"

@@ -15,7 +15,8 @@ from werkzeug.test import TestResponse
 from app.extensions import MAX_REQUEST_BYTES
 from app.models.client import Client
 from app.models.user import Role, User
-from app.staff import access, home
+from app.staff import access
+from app.staff.inbox import home
 from tests.staff.conftest import PASSWORD, Staff
 from tests.support.processes import Processes
 

@@ -23,6 +23,7 @@ from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Channel
 from app.models.suppression import SuppressionEntry, SuppressionSource
 from app.models.user import User
+from app.models.voicemail import TranscriptionState, Voicemail, VoicemailState
 from tests.staff.conftest import Staff
 from tests.staff.test_everybody import everything_of, keys_of, paths, rules
 from tests.support.departments import Department, department
@@ -101,6 +102,28 @@ def fill(rows: Rows, ours: Department) -> None:
         parameters={"FromCity": "IOWA CITY"},
     )
     rows.add(message, incoming, Recording(**own, name="closed", media_code=media.code, sha256="0"))
+    call = Incoming(
+        **own,
+        **{**sent, "destination": Channel.VOICE},
+        sid="CA1",
+        from_="+13195550150",
+        to="+13195550111",
+        outcome=Outcome.PLAYED,
+    )
+    rows.add(call)
+    rows.add(
+        Voicemail(
+            **own,
+            incoming_id=call.id,
+            recording_sid="RE1",
+            state=VoicemailState.LOST,
+            error="why",
+            path=["1"],
+            transcription_state=TranscriptionState.DONE,
+            transcription="said",
+            language="en",
+        )
+    )
     delivery = Delivery(
         **own,
         endpoint_id=ours.endpoint.id,
@@ -153,6 +176,8 @@ KEPT = {
     ("campaign", "options"), ("batch", "plan"), ("message", "options"), ("route", "options"),
     ("delivery", "context"), ("template_version", "body"), ("communication", "callbacks"),
     ("client", "quiet_from"), ("client", "quiet_to"), ("usage", "month"), ("sender", "twilio_sid"),
+    ("client", "denied_networks"), ("route", "place"),
+    ("hours", "week"), ("hours", "dates"), ("hours", "holidays"),
 }  # fmt: skip
 """Columns that nobody writes freely: they are checked when they are written."""
 

@@ -13,9 +13,11 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.incoming import Incoming, OptOut, Outcome
+from app.models.media import Media, MediaSource
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender
+from app.models.voicemail import TranscriptionState, Voicemail, VoicemailState
 from tests.staff.conftest import OF_CLIENTS, Staff
 from tests.support.rows import Rows
 
@@ -119,7 +121,7 @@ def test_a_long_inbox_costs_as_many_statements_as_a_short_one(
         statements.clear()
         shown(pat, "/inbox")
         counts.append(len(statements))
-    assert counts[0] == counts[1] <= 7
+    assert counts[0] == counts[1] <= 9
 
 
 def test_older_pages_follow_without_gap_or_repeat(
@@ -142,6 +144,45 @@ def test_nothing_older_than_retention_is_shown(
     text_in("long ago", received_at=utcnow() - timedelta(days=46))
     assert "long ago" not in shown(pat, "/inbox")
     assert pat.http.get(f"/staff/clients/registrar/inbox/phone/{PHONE}").status_code == 404
+
+
+LEFT = {
+    "to be heard": (
+        {"state": VoicemailState.KEPT, "duration": 7, "media_code": "sound"},
+        'src="/media/sound" aria-label="Voice message of 7 seconds"',
+    ),
+    "being fetched": ({"state": VoicemailState.RECORDED}, "being fetched from Twilio"),
+    "lost": ({"state": VoicemailState.LOST, "error": "It is <gone>."}, "It is &lt;gone&gt;."),
+    "in words": (
+        {
+            "state": VoicemailState.KEPT, "transcription_state": TranscriptionState.DONE,
+            "transcription": "<b>Call</b> me", "language": "en-US", "path": ["2", "#"],
+        },
+        '<p class="words" lang="en-US">&lt;b&gt;Call&lt;/b&gt; me</p>',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("columns", "words"), LEFT.values(), ids=LEFT)
+def test_a_voice_message_stands_wherever_its_call_does(
+    pat: Staff,
+    text_in: Callable[..., Incoming],
+    rows: Rows,
+    columns: dict[str, object],
+    words: str,
+) -> None:
+    call = text_in("", destination=Channel.VOICE, outcome=Outcome.PLAYED)
+    own = {"client_id": call.client_id}
+    if "media_code" in columns:
+        sound = {"source": MediaSource.STORED, "content_type": "audio/mpeg", "content": b"ID3"}
+        rows.add(Media(**own, **sound, code="sound", size=3))
+    rows.add(Voicemail(**own, incoming_id=call.id, recording_sid="RE1", **columns))
+    text_in("a text")
+    talk = f"/conversations/{call.sender_id}/{PHONE}"
+    kind = "/inbox?kind=voicemail"
+    for path in ("/inbox", f"/inbox/{call.id}", f"/inbox/phone/{PHONE}", kind, talk):
+        assert words in shown(pat, path), path
+    assert "a text" not in shown(pat, "/inbox?kind=voicemail")
 
 
 def test_a_conversation_has_both_sides_in_order(

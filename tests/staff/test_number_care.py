@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from app.models.base import utcnow
+from app.models.breaker import Breaker
 from app.models.client import Client
 from app.models.house import AuditEntry
 from app.models.number import TwilioRequest, Verification
@@ -35,7 +36,7 @@ def test_a_number_gets_a_name_and_a_list(
     pat.send(f"{path}/about", seen_at=path, name="Front desk", suppression_list="opted-out")
     saved = rows.one(Sender)
     assert (saved.name, bool(saved.suppression_list_id)) == ("Front desk", True)
-    assert rows.one(OF_CLIENTS).details["fields"] == ["name", "suppression_list"]
+    assert [*rows.one(OF_CLIENTS).details] == ["name", "suppression_list"]
     pat.send(f"{path}/about", seen_at=path, name="Front desk", suppression_list="opted-out")
     assert len(rows.all(OF_CLIENTS)) == 1
     pat.send(f"{path}/about", seen_at=path, name="", suppression_list="")
@@ -81,6 +82,33 @@ def test_an_owner_lets_a_stopped_number_send_again(
     pat.send(f"{path}/resume", seen_at=path)
     assert (rows.one(Sender).stopped_at, rows.one(Sender).stopped_reason) == (None, None)
     assert rows.one(OF_CLIENTS).action == "resume"
+
+
+@pytest.mark.parametrize(("key", "what"), [("sms", "Texts"), ("voice", "Calls")])
+def test_what_is_held_says_why_and_is_tried_with_one(
+    key: str, what: str, app: Flask, pat: Staff, number: Sender, registrar: Client, rows: Rows,
+    add_person: AddPerson,
+) -> None:  # fmt: skip
+    rows.add(
+        Breaker(
+            key=f"{key}:{number.id}", sender_id=number.id, code=99999, tripped_at=utcnow(),
+            reason="Twilio refused the same for 5 people in a row (error 99999).",
+        )
+    )  # fmt: skip
+    path = f"{HOME}/numbers/{number.id}"
+    shown = pat.http.get(path).text
+    assert f"{what} are held since" in shown
+    assert "for 5 people in a row (error 99999)." in shown
+    add_person("lee@example.edu", registrar, role=Role.STAFF)
+    lee = Staff(app.test_client())
+    lee.sign_in("lee@example.edu")
+    lee.send(f"{path}/try-one", seen_at=path)
+    assert rows.one(Breaker).trial_at is not None
+    assert lee.send(f"{path}/resume", seen_at="/staff/account").status_code == 403
+    pat.send(f"{path}/resume", seen_at=path)
+    assert rows.one(Breaker).tripped_at is None
+    assert [one.action for one in rows.all(OF_CLIENTS)] == ["try with one", "release"]
+    assert "are held since" not in pat.http.get(path).text
 
 
 def test_what_was_given_back_does_not_send_again(pat: Staff, number: Sender, rows: Rows) -> None:

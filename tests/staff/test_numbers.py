@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from markupsafe import escape
 from sqlalchemy import update
 
+from app.domain.routing.handlers import offered
+from app.domain.routing.handlers.base import Shown, note, own_fields
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.media import Media, MediaSource, Recording
@@ -38,7 +41,7 @@ def save(staff: Staff, number: Sender, channel: str, **fields: object):
 def test_a_reply_with_keywords_is_chosen(pat: Staff, number: Sender, rows: Rows) -> None:
     answer = save(
         pat, number, "sms", handler="auto_reply", template="away",
-        match=["hours", "", ""], keyword_template=["hours", "away", "away"],
+        **{"keywords-match": ["hours", "", ""], "keywords-template": ["hours", "away", "away"]},
     )  # fmt: skip
     assert answer.status_code == 302
     route = rows.one(Route)
@@ -160,3 +163,22 @@ def test_a_number_in_a_service_does_what_the_service_does(
     save(pat, service, "sms", handler="auto_reply", template="away")
     page = pat.http.get(f"{HOME}/numbers").get_data(as_text=True)
     assert "As the messaging service “outreach”: Answers each text" in page
+
+
+def test_the_form_has_every_field_of_every_handler(pat: Staff, number: Sender) -> None:
+    page = pat.http.get(f"{HOME}/numbers/{number.id}").get_data(as_text=True)
+    for channel in Channel:
+        for spec in offered(channel):
+            assert f'value="{spec.name()}"' in page
+            assert spec.label in page
+            for name, field in own_fields(spec):
+                shown = note(field, Shown)
+                assert shown is not None
+                assert escape(shown.label) in page
+                parts = {
+                    "rows": ["-match", "-template"],
+                    "route": ["-handler"],
+                    "routes": ["-0-key", "-0-handler"],
+                }.get(shown.kind, [""])
+                inputs = [f"{name}{part}" for part in parts]
+                assert all(f'name="{one}"' in page for one in inputs)

@@ -20,7 +20,7 @@ from app.models.delivery import Delivery
 from app.models.house import AuditEntry, Usage
 from app.models.number import TwilioRequest
 from app.models.user import Role, User
-from app.staff.usage import chart, months_until
+from app.staff.office.usage import chart, months_until
 from tests.staff.conftest import OF_CLIENTS, Staff
 from tests.support.departments import Department, department
 from tests.support.rows import Rows
@@ -196,7 +196,9 @@ def test_owners_set_up_their_client(pat: Staff, ours: Department, rows: Rows) ->
     assert (client.retention_days, client.alert_segments) == (30, 5000)
     assert client.twilio_enabled
     assert rows.one(Callback).endpoint_id == ours.endpoint.id
-    details = [entry.details for entry in rows.all(OF_CLIENTS) if entry.target == "settings"]
+    details = [
+        entry.details for entry in rows.all(OF_CLIENTS) if entry.target == "client registrar"
+    ]
     assert details[0]["retention_days"] == [45, 30]
     pat.send(f"{HOME}/settings", **SETTINGS | {"quiet_from": "", "quiet_to": "",
                                                "callback-message_status": ""})  # fmt: skip
@@ -236,10 +238,12 @@ def test_only_support_enables_twilio_and_stops_all_sending(
     support.send(
         f"{HOME}/settings/support", seen_at=f"{HOME}/settings", twilio_enabled="on", trial="on",
         allow_list="(319) 555-0142\n\n+13195550143\n",
+        denied_networks="10.20.0.0/16\r\n\r\n::ffff:10.30.0.0/112\r\n",
     )  # fmt: skip
     client = rows.one(Client)
     assert (client.twilio_enabled, client.trial, client.international) == (True, True, False)
     assert client.allow_list == ["+13195550142", "+13195550143"]
+    assert client.denied_networks == ["10.20.0.0/16", "10.30.0.0/16"]
     assert rows.one(TwilioRequest).granted_by == "help@example.edu"
     assert rows.count(Delivery) >= 1
     support.send(f"{HOME}/settings/sending", seen_at=f"{HOME}/settings", do="halt")
@@ -249,6 +253,13 @@ def test_only_support_enables_twilio_and_stops_all_sending(
     assert rows.one(Client).halted_at is None
     wrong = support.send(f"{HOME}/settings/support", seen_at=f"{HOME}/settings", allow_list="12")
     assert wrong.status_code == 422
+    for text in ("10.20.0.1/16", "campus", "10.20.0.0/33", "[", "1" * 70):
+        wrong = support.send(
+            f"{HOME}/settings/support", seen_at=f"{HOME}/settings", denied_networks=text
+        )
+        assert wrong.status_code == 422
+        assert "Closed networks" in wrong.text
+    assert rows.one(Client).denied_networks == ["10.20.0.0/16", "10.30.0.0/16"]
 
 
 def test_owners_list_where_calls_may_go_on(pat: Staff, rows: Rows) -> None:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
+from sqlalchemy import delete
 
 from app.models.base import utcnow
 from app.models.client import Client
-from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
+from app.models.suppression import (
+    SuppressionEntry,
+    SuppressionList,
+    SuppressionReason,
+    SuppressionSource,
+)
 from app.models.user import Role, User
 from tests.staff.conftest import OF_CLIENTS, Staff
 from tests.support.departments import Department, department
@@ -144,7 +151,7 @@ def test_a_list_is_handed_out(pat: Staff, path: str, bursar: Department, rows: R
     lines = sorted(answer.get_data(as_text=True).splitlines())
     assert lines[0].startswith(f"{PHONE},+13195550177,keyword,20")
     assert lines[1].startswith("+13195550143,all,keyword,")
-    assert lines[2] == "phone,scope,source,since,lifted"
+    assert lines[2] == "phone,scope,source,since,lifted,reason,code,until"
 
 
 def test_a_list_is_made_and_goes_when_unused(pat: Staff, rows: Rows) -> None:
@@ -190,3 +197,37 @@ def test_another_clients_list_does_not_exist(
     assert rows.one(SuppressionEntry).lifted_at is None
     data = {"phone": PHONE, "scope": bursar.number.id}
     assert pat.send(f"{path}/add", seen_at=path, **data).status_code == 302
+
+
+def test_who_cannot_be_reached_is_told_from_who_does_not_want_to_be(
+    pat: Staff, path: str, bursar: Department, rows: Rows
+) -> None:
+    """With the code, and from when the phone is tried again; it comes back as it went."""
+    dead = {
+        "source": SuppressionSource.TWILIO, "reason": SuppressionReason.UNREACHABLE,
+        "error_code": 30006,
+    }  # fmt: skip
+    now = utcnow()
+    rows.add(
+        entry(bursar.suppression),
+        entry(bursar.suppression, "+13195550143", until=now + timedelta(days=180), **dead),
+        entry(bursar.suppression, "+13195550144", until=now - timedelta(days=1), **dead),
+    )
+    page = pat.http.get(path).text
+    assert "Cannot be reached: The phone is a landline" in page
+    assert "(30006)" in page
+    assert "Tried again from" in page
+    assert "(319) 555-0144" not in page
+    assert "(319) 555-0144" in pat.http.get(f"{path}?kind=lifted").text
+    only = pat.http.get(f"{path}?kind=unreachable").text
+    assert "(319) 555-0143" in only
+    assert "They texted STOP" not in only
+    exported = pat.http.get(f"{path}/export").text
+    assert "unreachable,30006," in exported
+    rows.change(delete(SuppressionEntry))
+    upload(pat, path, exported)
+    assert [one.phone for one in rows.all(SuppressionEntry)] == [PHONE]
+    found = entry(bursar.suppression, "+13195550143", until=now + timedelta(days=180), **dead)
+    rows.add(found)
+    answer = pat.send(f"{path}/entries/{found.id}/lift", seen_at=path)
+    assert "may be texted again" in pat.http.get(answer.headers["Location"]).text

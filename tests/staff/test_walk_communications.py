@@ -33,8 +33,8 @@ def walker(page: Page, stack: Stack) -> Looker:
 def upload(page: Page, folder: Path, content: str) -> None:
     file = folder / "people.csv"
     file.write_text(content)
-    page.get_by_label("CSV file").set_input_files(file)
-    press(page, "Upload")
+    page.get_by_label("Excel or CSV file").set_input_files(file)
+    press(page, "Look at the file")
 
 
 def gather_people(page: Page, stack: Stack, folder: Path, name: str) -> None:
@@ -44,7 +44,7 @@ def gather_people(page: Page, stack: Stack, folder: Path, name: str) -> None:
     press(page, "Make the population")
     said(page, f"“{name}” is ready")
     upload(page, folder, FAULTY)
-    expect(page.get_by_role("alert")).to_contain_text("Nothing was saved: 2 rows have mistakes.")
+    expect(page.get_by_role("heading", name="2 rows have mistakes")).to_be_visible()
     expect(page.locator("td[data-label=Line]")).to_have_text(["3", "4"])
 
 
@@ -83,7 +83,10 @@ def test_a_text_to_a_list_of_people(
     stack.ask("PUT", f"phones/{UNREACHABLE}", {"outcome": "undelivered", "error_code": 30003})
     gather_people(page, stack, tmp_path, "freshmen")
     walker.look("population-with-mistakes")
+    press(page, "Throw this file away")
+    said(page, "Nothing was changed.")
     upload(page, tmp_path, GOOD)
+    press(page, "Take these people in")
     said(page, "The file is in: 12 new")
     walker.look("population")
     write(page, stack, "sms", "welcome", "Hi {{ toName }}, see https://www.example.edu/{{ term }}")
@@ -160,7 +163,7 @@ def test_texts_and_calls_without_javascript(browser: Browser, stack: Stack, tmp_
         enter(page, stack.base_url)
         gather_people(page, stack, tmp_path, "sophomores")
         page.get_by_label("Leave faulty rows out").check()
-        upload(page, tmp_path, FAULTY)
+        press(page, "Take this person in")
         said(page, "The file is in: 1 new, 0 changed, 0 the same as before, 2 faulty rows left out")
         write(page, stack, "sms", "plain welcome", "Hello {{ toName }}")
         join(page, stack, "plain week", "31955", **{

@@ -54,6 +54,7 @@ def number(page: Page, stack: Stack, name: str):
     """Open a number's page; return its form for calls."""
     go(page, stack, "numbers")
     page.get_by_role("link", name=name).click()
+    page.wait_for_load_state()
     return page.locator("#voice")
 
 
@@ -114,15 +115,20 @@ def test_callers_hear_a_recording_or_words_and_one_goes_back(
     walker.look("recordings")
 
     calls = number(page, stack, "(319) 555-0100")
-    calls.get_by_label("Or a recording", exact=True).select_option(label="closed")
+    calls.get_by_label("Or a recording", exact=True).filter(visible=True).select_option(
+        label="closed"
+    )
     calls.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_be_visible()  # words and a recording are one too many
+    page.wait_for_load_state()
     walker.look("number-with-mistake")
-    calls.get_by_label("Words to be read").fill("")
+    calls.get_by_label("Words to be read").filter(visible=True).fill("")
     calls.get_by_role("button", name="Save").click()
     said(page, "Saved. Plays the recording “closed”")
-    calls.get_by_label("Or a recording", exact=True).select_option(label="None")
-    calls.get_by_label("Words to be read").fill("We are at lunch.")
+    calls.get_by_label("Or a recording", exact=True).filter(visible=True).select_option(
+        label="None"
+    )
+    calls.get_by_label("Words to be read").filter(visible=True).fill("We are at lunch.")
     calls.get_by_role("button", name="Listen").click()
     assert page.evaluate("window.heard")[-1][0] == "We are at lunch."
     calls.get_by_role("button", name="See what it would do").click()
@@ -142,8 +148,10 @@ def test_a_number_is_handed_over_to_ones_own_system_and_taken_back(
 ) -> None:
     number(page, stack, "(888) 555-0104")
     texts = page.locator("#sms")
-    texts.get_by_text("Handle it yourself").click()
-    texts.get_by_label("Your web address").fill("https://sis.example.edu/twiml")
+    texts.get_by_text("Handle it yourself").filter(visible=True).click()
+    texts.get_by_label("Your web address").filter(visible=True).fill(
+        "https://sis.example.edu/twiml"
+    )
     texts.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("suppression list cannot be combined")
     page.get_by_label("Suppression list").select_option(label="None")
@@ -151,8 +159,10 @@ def test_a_number_is_handed_over_to_ones_own_system_and_taken_back(
         "button", name="Save"
     ).click()
     said(page, "Saved.")
-    texts.get_by_text("Handle it yourself").click()
-    texts.get_by_label("Your web address").fill("https://sis.example.edu/twiml")
+    texts.get_by_text("Handle it yourself").filter(visible=True).click()
+    texts.get_by_label("Your web address").filter(visible=True).fill(
+        "https://sis.example.edu/twiml"
+    )
     texts.get_by_role("button", name="See what it would do").click()
     expect(texts.locator("pre")).to_contain_text("https://sis.example.edu/twiml")
     texts.get_by_role("button", name="Save").click()
@@ -210,7 +220,7 @@ def test_numbers_without_javascript(browser: Browser, stack: Stack) -> None:
         expect(page.locator("#preview")).to_contain_text("Says: “Hello.”")
         calls = number(page, stack, "(319) 555-0101")
         calls.get_by_role("radio", name="Play a message").check()
-        calls.get_by_label("Words to be read").fill("Good evening.")
+        calls.get_by_label("Words to be read").filter(visible=True).fill("Good evening.")
         calls.get_by_role("button", name="Save").click()
         said(page, "Saved. Says “Good evening.”")
         press(page, "Ask Twilio")

@@ -7,6 +7,7 @@ import io
 import pytest
 from sqlalchemy import select
 
+from app.models.audience import Member, Population
 from app.models.client import Client
 from app.models.media import Media
 from app.models.message import Message
@@ -235,3 +236,42 @@ def test_a_list_is_shown_by_examples(pat: Staff) -> None:
 
 def test_a_fallback_is_offered_beside_the_field(pat: Staff) -> None:
     assert 'data-insert="{{ toName or &#34;there&#34; }}"' in shown(pat, NEW)
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ("<Redirect>https://elsewhere.example/next</Redirect>", "is no host of registrar"),
+        ("<Dial callerId='+13195550199'>+13195550142</Dial>", "is not a number of registrar"),
+        ("<Dial><Sip>sip:a@pbx.example</Sip></Dial>", "is no SIP domain of registrar"),
+        ("<Say>Hi</Say>", None),
+    ],
+)
+def test_a_call_that_may_not_be_saved_says_so_while_it_is_written(
+    pat: Staff, inside: str, said: str | None
+) -> None:
+    new = f"{HOME}/templates/new/voice"
+    data = {
+        "how": "twiml", "body": f"<Response>{inside}</Response>", "media": "",
+        "csrf_token": pat.token(new),
+    }  # fmt: skip
+    page = pat.http.post(f"{HOME}/templates/preview/voice", data=data).get_data(as_text=True)
+    assert (said in page) if said else ("note bad" not in page)
+
+
+def test_a_name_that_no_list_has_is_met_with_the_one_that_is_near(
+    pat: Staff, rows: Rows, registrar: Client
+) -> None:
+    population = Population(client_id=registrar.id, name="students")
+    rows.add(population)
+    rows.add(Member(population_id=population.id, attributes={"First Name": "Ada", "course": "A"}))
+    said = "did you mean {{ First_Name }} in place of {{ first_name }}?"
+    body = 'Hi {{ first_name or "there" }}, {{ course or "x" }} {{ Body }}'
+    data = {"body": body, "media": "", "csrf_token": pat.token(NEW)}
+    page = pat.http.post(f"{HOME}/templates/preview/reply", data=data).get_data(as_text=True)
+    assert said in page
+    assert said in shown(pat, write(pat, body))
+    right = body.replace("first_name", "First_Name")
+    data = {"body": right, "media": "", "csrf_token": pat.token(NEW)}
+    page = pat.http.post(f"{HOME}/templates/preview/reply", data=data).get_data(as_text=True)
+    assert "did you mean" not in page

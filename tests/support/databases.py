@@ -24,6 +24,8 @@ from tests.support.processes import ROOT
 
 HARNESS = "dispatch-tests"
 """The name of the harness's own connections: a test that closes others leaves these alone."""
+PATIENCE = 15
+"""Seconds in which a busy machine lets one connect to PostgreSQL; in production it is 3."""
 
 
 def migrate(url: str) -> None:
@@ -59,6 +61,7 @@ class PostgresTemplate:
 
     def __init__(self) -> None:
         self._server = postgres.start()
+        self.pid = self._server.process.pid
         self._admin = self._connect("postgres")
         self.url = self.create("dispatch")
         migrate(self.url)
@@ -76,7 +79,7 @@ class PostgresTemplate:
             sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         )
         self._admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return self._server.url(name)
+        return f"{self._server.url(name)}?connect_timeout={PATIENCE}"
 
     def fresh(self) -> str:
         """Return the URL of the migrated database, with every table empty."""

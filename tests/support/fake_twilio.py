@@ -6,7 +6,9 @@ Deliberately not the sandbox: it knows nothing but the wire (Twilio's "Message r
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import re
 import secrets
 import threading
 import time
@@ -125,6 +127,12 @@ class FakeTwilio:
         self.ahead = 0.0
         """By how many seconds its clock differs from ours."""
         self.looked_up = 0
+        self.tokens: dict[str, tuple[str, ...]] | None = None
+        """The auth tokens of each account that there is; None: every one is right."""
+        self.account_status: int | None = None
+        """What questions about an account get instead."""
+        self.account_shown: str | None = None
+        self.asked_about: list[tuple[str, str]] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -171,12 +179,35 @@ class FakeTwilio:
                     for name, _, value in (line.partition(":") for line in lines[1:] if line)
                 }
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
+                if await self._is_about_an_account(writer, method, target, headers):
+                    continue
                 if not await self._answer(writer, method, target, body.decode(), at):
                     return
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()
+
+    async def _is_about_an_account(
+        self, writer: asyncio.StreamWriter, method: str, target: str, headers: Form
+    ) -> bool:
+        """Answer ``GET /2010-04-01/Accounts/{Sid}.json`` (Twilio, Account resource)."""
+        asked = re.fullmatch(r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})\.json", target)
+        if method != "GET" or asked is None:
+            return False
+        sid = asked[1]
+        given = base64.b64decode(headers.get("authorization", "").removeprefix("Basic ")).decode()
+        user, _, password = given.partition(":")
+        self.asked_about.append((sid, password))
+        status = self.account_status
+        if status is None:
+            known = self.tokens is None or password in self.tokens.get(sid, ())
+            status = 200 if known and user == sid else 401
+        error = {"code": 20003, "message": "Authenticate", "status": status, "more_info": ""}
+        shown = {"sid": self.account_shown or sid, "status": "active", "friendly_name": "Fake"}
+        body: object = shown if status == 200 else error if status in (401, 403) else "<html>no"
+        await self._reply(writer, status, body)
+        return True
 
     async def _answer(
         self, writer: asyncio.StreamWriter, method: str, target: str, body: str, at: float
@@ -187,7 +218,9 @@ class FakeTwilio:
             return True
         if method == "GET":
             query = dict(parse_qsl(urlsplit(target).query))
-            await self._reply(writer, 200, self._look_up(path, query))
+            found = self._look_up(path, query)
+            missing = {"code": 20404, "message": "Not found.", "status": 404, "more_info": ""}
+            await self._reply(writer, 404 if found is None else 200, found or missing)
             return True
         pairs = parse_qsl(body)
         form = dict(pairs)
@@ -230,11 +263,14 @@ class FakeTwilio:
             self._loop.run_in_executor(None, self.tells, made)
         return made
 
-    def _look_up(self, path: str, query: Form) -> dict[str, Any]:
+    def _look_up(self, path: str, query: Form) -> dict[str, Any] | None:
         self.looked_up += 1
         name = path.rsplit("/", 1)[1]
+        if path.split("/")[-2] == "Accounts":
+            sid = name.removesuffix(".json")
+            return {"sid": sid, "status": "active", "type": "Full", "friendly_name": "Fake"}
         if name not in ("Messages.json", "Calls.json"):
-            return next(m.as_json() for m in self.accepted if f"{m.sid}.json" == name)
+            return next((m.as_json() for m in self.accepted if f"{m.sid}.json" == name), None)
         prefix = "CA" if name == "Calls.json" else "SM"
         found = [
             m.as_json()

@@ -65,7 +65,7 @@ class Mailbox:
 @contextlib.contextmanager
 def mailbox(
     *, port: int = 0, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None,
-    log_in: bool = False, size: int | None = None,
+    log_in: bool = False, size: int | None = None, utf8: bool = False,
 ) -> Iterator[Mailbox]:  # fmt: skip
     """Listen on a loopback address until the end of the block."""
     box = Mailbox()
@@ -74,6 +74,7 @@ def mailbox(
     def speak() -> SMTP:
         return SMTP(
             box, hostname="mail.example.edu", tls_context=starttls, data_size_limit=size,
+            enable_SMTPUTF8=utf8,
             authenticator=box.log_in if log_in else None, auth_require_tls=False,
             auth_required=log_in, loop=loop,
         )  # fmt: skip

@@ -6,13 +6,17 @@ import json
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from app.domain.sending import calls
 from app.models.base import new_id
-from app.models.communication import Callback, CallbackEvent
+from app.models.client import Client
+from app.models.communication import Callback, CallbackEvent, MachineDetection
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message, MessageState
 from app.models.route import Channel
+from app.models.sender import Sender
 from tests.support.house import House, furnish, text
 from tests.support.relay import AS_RECORDED
 from tests.support.rows import Rows
@@ -88,3 +92,24 @@ def status(twilio: Twilio, message: Message, word: str, number: int, **changes: 
 def told(rows: Rows) -> list[dict[str, Any]]:
     deliveries = rows.all(select(Delivery).order_by(*AS_RECORDED))
     return [json.loads(one.body)["data"] for one in deliveries]
+
+
+def queued(
+    session: Session,
+    client: Client,
+    sender: Sender,
+    to: str,
+    *,
+    source: str,
+    member: dict[str, Any] | None = None,
+    machine_detection: MachineDetection = MachineDetection.OFF,
+    **more: Any,
+) -> Message:
+    """Render a call and put it into its lane."""
+    script = calls.script(source, member, machine_detection)
+    return calls.queue_call(session, client, sender, to, script=script, **more)
+
+
+def told_by(session: Session, message: Message, answered_by: str | None) -> str:
+    """Return what the answered call is told, as the route does it."""
+    return calls.answer(session, message, calls.choose(session, message, answered_by))

@@ -132,7 +132,9 @@ class Processes:
         self.wait_healthy(running, f"{self.base_url}/healthz", seconds)
         return running
 
-    def flask(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def flask(
+        self, *arguments: str, timeout: float = 60, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run an operator's command to its end; its output is returned, not checked."""
         return subprocess.run(
             [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
@@ -140,7 +142,7 @@ class Processes:
             env={**os.environ, **self.env, **env},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout,
             check=False,
         )
 

@@ -95,4 +95,5 @@ def _parsed(request: bytes) -> Received:
     head, _, body = request.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
-    return Received(first, {name.lower(): value for name, value in headers.items()}, body.decode())
+    said = body.decode("utf-8", "surrogateescape")  # sounds come too
+    return Received(first, {name.lower(): value for name, value in headers.items()}, said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.outbound import reports
+from app.outbound.afterwards import reports
 
 
 def apply_reports(app: Flask) -> None:

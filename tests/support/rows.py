@@ -22,26 +22,26 @@ class Rows:
     """
 
     def __init__(self, app: Flask) -> None:
-        self._app = app
+        self.app = app
 
     def add(self, *objects: Any) -> None:
         """Write new objects; their ids and defaults can be read afterwards."""
-        with self._app.app_context(), unit_of_work() as session:
+        with self.app.app_context(), unit_of_work() as session:
             session.add_all(objects)
 
     def change(self, statement: Executable) -> None:
         """Run one INSERT, UPDATE or DELETE."""
-        with self._app.app_context(), unit_of_work() as session:
+        with self.app.app_context(), unit_of_work() as session:
             session.execute(statement)
 
     def all(self, what: type[Row] | Select[tuple[Row]]) -> Sequence[Row]:
         """Return every row of a model or of a SELECT of one thing."""
-        with self._app.app_context():
+        with self.app.app_context():
             return self._session().scalars(_selection(what)).all()
 
     def one(self, what: type[Row] | Select[tuple[Row]]) -> Row:
         """Return the only row; fail if there are none or several."""
-        with self._app.app_context():
+        with self.app.app_context():
             return self._session().scalars(_selection(what)).one()
 
     def count(self, model: type[Any]) -> int:

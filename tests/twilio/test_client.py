@@ -240,7 +240,6 @@ class TestFailures:
         [
             (400, {"code": 21211, "message": "invalid", "more_info": "x", "status": 400}, 21211),
             (401, {"code": 20003, "message": "Authenticate", "status": 401}, 20003),
-            (404, {"code": 20404, "message": "not found", "status": 404}, 20404),
             (
                 400,
                 {"type": "u", "title": "Bad", "status": 400, "code": 21610, "detail": "no"},
@@ -250,7 +249,7 @@ class TestFailures:
             (422, {"code": "text"}, None),
             (400, [1, 2], None),
         ],
-        ids=["code", "credentials", "not found", "RFC 9457", "HTML", "code is no number", "list"],
+        ids=["code", "credentials", "RFC 9457", "HTML", "code is no number", "list"],
     )
     def test_refused(
         self, server: Server, client: TwilioClient, status: int, body: Any, code: int | None
@@ -260,6 +259,28 @@ class TestFailures:
             client.create_message("+13195550101", from_="+13195550100", body="Hi")
         assert (refused.value.code, refused.value.status) == (code, status)
         assert refused.value.message
+
+    @pytest.mark.parametrize(
+        "body", [b"", b"<html>no such page</html>", {"code": 20404, "message": "not found"}]
+    )
+    def test_what_stands_before_twilio_knows_no_texts(
+        self, server: Server, client: TwilioClient, body: Any
+    ) -> None:
+        """A 404 of TWILIO_API_BASE_URL means that Twilio was not asked, never a failed send."""
+        server.answers(404, body)
+        with pytest.raises(NotSent):
+            client.create_message("+13195550101", from_="+13195550100", body="Hi")
+        with pytest.raises(NotSent):
+            client.create_call("+13195550101", "+13195550100", url="https://dispatch.example.edu/")
+
+    def test_what_twilio_itself_does_not_have(self, server: Server, client: TwilioClient) -> None:
+        server.answers(404, {"code": 20404, "message": "not found", "status": 404})
+        with pytest.raises(Refused) as refused:
+            client.fetch_message(SID)
+        assert (refused.value.code, refused.value.status) == (20404, 404)
+        server.answers(404, b"<html>no such page</html>")
+        with pytest.raises(NotSent):
+            client.fetch_message(SID)
 
     def test_refused_in_a_list(self, server: Server, client: TwilioClient) -> None:
         server.answers(401, {"code": 20003, "message": "Authenticate"})

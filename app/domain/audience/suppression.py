@@ -1,4 +1,8 @@
-"""Suppression lists: who must not be texted, from which sender, and since when.
+"""Suppression lists: who must not be texted, from which sender, since when, and why.
+
+Whoever does not want texts and whoever cannot get them are two facts: the first is a wish, which
+only its person or staff take back; the second is Twilio's word about a phone
+(:mod:`app.domain.audience.reachability`), which has a code and an end.
 
 An entry counts while it is not lifted and its scope is the sender, the sender's messaging service,
 or all; on the list that was asked for, or on any if it is binding, because nobody but us protects
@@ -9,7 +13,6 @@ wrote, so that an old STOP, heard of late, never undoes a newer START.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -18,16 +21,18 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.models.base import new_id, utcnow
-from app.models.sender import Sender
 from app.models.suppression import (
     LIFTED_BY_START,
     SCOPE_ALL,
     SuppressionEntry,
     SuppressionList,
+    SuppressionReason,
     SuppressionSource,
 )
 
 OPTED_OUT = "opted-out"
+UNIQUE = ("list_id", "phone", "scope", "source", "reason")
+"""There is one entry for each of these."""
 _CHUNK = 500
 
 
@@ -78,12 +83,13 @@ def suppress_all(
                 {
                     "id": new_id(), "list_id": list_id, "phone": phone, "scope": scope,
                     "source": source, "since": at, "binding": binding,
+                    "reason": SuppressionReason.OPTED_OUT,
                 }
                 for phone in phones[start : start + _CHUNK]
             ]
         )  # fmt: skip
         statement = added.on_conflict_do_update(
-            index_elements=[entry.list_id, entry.phone, entry.scope, entry.source],
+            index_elements=[getattr(entry, name) for name in UNIQUE],
             set_={
                 "since": added.excluded.since, "lifted_at": None, "binding": added.excluded.binding,
             },
@@ -105,12 +111,12 @@ def lift(
     *,
     scopes: Collection[str],
     at: datetime,
-    sources: Collection[SuppressionSource] = LIFTED_BY_START,
+    sources: Collection[SuppressionSource],
+    reason: SuppressionReason,
 ) -> int:
     """Lift the entries of ``phone`` with these scopes and sources; return how many there were.
 
-    START lifts what STOP or Twilio's 21610 made, never manual or imported entries: those are the
-    default ``sources``. An entry made after ``at`` stays.
+    An entry made after ``at`` stays.
     """
     statement = (
         update(SuppressionEntry)
@@ -119,6 +125,7 @@ def lift(
             SuppressionEntry.phone == phone,
             SuppressionEntry.scope.in_(scopes),
             SuppressionEntry.source.in_(sources),
+            SuppressionEntry.reason == reason,
             SuppressionEntry.lifted_at.is_(None),
             SuppressionEntry.since <= at,
         )
@@ -139,6 +146,9 @@ def opt_in(
 ) -> int:
     """Lift what a START of ``phone`` may; return how many entries that were.
 
+    That is what STOP or Twilio's 21610 made, never manual or imported entries, nor what says that
+    the phone cannot be reached.
+
     Binding entries are lifted whichever list they are on: whoever made them knew nothing of lists.
 
     :param exact: it was Twilio's own word, on which Twilio has lifted its block; another lifts only
@@ -151,6 +161,7 @@ def opt_in(
             entry.phone == phone,
             entry.scope.in_(scopes),
             entry.source.in_(LIFTED_BY_START),
+            entry.reason == SuppressionReason.OPTED_OUT,
             entry.lifted_at.is_(None),
             entry.since <= at,
             or_(entry.list_id == list_id, entry.binding) if exact else entry.binding,
@@ -171,55 +182,11 @@ def is_blocked_by_twilio(
         entry.phone == phone,
         entry.scope.in_(scopes),
         entry.source.in_(LIFTED_BY_START),
+        entry.reason == SuppressionReason.OPTED_OUT,
         entry.lifted_at.is_(None),
         ~entry.binding,
     )
     return session.scalar(query.limit(1)) is not None
-
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """The entries that count for some phones."""
-
-    entries: frozenset[tuple[str | None, str, str]]
-    """(list, phone, scope); the list is None of an entry that binds whatever the list."""
-
-    def forbid(self, list_id: str | None, phone: str, scopes: Collection[str]) -> bool:
-        """Tell whether ``phone`` must not be texted from the sender with these scopes.
-
-        :param list_id: the list that counts for the text; None for one that is not filtered.
-        :param scopes: from :func:`scopes_of`.
-        """
-        return any(
-            (one, phone, scope) in self.entries for scope in scopes for one in {None, list_id}
-        )
-
-
-def in_force(
-    session: Session, list_ids: Collection[str | None], phones: Collection[str]
-) -> InForce:
-    """Return what counts now for these phones on these lists, by one statement."""
-    if not phones:
-        return InForce(frozenset())
-    entry, lists = SuppressionEntry, [one for one in list_ids if one is not None]
-    columns = (entry.list_id, entry.phone, entry.scope, entry.binding)
-    current = (entry.phone.in_(phones), entry.lifted_at.is_(None))
-    # Two halves, each with its own index, rather than an OR that has none.
-    binding = select(*columns).where(*current, entry.binding)
-    query = binding.union_all(select(*columns).where(*current, entry.list_id.in_(lists)))
-    return InForce(
-        frozenset(
-            (one, phone, scope)
-            for list_id, phone, scope, binds in session.execute(query if lists else binding)
-            for one in ({None, list_id} if binds else {list_id})
-        )
-    )
-
-
-def is_suppressed(session: Session, list_id: str | None, phone: str, sender: Sender) -> bool:
-    """Tell whether ``phone`` must not be texted from ``sender``, by a list or a binding entry."""
-    scopes = scopes_of(sender.id, sender.service_id)
-    return in_force(session, [list_id], [phone]).forbid(list_id, phone, scopes)
 
 
 def list_for_opt_outs(session: Session, client_id: str) -> str:
@@ -239,18 +206,17 @@ def list_for_opt_outs(session: Session, client_id: str) -> str:
 
 
 def last_change(session: Session, client_id: str, phone: str) -> datetime | None:
-    """Return the latest time at which anything about ``phone`` changed on a client's lists."""
+    """Return the latest time at which a wish of ``phone`` changed on a client's lists."""
     since, lifted = session.execute(
         select(func.max(SuppressionEntry.since), func.max(SuppressionEntry.lifted_at))
         .join(SuppressionList, SuppressionList.id == SuppressionEntry.list_id)
-        .where(SuppressionList.client_id == client_id, SuppressionEntry.phone == phone)
+        .where(
+            SuppressionList.client_id == client_id,
+            SuppressionEntry.phone == phone,
+            SuppressionEntry.reason == SuppressionReason.OPTED_OUT,
+        )
     ).one()
     return max((at for at in (since, lifted) if at is not None), default=None)
-
-
-def scopes_of(sender_id: str, service_id: str | None) -> list[str]:
-    """Return the scopes under which an entry counts for a sender."""
-    return [sender_id, *([service_id] if service_id else []), SCOPE_ALL]
 
 
 def _changed(result: object) -> int:

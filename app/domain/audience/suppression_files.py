@@ -1,64 +1,27 @@
-"""Suppression lists that people change by hand: created, written to, read from and made CSV."""
+"""Suppression lists as CSV files, read and written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import csv_files, named
-from app.domain.audience import suppression
-from app.domain.csv_files import FaultyRows, Row, RowMistake, Table
+from app.domain import tables
+from app.domain.attributes import PHONE
+from app.domain.audience import columns
 from app.domain.mistakes import Refused
 from app.domain.phones import InvalidPhone, normalize
-from app.models.base import utcnow
+from app.domain.tables import FaultyRows, Row, RowMistake, Table
+from app.domain.tables.header import SPELLINGS, letters
 from app.models.sender import Sender
-from app.models.suppression import (
-    SCOPE_ALL,
-    SuppressionEntry,
-    SuppressionList,
-    SuppressionSource,
-)
+from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionReason
 
-_PHONE_COLUMNS = {"phone", "tophone", "phonenumber", "number", "mobile", "cell"}
+_PHONE_COLUMNS = {*SPELLINGS[PHONE], letters("number")}
+COLUMNS = ("phone", "scope", "source", "since", "lifted", "reason", "code", "until")
 _CHUNK = 1000
-
-
-def create(session: Session, client_id: str, name: str) -> SuppressionList:
-    """Make an empty suppression list.
-
-    :raises Refused: when the name is empty, too long or taken.
-    """
-    name = named.new_name(session, SuppressionList, client_id, name)
-    made = SuppressionList(client_id=client_id, name=name)
-    session.add(made)
-    session.flush()
-    return made
-
-
-def add_by_hand(
-    session: Session, found: SuppressionList, phone: str, scope: str = SCOPE_ALL
-) -> tuple[str, bool]:
-    """Put a phone on a list for good: START does not lift it.
-
-    :param scope: the id of one of the client's senders, or ``all``.
-    :return: the phone as it is kept, and whether it is new there.
-    :raises Refused: when the phone is none, or the scope no sender of the client.
-    """
-    try:
-        wanted = normalize(phone)
-    except InvalidPhone as error:
-        raise Refused.because(error.reason, "phone") from None
-    if scope != SCOPE_ALL:
-        sender = session.get(Sender, scope)
-        if sender is None or sender.client_id != found.client_id:
-            raise Refused.because("Choose one of your numbers, or all of them.", "scope")
-    added = suppression.suppress(
-        session, found.id, wanted, scope=scope, source=SuppressionSource.MANUAL, at=utcnow()
-    )
-    return wanted, added
 
 
 def read_phones(table: Table) -> tuple[list[str], FaultyRows]:
@@ -76,7 +39,7 @@ def read_phones(table: Table) -> tuple[list[str], FaultyRows]:
         if isinstance(row, RowMistake):
             faulty.add(row.line, row.message)
             continue
-        if row.values.get("lifted"):
+        if row.values.get("lifted") or row.values.get("reason") == SuppressionReason.UNREACHABLE:
             continue
         try:
             phones.setdefault(normalize(row.values[column]))
@@ -88,38 +51,57 @@ def read_phones(table: Table) -> tuple[list[str], FaultyRows]:
 def _phone_rows(table: Table) -> tuple[str, Iterator[Row | RowMistake]]:
     """Return the column that holds the phones, and the rows; a first line may be a phone too."""
     for column in table.columns:
-        if "".join(filter(str.isalpha, column)).lower() in _PHONE_COLUMNS:
+        if letters(column) in _PHONE_COLUMNS:
             return column, table.rows()
     if len(table.columns) == 1:
         column = table.columns[0]
-        if any(character.isdigit() for character in column):
-            return column, chain([Row(1, {column: column})], table.rows())
+        if table.header_line and any(character.isdigit() for character in column):
+            return column, chain([Row(table.header_line, {column: column})], table.rows())
         return column, table.rows()
+    for column, name in columns.suggest(table).items():
+        if name == PHONE:
+            return column, table.rows()
     raise Refused.because(
         "No column is called phone. Name the column with the phones so, in the first line.", "file"
     )
 
 
 def export(session: Session, found: SuppressionList) -> str:
-    """Return a list as CSV: ``phone,scope,source,since,lifted``, times in UTC."""
+    """Return a list as CSV, times in UTC.
+
+    The columns are ``phone,scope,source,since,lifted,reason,code,until``.
+    """
     rows = ((*row,) for row in _exported(session, found))
-    return csv_files.write(("phone", "scope", "source", "since", "lifted"), rows)
+    return tables.write(COLUMNS, rows)
 
 
 def _exported(session: Session, found: SuppressionList) -> Iterator[tuple[str, ...]]:
     senders = scope_names(session, found.client_id)
     entry = SuppressionEntry
     query = (
-        select(entry.phone, entry.scope, entry.source, entry.since, entry.lifted_at)
+        select(
+            entry.phone,
+            entry.scope,
+            entry.source,
+            entry.since,
+            entry.lifted_at,
+            entry.reason,
+            entry.error_code,
+            entry.until,
+        )
         .where(entry.list_id == found.id)
         .order_by(entry.id)
         .execution_options(yield_per=_CHUNK)
     )
-    for phone, scope, source, since, lifted in session.execute(query):
+    for phone, scope, source, since, lifted, reason, code, until in session.execute(query):
         yield (
-            phone, senders.get(scope, scope), source, since.isoformat(timespec="seconds"),
-            lifted.isoformat(timespec="seconds") if lifted else "",
+            phone, senders.get(scope, scope), source, _written(since), _written(lifted), reason,
+            str(code or ""), _written(until),
         )  # fmt: skip
+
+
+def _written(at: datetime | None) -> str:
+    return at.isoformat(timespec="seconds") if at else ""
 
 
 def scope_names(session: Session, client_id: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ def by_account() -> dict[str, list[TwilioClient]]:
     """
     found = db.session.execute(
         select(Credential.id, Credential.account_sid)
-        .where(aside.free("credential", Credential.id))
+        .where(Credential.unconfirmed_since.is_(None), aside.free("credential", Credential.id))
         .order_by(Credential.id)
     ).all()
     clients: dict[str, list[TwilioClient]] = {}

@@ -1,4 +1,4 @@
-"""The brake: how much a client may send within an hour and a day, counted in the database.
+"""How much a client may send within an hour and a day, counted in the database.
 
 What is spent stands in rows of a minute and of an hour for each sender (`Spending`), written in the
 commit that takes a message on: a single text or call when it is accepted, one of a batch when it is
@@ -27,6 +27,7 @@ from sqlalchemy import (
     Connection,
     Delete,
     and_,
+    bindparam,
     case,
     delete,
     func,
@@ -34,7 +35,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain import clocks
@@ -53,6 +53,21 @@ NEAR = 100
 """When less than this, or than a tenth of the limit, is left, those who ask take turns."""
 _TURN = text("SELECT pg_advisory_xact_lock(:key)")
 _row = Spending.__table__
+PARAMETERS = (
+    bindparam("spent_minute", type_=_row.c.at.type), bindparam("spent_hour", type_=_row.c.at.type)
+)  # fmt: skip
+# As text, since each answer to Twilio waits for it: SQLAlchemy would write it anew each time.
+ADD = text(
+    """
+    INSERT INTO spending (client_id, source, seconds, at, segments, call_minutes)
+    VALUES (:spent_client, :spent_by, 60, :spent_minute, :spent_segments, :spent_calls),
+           (:spent_client, :spent_by, 3600, :spent_hour, :spent_segments, :spent_calls)
+    ON CONFLICT (client_id, source, seconds, at) DO UPDATE SET
+        segments = spending.segments + excluded.segments,
+        call_minutes = spending.call_minutes + excluded.call_minutes
+    """
+).bindparams(*PARAMETERS)
+"""Adds what one sender has spent (:func:`added`) to its rows, in the caller's transaction."""
 
 
 class Limited(Refusal):
@@ -209,25 +224,24 @@ def spent_by(session: Session, client_ids: Collection[str], now: datetime) -> di
 def add(session: Session, amounts: Mapping[tuple[str, str], Amount], now: datetime) -> None:
     """Write down what has been spent, by client and sender, in the caller's transaction."""
     rows = [
-        {"client_id": client_id, "source": source, "seconds": seconds, "at": _start(now, seconds),
-         "segments": amount.segments, "call_minutes": amount.call_minutes}
+        added(client_id, source, amount, now)
         for (client_id, source), amount in sorted(amounts.items())
-        for seconds in (MINUTE, HOUR)
         if amount != Amount()
-    ]  # fmt: skip
-    if not rows:
-        return
-    connection = session.connection()
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    adding = dialect.insert(_row).values(rows)
-    connection.execute(
-        adding.on_conflict_do_update(
-            index_elements=[column.name for column in _row.primary_key],
-            set_={
-                name: _row.c[name] + adding.excluded[name] for name in ("segments", "call_minutes")
-            },
-        )
-    )
+    ]
+    if rows:
+        session.connection().execute(ADD, rows if len(rows) > 1 else rows[0])
+
+
+def added(client_id: str, source: str, amount: Amount, now: datetime) -> dict[str, Any]:
+    """Return the parameters of :data:`ADD`."""
+    return {
+        "spent_client": client_id,
+        "spent_by": source,
+        "spent_minute": _start(now, MINUTE),
+        "spent_hour": _start(now, HOUR),
+        "spent_segments": amount.segments,
+        "spent_calls": amount.call_minutes,
+    }
 
 
 def free_at(

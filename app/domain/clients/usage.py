@@ -36,12 +36,14 @@ from app.models.base import utcnow
 from app.models.house import Bookmark, Usage, UsageEntry
 from app.models.sender import Sender, SenderKind
 
-__all__ = ["CHUNK", "FIGURES", "LOOP", "MARGIN", "Figures", "month_of"]
+__all__ = ["AT_A_TIME", "CHUNK", "FIGURES", "LOOP", "MARGIN", "Figures", "month_of"]
 
 BOOKMARK = "usage"
 QUICK = 500
 """Rows of the log that somebody who asks may wait for; the clock counts the rest."""
 MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
+AT_A_TIME = 10_000
+"""New rows that the clock counts before it has other things to do."""
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 
 

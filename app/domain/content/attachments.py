@@ -1,12 +1,11 @@
 """The media of outgoing texts: files that people upload, and links, checked as Twilio checks them.
 
 What we keep ourselves is known exactly. What is served elsewhere is known when somebody has looked
-at it (:mod:`app.outbound.media_links`); a link that nobody could look at is left to Twilio.
+at it (:mod:`app.outbound.send.media_links`); a link that nobody could look at is left to Twilio.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +15,7 @@ from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import urls
+from app.domain.content.file_types import accepted as accepted
 from app.domain.content.file_types import type_of
 from app.domain.mistakes import Mistake, Refused
 from app.models.base import utcnow
@@ -30,13 +30,6 @@ MAX_TOTAL = 5 * 1024 * 1024
 ADVISED = 500 * 1024
 """Bytes of a file beyond which carriers may refuse it (Twilio error 30019). Twilio makes larger
 JPEG, PNG and GIF files smaller for the phone, and no others."""
-_ACCEPTED = re.compile(
-    r"image/(jpeg|jpg|png|gif|bmp|tiff|heic|heif)"
-    r"|audio/(basic|l24|mp4|mpeg|ogg|vnd\.rn-realaudio|vnd\.wave|3gpp|3gpp2|ac3|webm|amr-nb|amr)"
-    r"|video/(mpeg|mp4|quicktime|webm|3gpp|3gpp2|3gpp-tt|h261|h263|h263-1998|h263-2000|h264)"
-    r"|text/(vcard|x-vcard|csv|rtf|richtext|calendar|directory)"
-    r"|application/(pdf|vcard|vnd\.apple\.pkpass)"
-)
 _RESIZED = frozenset({"image/jpeg", "image/jpg", "image/png", "image/gif"})
 KINDS = "JPEG, PNG, GIF, MP4, MP3, PDF or vCard"
 """Of what Twilio accepts (“Accepted content types for media”), what people have."""
@@ -62,11 +55,6 @@ class Findings:
     advice: list[str] = field(default_factory=list)
 
 
-def accepted(content_type: str) -> bool:
-    """Tell whether Twilio takes files of this type (“Accepted content types for media”)."""
-    return _ACCEPTED.fullmatch(content_type.lower()) is not None
-
-
 def keep(session: Session, client: Client, filename: str, content: bytes) -> Media:
     """Keep a file that texts may show, until retention unless a template comes to show it.
 
@@ -81,7 +69,7 @@ def keep(session: Session, client: Client, filename: str, content: bytes) -> Med
             f"“{shown}” has {_megabytes(len(content))}; all media of a text together can have"
             f" {_megabytes(MAX_TOTAL)}.", "file", code="too_large",
         )  # fmt: skip
-    if kind is None or not accepted(kind):
+    if kind is None:
         raise Refused.because(
             f"“{shown}” is of no kind that Twilio takes. Save it as {KINDS}.",
             "file", code="bad_type",

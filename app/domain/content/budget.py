@@ -7,6 +7,7 @@ looked at as well, for what no count foresees.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,8 @@ from jinja2.exceptions import SecurityError
 
 UNITS: Final = 1_000_000
 """What one request may spend: about 100 ms."""
-SECONDS: Final = 1.0
-"""Most processor time from the first rendering of a request on, whatever it has counted."""
+SECONDS: Final = 0.3
+"""Most processor time of all renderings of a request together, whatever they have counted."""
 MAX_NESTING: Final = 20
 """Most lists and mappings within each other."""
 _LOOK_EVERY: Final = 20_000
@@ -31,15 +32,31 @@ class OverBudget(SecurityError):
 class Budget:
     """What may still be spent."""
 
-    __slots__ = ("_deadline", "_next_look", "_units", "left", "turns")
+    __slots__ = ("_deadline", "_next_look", "_seconds", "_units", "left", "turns")
 
     def __init__(self, units: int = UNITS, seconds: float = SECONDS) -> None:
         self.left = self._units = units
         self.turns = 0
         """Turns that the loops of the present rendering may still take."""
-        # The thread's own processor time: on a busy machine a short template is not a slow one.
-        self._deadline = time.thread_time() + seconds
+        self._seconds = seconds
+        self._deadline = math.inf
         self._next_look = units
+
+    @contextmanager
+    def rendering(self, turns: int) -> Iterator[None]:
+        """Let the clock run for one rendering; what else a request does is not charged.
+
+        :param turns: how many turns its loops may take.
+        """
+        self.turns = turns
+        # The thread's own processor time: on a busy machine a short template is not a slow one.
+        started = time.thread_time()
+        self._deadline = started + self._seconds
+        try:
+            yield
+        finally:
+            self._seconds -= time.thread_time() - started
+            self._deadline = math.inf
 
     @property
     def spent(self) -> int:

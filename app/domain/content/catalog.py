@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Annotated
 
+from pydantic import Field, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import named, urls
+from app.domain import changes, named, urls
+from app.domain.changes import Change
 from app.domain.content import attachments, templates
-from app.domain.content.voice_templates import Rules, check_voice_template, form_only
-from app.domain.deletion import delete_thing, in_use
+from app.domain.content.template_words import attribute_name, nearest
+from app.domain.content.voice_templates import (
+    ANSWERED_BY,
+    Rules,
+    check_voice_template,
+    form_only,
+    sampled,
+)
+from app.domain.deletion import in_use
 from app.domain.mistakes import Mistake, Refused
+from app.domain.specs import Empty, Spec, Text
 from app.models.client import Client
 from app.models.template import Template, TemplateKind, TemplateVersion
 from app.twiml.tags import pieces
 
 __all__ = [
     "current_version",
-    "delete_thing",
     "in_use",
+    "look_ahead",
     "restore_version",
+    "save",
     "save_template",
     "template_mistakes",
 ]
@@ -30,6 +43,39 @@ MAX_SMS = 1600
 MAX_NAME = 100
 ALWAYS_KNOWN = ("From", "To", "Body")
 """What a canned reply knows of every text that it answers."""
+
+
+class TemplateSpec(Spec):
+    """Text with placeholders."""
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True)]
+    kind: TemplateKind
+    body: Text = ""
+    media: Annotated[list[str], Empty] = Field(default_factory=list)
+
+
+def save(
+    session: Session,
+    client: Client,
+    spec: TemplateSpec,
+    known: Template | None,
+    by: str,
+    rules: Rules = form_only,
+) -> Change[Template]:
+    """Make a template, or give a known one a new version where its body or media differ.
+
+    :param rules: where the TwiML of this client may lead.
+    :raises Refused: with every reason at once.
+    """
+    if known is None and named.find(session, Template, client.id, spec.name) is not None:
+        said = f"There is a “{spec.name}” already; choose another name."
+        raise Refused.because(said, "name", code="taken")
+    row, changed = save_template(
+        session, client, spec.name, spec.kind, spec.body, spec.media, by, rules
+    )
+    details = {"version": f"version {row.current_version}"} if known and changed else {}
+    change = Change(row, f"template {spec.name}", details, is_new=known is None)
+    return changes.note(session, change, by)
 
 
 def save_template(
@@ -70,6 +116,18 @@ def save_template(
         return template, False
     _add_version(session, template, body, media, by)
     return template, True
+
+
+def look_ahead(kind: TemplateKind, body: str) -> None:
+    """Fill a template in with samples before a transaction opens, so that none waits for it.
+
+    What is wrong is told when it is saved, with everything else.
+    """
+    with contextlib.suppress(templates.TemplateProblem):
+        if kind is TemplateKind.VOICE:
+            sampled(body)
+        else:
+            templates.check(body)
 
 
 def current_version(session: Session, template: Template) -> TemplateVersion:
@@ -125,6 +183,23 @@ def unanswered(kind: TemplateKind, body: str) -> str | None:
         f"Whoever texts and of whom we do not know {which} gets no answer, and you are told once a"
         f' day. Say what stands for it: {{{{ {name} or "there" }}}}.'
     )
+
+
+def meant(body: str, columns: tuple[str, ...]) -> str | None:
+    """Say which names in a template nobody has, where others are near; None where all is well.
+
+    :param columns: the attributes that people of the client's lists have.
+    :raises templates.TemplateProblem: if it cannot be rendered at all.
+    """
+    known = {attribute_name(one) for one in columns} | {*ALWAYS_KNOWN, ANSWERED_BY}
+    near = {
+        name: nearest(name, columns) for name in sorted(templates.placeholders(body) - known)[:5]
+    }
+    hints = [f"{{{{ {one} }}}} in place of {{{{ {name} }}}}" for name, one in near.items() if one]
+    if not hints:
+        return None
+    names = ", ".join(f"“{name}”" for name, one in near.items() if one)
+    return f"Nobody in your lists has {names}; did you mean {' and '.join(hints)}?"
 
 
 def template_mistakes(

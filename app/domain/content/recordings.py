@@ -8,8 +8,9 @@ from pathlib import PurePath
 
 from sqlalchemy.orm import Session
 
-from app.domain import named
-from app.domain.content.file_types import is_mpeg_frame
+from app.domain import changes, named
+from app.domain.changes import Change
+from app.domain.content.file_types import is_mpeg_frame, text_of
 from app.domain.mistakes import Mistake, Refused
 from app.models.base import utcnow
 from app.models.client import Client
@@ -24,15 +25,15 @@ _GSM_FRAME = 33
 _RAW_TYPES = {".gsm": "audio/gsm", ".ulaw": "audio/ulaw", ".ul": "audio/ulaw"}
 
 
-def add_recording(
-    session: Session, client: Client, name: str, filename: str, content: bytes
-) -> Recording:
+def save(
+    session: Session, client: Client, name: str, filename: str, content: bytes, by: str
+) -> Change[Recording]:
     """Keep ``content`` as the client's recording of that name, in place of an earlier one.
 
     :raises Refused: when it is not audio of a kind that Twilio plays, empty or too large.
     """
-    reasons = []
-    if not name.strip() or len(name) > 100:
+    reasons, name = [], name.strip()
+    if not name or len(name) > 100:
         reasons.append(Mistake(("name",), "A recording needs a name of at most 100 characters."))
     content_type = audio_type(filename, content)
     if reason := _refusal(filename, content, content_type):
@@ -40,9 +41,10 @@ def add_recording(
     if reasons or content_type is None:
         raise Refused(reasons)
     digest = hashlib.sha256(content).hexdigest()
-    recording = named.find(session, Recording, client.id, name)
-    if recording is not None and recording.sha256 == digest:
-        return recording
+    known = named.find(session, Recording, client.id, name)
+    target = f"recording {name}"
+    if known is not None and known.sha256 == digest:
+        return Change(known, target)
     media = Media(
         client_id=client.id,
         source=MediaSource.STORED,
@@ -53,15 +55,13 @@ def add_recording(
     )
     session.add(media)
     session.flush()
-    if recording is None:
-        recording = Recording(client_id=client.id, name=name)
-        session.add(recording)
-    else:
-        old = session.get_one(Media, recording.media_code)
+    if known is not None:
+        old = session.get_one(Media, known.media_code)
         old.expires_at = utcnow() + KEPT_AFTER_CHANGE
-    recording.media_code, recording.sha256 = media.code, digest
-    session.flush()
-    return recording
+    row = known or Recording(client_id=client.id, name=name)
+    changes.write(session, row, {"media_code": media.code, "sha256": digest})
+    details = {"content": f"{len(content):,} bytes"}
+    return changes.note(session, Change(row, target, details, is_new=known is None), by)
 
 
 def audio_type(filename: str, content: bytes) -> str | None:
@@ -70,6 +70,8 @@ def audio_type(filename: str, content: bytes) -> str | None:
     The content decides. Raw GSM and u-law have no header: there the name's ending says what it
     is (Twilio, <Play>: MP3, WAV, AIFF, GSM and u-law).
     """
+    if text_of(content) is not None:
+        return None
     start = content[:12]
     if start.startswith(b"RIFF") and start[8:] == b"WAVE":
         return "audio/wav"

@@ -187,7 +187,7 @@ def _repairs(text: str) -> Iterator[tuple[str, str]]:
 
 def _joined(text: str) -> tuple[str, bool]:
     """Return what is meant by words: names of several words in one, ``or`` and texts kept."""
-    parts = re.split(r"(\s+(?:or|and)\s+|\"[^\"]*\"|'[^']*')", text)
+    parts = re.split(r"(\b(?:or|and)\b|\"[^\"]*\"|'[^']*')", text)
     joined = "".join(
         part if place % 2 else _join_name(part) for place, part in enumerate(parts)
     ).strip()
@@ -198,7 +198,8 @@ def _join_name(text: str) -> str:
     words = text.strip()
     if not words or words.isidentifier() or _KEYWORDS & set(words.lower().split()):
         return text
-    return attribute_name(words)
+    before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    return f"{before}{attribute_name(words)}{after}"
 
 
 def _statement(piece: Piece, opened: list[Piece], reads: Callable[[str], bool]) -> str | None:

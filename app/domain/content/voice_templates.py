@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Final
 
 from app.domain.content import budget
@@ -55,14 +55,29 @@ def check_voice_template(source: str, rules: Rules = form_only) -> list[Problem]
 
     Raises TemplateProblem if it is no template at all.
     """
-    check(source)
     look = cache(partial(_problems, rules))  # the same document is looked at once
-    with budget.fresh(SAMPLES_UNITS, SAMPLES_SECONDS):
-        found: Found = {}
-        for answer in _ANSWERS:
-            for kind in (str, _Unset):
-                found |= _wrong_with_all_samples(source, answer, kind, look)
+    found: Found = {}
+    for documents in sampled(source):
+        found |= _wrong_in_all(look(document) for document in documents)
     return sorted(found.values(), key=lambda problem: (problem.line, problem.column))
+
+
+@lru_cache(maxsize=16)
+def sampled(source: str) -> tuple[tuple[str, ...], ...]:
+    """Return what a template makes: for each answer, with and without values, a document of each
+    sample that fits. Whoever looks before a transaction opens renders nothing within it.
+
+    :raises TemplateProblem: if it is no template at all.
+    """
+    check(source)
+    names = placeholders(source) - {ANSWERED_BY}
+    samples = _SAMPLES if names else _SAMPLES[:1]
+    with budget.fresh(SAMPLES_UNITS, SAMPLES_SECONDS):
+        return tuple(
+            tuple(_documents(source, answer, map(kind, samples)))
+            for answer in _ANSWERS
+            for kind in (str, _Unset)
+        )
 
 
 class _Unset(str):
@@ -72,21 +87,20 @@ class _Unset(str):
         return False
 
 
-def _wrong_with_all_samples(
-    source: str, answer: str, kind: type[str], look: Callable[[str], Found]
-) -> Found:
-    names = placeholders(source)
-    common: Found | None = None
-    for sample in _SAMPLES if names - {ANSWERED_BY} else _SAMPLES[:1]:
-        leaf = partial(_same, kind(sample))
-        attributes = {**examples(source, leaf), ANSWERED_BY: answer}
+def _documents(source: str, answer: str, samples: Iterable[str]) -> Iterator[str]:
+    for sample in samples:
+        attributes = {**examples(source, partial(_same, sample)), ANSWERED_BY: answer}
         try:
-            document = render(source, attributes, autoescape_xml=True)
+            yield render(source, attributes, autoescape_xml=True)
         except TooMuchWork:
             raise
         except TemplateProblem:
             continue  # this sample does not fit; the template itself has been checked
-        problems = look(document)
+
+
+def _wrong_in_all(each: Iterable[Found]) -> Found:
+    common: Found | None = None
+    for problems in each:
         common = problems if common is None else {k: common[k] for k in common if k in problems}
     return common or {}
 
@@ -114,4 +128,4 @@ def _each_problem(rules: Rules, document: str) -> Iterator[tuple[tuple[int, str]
 
 def _key(problem: Problem) -> tuple[int, str]:
     """Return what makes a mistake the same one, whatever the sample: not its quoted value."""
-    return problem.line, re.sub("“.*?”", "", problem.message)
+    return problem.line, re.sub("“[^“”]*”", "", problem.message)

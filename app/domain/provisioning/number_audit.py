@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 from sqlalchemy import Select, or_, select
 
-from app.domain import aside, audit, mistakes
+from app.domain import aside, audit, mistakes, reach
 from app.domain.clients.accounts import client_of
-from app.domain.provisioning import number_settings
+from app.domain.provisioning import caller_ids, number_settings
+from app.domain.provisioning.differences import (
+    CALLER_ID,
+    MISSING,
+    POOL,
+    REFUSED,
+    UNCHECKED,
+    Difference,
+)
 from app.domain.relaying import notices
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
@@ -25,48 +33,7 @@ from app.twilio.results import Number, Service
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True)
-class Difference:
-    """One thing that is not at Twilio as it has to be."""
-
-    client: str
-    address: str
-    """The number, or the messaging service's SID."""
-    setting: str
-    found: str
-    wanted: str
-
-    @property
-    def sentence(self) -> str:
-        """Say it for people."""
-        if self.setting == MISSING:
-            return f"{self.address} ({self.client}) is not in the Twilio account any more."
-        if self.setting == POOL and self.wanted:
-            return f"{self.address} ({self.client}) is not in the service {self.wanted} at Twilio."
-        if self.setting == POOL:
-            return (
-                f"{self.address} ({self.client}) is in the messaging service {self.found} at"
-                " Twilio, whose inbound URL is called in place of the number's. Take it out there,"
-                " or put it into a service of the client's."
-            )
-        if self.setting == UNCHECKED:
-            return f"{self.address} ({self.client}) could not be checked: {self.found.rstrip('.')}."
-        if self.setting == REFUSED:
-            return (
-                f"{self.address} ({self.client}) could not be put right: {self.found.rstrip('.')}."
-            )
-        found = f"“{self.found}”" if self.found else "not set"
-        return (
-            f"{self.address} ({self.client}): {self.setting} is {found}; it must be"
-            f" {f'“{self.wanted}”' if self.wanted else 'empty'}."
-        )
-
-
-MISSING = "number"
-POOL = "pool"
-UNCHECKED = "unchecked"
-REFUSED = "refused"
+SET_ASIDE = "Dispatch stumbled over its account and has set it aside (flask doctor says why)"
 
 
 @dataclass(frozen=True)
@@ -78,8 +45,13 @@ class _Wanted:
     address: str
     sid: str | None
     service_sid: str | None
-    is_number: bool
+    kind: SenderKind
     settings: Mapping[str, str | bool]
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a phone number rather than a messaging service."""
+        return self.kind is not SenderKind.MESSAGING_SERVICE
 
 
 @dataclass(frozen=True)
@@ -90,14 +62,29 @@ class _Account:
     wanted: list[_Wanted] = field(default_factory=list)
 
 
-def run(client_name: str | None = None, sender_id: str | None = None) -> list[Difference]:
+def run(
+    client_name: str | None = None, sender_id: str | None = None, *, keep: bool = True
+) -> list[Difference]:
     """Compare everything (or one client's, or one number or service) with what Twilio has.
 
     What cannot be asked about is a difference too: nobody should take silence for agreement.
+
+    :param keep: stop caller IDs that Twilio has no more, and let those go on that it has again.
     """
-    accounts = _accounts(client_name, sender_id)
-    found = aside.one_by_one("audit", accounts, lambda one: one.id, lambda one: [*_compare(one)])
-    return [difference for differences in found for difference, _ in differences]
+    return _each(client_name, sender_id, lambda one: _look_over(one, keep))
+
+
+def _look_over(account: _Account, keep: bool) -> list[Difference]:
+    found = list(_compare(account))
+    if keep:
+        wrong = {wanted.address: difference.setting for difference, wanted in found}
+        asked = (
+            one.address
+            for one in account.wanted
+            if one.kind is SenderKind.VERIFIED and wrong.get(one.address) != UNCHECKED
+        )
+        caller_ids.keep({one: wrong.get(one) == CALLER_ID for one in asked})
+    return [difference for difference, _ in found]
 
 
 def repair(
@@ -107,14 +94,14 @@ def repair(
 
     A number that left the account cannot be brought back from here.
     """
-    left: list[Difference] = []
-    for account in _accounts(client_name, sender_id):
-        changes: dict[str, list[tuple[Difference, _Wanted]]] = {}
-        for difference, wanted in _compare(account):
-            changes.setdefault(wanted.address, []).append((difference, wanted))
-        for of_one in changes.values():
-            left.extend(_repair_one(account.twilio, of_one, by))
-    return left
+    return _each(client_name, sender_id, lambda one: _repair_account(one, by))
+
+
+def _repair_account(account: _Account, by: str) -> list[Difference]:
+    changes: dict[str, list[tuple[Difference, _Wanted]]] = {}
+    for difference, wanted in _compare(account):
+        changes.setdefault(wanted.address, []).append((difference, wanted))
+    return [left for of_one in changes.values() for left in _repair_one(account.twilio, of_one, by)]
 
 
 def tell_support(found: list[Difference]) -> None:
@@ -132,16 +119,45 @@ def tell_support(found: list[Difference]) -> None:
         )
 
 
-def _accounts(client_name: str | None, sender_id: str | None) -> list[_Account]:
-    """Read everything that is needed, so that no transaction is open while Twilio is asked."""
+def _each(
+    client_name: str | None, sender_id: str | None, do: Callable[[_Account], list[Difference]]
+) -> list[Difference]:
+    """Do something about each account; of one that is set aside, say that nobody has looked."""
+    asked = _asked(client_name, sender_id)
+    found = dict(
+        aside.one_by_one(
+            "audit", _accounts(asked), lambda one: one.id, lambda one: (one.id, do(one))
+        )
+    )
+    return [one for differences in found.values() for one in differences] + _unseen(asked, found)
+
+
+def _unseen(asked: Select[Sender, Client, Credential], seen: Collection[str]) -> list[Difference]:
+    """Return what belongs to the other accounts: nobody has compared it."""
+    rows = db.session.execute(
+        asked.where(Credential.id.not_in(seen)).with_only_columns(Client.name, Sender.address)
+    ).all()
+    db.session.rollback()
+    return [Difference(client, address, UNCHECKED, SET_ASIDE, "") for client, address in rows]
+
+
+def _asked(client_name: str | None, sender_id: str | None) -> Select[Sender, Client, Credential]:
+    """Return the query of what is to be compared.
+
+    :raises Refused: when there is no such client.
+    """
     query = (
         select(Sender, Client, Credential)
         .join(Client, Client.id == Sender.client_id)
         .join(Credential, Credential.id == Sender.credential_id)
         .where(
-            Sender.kind != SenderKind.VERIFIED,
+            or_(Sender.kind != SenderKind.VERIFIED, Sender.verified_at.is_not(None)),
             # What may not send still receives; what was given back has no id of Twilio's.
-            or_(Sender.stopped_at.is_(None), Sender.twilio_sid.is_not(None)),
+            or_(
+                Sender.stopped_at.is_(None),
+                Sender.twilio_sid.is_not(None),
+                Sender.kind == SenderKind.VERIFIED,
+            ),
         )
         .order_by(Sender.id)
     )
@@ -149,12 +165,15 @@ def _accounts(client_name: str | None, sender_id: str | None) -> list[_Account]:
         if db.session.scalar(select(Client.id).filter_by(name=client_name)) is None:
             raise mistakes.Refused.because(f"There is no client “{client_name}”.")
         query = query.where(Client.name == client_name)
-    if sender_id is not None:
-        query = query.where(Sender.id == sender_id)
-    credentials = query.with_only_columns(Credential.id).order_by(None).distinct()
+    return query if sender_id is None else query.where(Sender.id == sender_id)
+
+
+def _accounts(asked: Select[Sender, Client, Credential]) -> list[_Account]:
+    """Read everything that is needed, so that no transaction is open while Twilio is asked."""
+    credentials = asked.with_only_columns(Credential.id).order_by(None).distinct()
     accounts = aside.one_by_one(
         "audit", sorted(db.session.scalars(credentials)), str,
-        lambda one: _account(query.where(Credential.id == one)),
+        lambda one: _account(asked.where(Credential.id == one)),
     )  # fmt: skip
     db.session.rollback()
     return accounts
@@ -164,25 +183,28 @@ def _account(query: Select[Sender, Client, Credential]) -> _Account:
     """Read what one account's numbers and services have to be."""
     base = current_settings().public_base_url
     rows = db.session.execute(query).all()
-    ours = select(Route).where(Route.client_id.in_({client.id for _, client, _ in rows}))
+    clients = {client.id for _, client, _ in rows}
+    ours = select(Route).where(Route.client_id.in_(clients), Route.parent_id.is_(None))
     routes = {(route.sender_id, route.channel): route for route in db.session.scalars(ours)}
     named = {sender.service_id for sender, _, _ in rows if sender.service_id}
     services = dict(
         db.session.execute(select(Sender.id, Sender.address).where(Sender.id.in_(named))).all()
     )
     account = _Account(rows[0][2].id, client_of(rows[0][2]))
-    for sender, client, _ in rows:
+    for sender, client, credential in rows:
         sms = routes.get((sender.id, Channel.SMS))
         voice = routes.get((sender.id, Channel.VOICE))
-        settings: Mapping[str, str | bool] = (
-            number_settings.for_number(base, sms, voice)
-            if sender.is_number
-            else number_settings.for_service(base, sms)
-        )
+        if reach.handing_over(reach.standing(client, sender, credential)):
+            sms = voice = None  # whatever they are: Twilio asks us, who know better
+        settings: Mapping[str, str | bool] = {}
+        if sender.kind is SenderKind.TWILIO:
+            settings = number_settings.for_number(base, sms, voice)
+        elif sender.kind is SenderKind.MESSAGING_SERVICE:
+            settings = number_settings.for_service(base, sms)
         account.wanted.append(
             _Wanted(
                 client.name, client.id, sender.address, sender.twilio_sid,
-                services.get(sender.service_id or ""), sender.is_number, settings,
+                services.get(sender.service_id or ""), sender.kind, settings,
             )
         )  # fmt: skip
     return account
@@ -198,29 +220,36 @@ class _Found:
     """By SID."""
     pools: dict[str, str]
     """The SID of the service that a number is in, by the number's SID."""
+    caller_ids: frozenset[str]
+    """The numbers of others that are verified."""
 
 
 def _compare(account: _Account) -> Iterator[tuple[Difference, _Wanted]]:
     try:
-        found = _look(account.twilio)
+        verified = any(wanted.kind is SenderKind.VERIFIED for wanted in account.wanted)
+        found = _look(account.twilio, verified)
     except TwilioFailure as error:
         for wanted in account.wanted:
             yield _difference(wanted, UNCHECKED, str(error)), wanted
         return
     for wanted in account.wanted:
-        if not wanted.is_number:
+        if wanted.kind is SenderKind.VERIFIED:
+            if wanted.address not in found.caller_ids and wanted.address not in found.numbers:
+                yield _difference(wanted, CALLER_ID), wanted
+        elif not wanted.is_number:
             yield from _compare_service(found, wanted)
         elif wanted.address.startswith("+"):
             # Short codes are leased and set up in Twilio's console, not by this API.
             yield from _compare_number(found, wanted)
 
 
-def _look(twilio: TwilioClient) -> _Found:
+def _look(twilio: TwilioClient, verified: bool) -> _Found:
     services = {one.sid: one for one in twilio.list_services()}
     return _Found(
         {one.phone_number: one for one in twilio.list_numbers()},
         services,
         {one.sid: sid for sid in services for one in twilio.list_service_numbers(sid)},
+        frozenset(twilio.list_caller_ids() if verified else ()),
     )
 
 
@@ -268,7 +297,7 @@ def _repair_one(
     beyond_us = [
         difference
         for difference, _ in changes
-        if difference.setting in (MISSING, UNCHECKED)
+        if difference.setting in (MISSING, CALLER_ID, UNCHECKED)
         or (difference.setting == POOL and not difference.wanted)
     ]
     try:

@@ -151,6 +151,7 @@ def _take_in(session: Session, verified: Verification, sid: str | None) -> None:
         log.warning("a verified number has become somebody's meanwhile", number=verified.phone)
         return
     sender.verified_at = utcnow()
+    sender.stopped_at = sender.stopped_reason = None  # a caller ID is stopped for one thing only
     if sid is not None:
         sender.twilio_sid = sid
     audit.record(session, "Twilio", "verified", verified.phone, verified.client_id)

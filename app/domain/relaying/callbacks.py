@@ -11,11 +11,13 @@ from pydantic import AfterValidator, model_validator
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain import named, urls
+from app.domain import changes, named, urls
+from app.domain.changes import Change
 from app.domain.mistakes import Mistake, Refused
 from app.domain.plain_urls import PLACEHOLDER, STRUCTURED, structured
 from app.domain.specs import Name, Spec
 from app.models.audience import Member
+from app.models.client import Client
 from app.models.communication import Callback, CallbackEvent, Communication
 from app.models.credential import SavedCredential
 from app.models.endpoint import Endpoint, EndpointKind
@@ -73,6 +75,12 @@ class CallbacksSpec(Spec):
     complete: CallbackSpec | None = None
 
 
+class ClientCallbacksSpec(CallbacksSpec):
+    """A client's defaults, and who is told of what belongs to no message."""
+
+    mail_bounced: CallbackSpec | None = None
+
+
 def save_callbacks(
     session: Session,
     client_id: str,
@@ -118,6 +126,19 @@ def save_callbacks(
         changed.append(event)
     session.flush()
     return changed
+
+
+def save_defaults(
+    session: Session, client: Client, spec: ClientCallbacksSpec, by: str
+) -> Change[Client]:
+    """Let these be told where a communication or a message names nobody, for an owner.
+
+    :raises Refused: with every reason at once.
+    """
+    grant(session, client.id, spec)
+    changed = save_callbacks(session, client.id, spec)
+    target = ", ".join(f"callback {event}" for event in changed)
+    return changes.note(session, Change(client, target, dict.fromkeys(changed, "")), by)
 
 
 def grant(session: Session, client_id: str, spec: CallbacksSpec) -> None:

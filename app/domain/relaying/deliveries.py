@@ -58,6 +58,7 @@ def resend(session: Session, delivery: Delivery, actor: str) -> None:
     now = utcnow()
     delivery.state, delivery.next_attempt_at = DeliveryState.PENDING, now
     delivery.give_up_at, delivery.failures = now + GIVE_UP_AFTER, 0
+    delivery.bounced_at = None
     delivery.trigger, delivery.requested_by = AttemptTrigger.MANUAL, actor[:254]
     audit.record(session, actor, "resend", f"delivery {delivery.id}", delivery.client_id)
 
@@ -113,6 +114,7 @@ def replay(session: Session, endpoint: Endpoint, wanted: Range, actor: str) -> i
             next_attempt_at=now,
             give_up_at=now + GIVE_UP_AFTER,
             failures=0,
+            bounced_at=None,
             trigger=AttemptTrigger.REPLAY,
             requested_by=actor[:254],
         )

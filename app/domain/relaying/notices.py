@@ -27,6 +27,7 @@ def notify(
     *,
     dedupe_key: str | None = None,
     link: Mapping[str, Any] | None = None,
+    answers: str | None = None,
 ) -> None:
     """Write a mail to one or several addresses when the caller's transaction commits.
 
@@ -34,13 +35,19 @@ def notify(
     :param dedupe_key: names the happening, so that it makes one mail per address, however often
         it is noticed. Put the day or month into it if it may be told again then.
     :param link: a link that is written into the text at sending; see :mod:`sign_in_links`.
+    :param answers: the Message-ID of the mail that this one answers.
     """
     addresses = {to} if isinstance(to, str) else set(to)
     support = current_settings().support_email.lower()
     data = {"subject": subject, "text": text}
+    context: dict[str, Any] = {"link": link} if link else {}
+    if answers:
+        context["answers"] = answers
     for key, address in {one.strip().lower(): one.strip() for one in sorted(addresses)}.items():
         place = outbox.own_mail(key, is_last=key == support)
-        outbox.at_commit(session, place, partial(_write, session, address, data, dedupe_key, link))
+        outbox.at_commit(
+            session, place, partial(_write, session, address, data, dedupe_key, context)
+        )
 
 
 def _write(
@@ -48,10 +55,9 @@ def _write(
     address: str,
     data: dict[str, str],
     dedupe_key: str | None,
-    link: Mapping[str, Any] | None,
+    context: Mapping[str, Any],
 ) -> None:
     endpoint = receivers.email(session, None, address)
-    context = {"link": link} if link else {}
     happening = Happening(
         endpoint.id, EventType.NOTICE, data, None, utcnow(), dedupe_key, context=context
     )

@@ -11,13 +11,17 @@ from sqlalchemy.orm import Session
 from app.models.endpoint import Endpoint, EndpointKind
 
 
+def name_of(address: str) -> str:
+    """Return the name of an address's endpoint: a digest, for which case makes no difference."""
+    return hashlib.sha256(address.strip().lower().encode()).hexdigest()
+
+
 def email(session: Session, client_id: str | None, address: str) -> Endpoint:
     """Return the endpoint of an e-mail address, made if need be.
 
     :param client_id: whose mails these are; None for mails of our own.
     """
-    address = address.strip()
-    name = hashlib.sha256(address.lower().encode()).hexdigest()
+    address, name = address.strip(), name_of(address)
     wanted = select(Endpoint).where(
         Endpoint.client_id == client_id,
         Endpoint.kind == EndpointKind.EMAIL,

@@ -9,6 +9,7 @@ database that was exchanged under a running process, makes fail.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from sqlalchemy import exists, select, update
@@ -50,15 +51,21 @@ class Held:
     """Why nothing is sent, and since when."""
 
     because: Hold
+    since: datetime
     sentence: str
 
 
 def state() -> Held | None:
     """Return why nothing is sent now; None when all is well."""
-    found: Hold | None = db.session.scalar(
-        select(Installation.held_because).where(Installation.held_at.is_not(None))
+    installation = db.session.scalar(
+        select(Installation)
+        .where(Installation.held_at.is_not(None))
+        .execution_options(populate_existing=True)
     )
-    return None if found is None else Held(found, f"{SENTENCES[found]} {WHAT_TO_DO}")
+    if installation is None or installation.held_at is None or installation.held_because is None:
+        return None
+    because = installation.held_because
+    return Held(because, installation.held_at, f"{SENTENCES[because]} {WHAT_TO_DO}")
 
 
 def begin(holder: str) -> str:

@@ -7,6 +7,7 @@ empty ``AnsweredBy``, and when it is answered, with ``human`` or ``machine``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from app.domain.content import templates
 from app.domain.content.voice_templates import ANSWERED_BY
 from app.domain.reach import Refusal
 from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
-from app.domain.sending import brake, lanes
+from app.domain.sending import allowance, lanes
 from app.domain.sending.call_options import RANGES
 from app.domain.sending.messages import check_client, check_recipient, check_sender
 from app.domain.sending.twiml_rules import TwimlRules
@@ -47,15 +48,51 @@ OUR_BYTES = 400
 """How much our own addresses add to a verb that needs them."""
 
 
+@dataclass(frozen=True)
+class Script:
+    """A call's TwiML for one person, rendered for everybody who may answer; see :func:`script`."""
+
+    source: str
+    """TwiML; placeholders take the member's attributes, and ``AnsweredBy``."""
+    member: Mapping[str, Any] | None
+    detection: MachineDetection
+    documents: tuple[str, ...]
+    """As it is before anybody has answered; then for a person and for a machine, if they differ."""
+
+    def checked(self, rules: TwimlRules) -> str:
+        """Return the TwiML as it is before anybody has answered, if it may be served.
+
+        :raises Refusal: ``not_allowed`` where it goes on to what the client may not use, which a
+            member's attributes may have put there.
+        """
+        for document in self.documents:
+            rules.check(parse(document))
+        return self.documents[0]
+
+
+def script(
+    source: str,
+    member: Mapping[str, Any] | None = None,
+    detection: MachineDetection = MachineDetection.OFF,
+) -> Script:
+    """Render a call for one person; it takes what its author decides, so nothing may be locked.
+
+    :raises Refusal: ``template_error``, with the line of the first mistake.
+    """
+    answers = [NOT_KNOWN]
+    if detection is not MachineDetection.OFF and ANSWERED_BY in source:
+        answers += [HUMAN, MACHINE]
+    documents = tuple(_read(source, member, who)[0] for who in answers)
+    return Script(source, member, detection, documents)
+
+
 def queue_call(
     session: Session,
     client: Client,
     sender: Sender,
     to: str,
     *,
-    source: str,
-    member: Mapping[str, Any] | None = None,
-    machine_detection: MachineDetection = MachineDetection.OFF,
+    script: Script,
     communication: Communication | None = None,
     options: Mapping[str, int] | None = None,
     callbacks: CallbacksSpec | None = None,
@@ -63,7 +100,7 @@ def queue_call(
 ) -> Message:
     """Put one call into its account's lane; after the commit the caller wakes ``send``.
 
-    :param source: TwiML; placeholders take the member's attributes, and ``AnsweredBy``.
+    :param script: what is said, rendered before the transaction opened.
     :param options: see :mod:`app.domain.sending.call_options`.
     :param callbacks: who is told of this call, in place of the client's defaults.
     :param due_at: not to be placed before this; now when not given.
@@ -75,7 +112,7 @@ def queue_call(
     check_client(client)
     check_sender(sender, credential, Channel.VOICE)
     number = check_recipient(client, sender, to, Channel.VOICE)
-    told = check_options(machine_detection, options or {})
+    told = check_options(script.detection, options or {})
     message = Message(
         id=new_id(),
         client_id=client.id,
@@ -84,9 +121,9 @@ def queue_call(
         credential_id=credential.id,
         to=number,
         from_=sender.address,
-        body=prepare(source, member, machine_detection, TwimlRules(session, client, sender)),
-        twiml_source=source,
-        member=dict(member) if member is not None else None,
+        body=script.checked(TwimlRules(session, client, sender)),
+        twiml_source=script.source,
+        member=dict(script.member) if script.member is not None else None,
         communication_id=communication.id if communication else None,
         options=told,
         state=MessageState.WAITING,
@@ -97,7 +134,7 @@ def queue_call(
     session.flush()
     if callbacks is not None:
         save_callbacks(session, client.id, callbacks, message=message)
-    brake.accept(session, client, message)
+    allowance.accept(session, client, message)
     return message
 
 
@@ -136,12 +173,7 @@ def prepare(
     :raises Refusal: ``template_error``, with the line of the first mistake; ``not_allowed`` where
         it goes on to what the client may not use, which a member's attributes may have put there.
     """
-    document, root = _read(source, member)
-    rules.check(root)
-    if detection is not MachineDetection.OFF and ANSWERED_BY in source:
-        for who in (HUMAN, MACHINE):
-            rules.check(_read(source, member, who)[1])
-    return document
+    return script(source, member, detection).checked(rules)
 
 
 def render(source: str, member: Mapping[str, Any] | None, answered_by: str = NOT_KNOWN) -> str:
@@ -199,14 +231,21 @@ def verdict(answered_by: str | None) -> str:
     return MACHINE if answered_by.startswith("machine") or answered_by == "fax" else HUMAN
 
 
-def answer(session: Session, message: Message, answered_by: str | None) -> str:
-    """Return the TwiML that the answered call is told; a repeat gets the same.
+def choose(session: Session, message: Message, answered_by: str | None) -> str:
+    """Return what an answered call is to be told, before a transaction opens.
 
     Never raises for what the template does: the person is on the line, and hears a sentence.
     """
+    return message.answer_twiml or _choose(session, message, answered_by)
+
+
+def answer(session: Session, message: Message, document: str) -> str:
+    """Keep the TwiML that the answered call is told, and return it; a repeat gets the same.
+
+    :param document: what :func:`choose` chose.
+    """
     if message.answer_twiml is not None:
         return message.answer_twiml
-    document = _choose(session, message, answered_by)
     stored: str | None = session.scalar(
         update(Message)
         .where(Message.id == message.id, Message.answer_twiml.is_(None))

@@ -8,6 +8,7 @@ from app.domain import reach
 from app.domain.content.voice_templates import ANSWERED_BY
 from app.domain.sending.calls import detection_of
 from app.domain.sending.composing import Plan
+from app.domain.sending.confirmation import UNCONFIRMED
 from app.domain.sending.forecast import Forecast, Warned
 from app.models.client import Client
 from app.models.communication import Communication, MachineDetection, Purpose
@@ -34,6 +35,8 @@ def cautions(
             f"It is quiet from {client.quiet_from} to {client.quiet_to} ({client.time_zone}):"
             f" nothing goes out before then.",
         )
+    if credential.unconfirmed_since is not None:
+        yield Warned("unconfirmed", f"The Twilio account {credential.name} {UNCONFIRMED}")
     if trial := reach.standing(client, sender, credential).trial:
         yield Warned("trial", f"{trial}: only phones on the allow-list are reached.")
     if plan.destination is Channel.SMS:
@@ -50,8 +53,9 @@ def _of_the_sender(
     if long_code and found.recipients >= MANY:
         yield Warned(
             "long_code",
-            f"{found.recipients:,} recipients from one long code: carriers take that for spam and"
-            " filter it. Use a messaging service, a toll-free number or a short code.",
+            f"{found.recipients:,} recipients from one long code: {MANY} or more are a broadcast,"
+            " which carriers take for spam and filter. Use a messaging service, a toll-free number"
+            " or a short code.",
         )
     if long_code and sender.service_id is None:
         yield Warned(
@@ -87,8 +91,9 @@ def _of_the_texts(found: Forecast, plan: Plan) -> Iterator[Warned]:
     if found.longest > 1 and not plan.options.get("sendAsMms"):
         yield Warned(
             "long_text",
-            f"The longest text is split into {found.longest} segments, each of which is charged;"
-            " sent as MMS (an option of the communication) it arrives in one piece.",
+            f"The longest text is split into {found.longest} segments, each of which is charged."
+            " Some carriers deliver them one by one, in no certain order; sent as MMS (an option of"
+            " the communication) it arrives in one piece.",
         )
     if found.ucs2:
         yield Warned(

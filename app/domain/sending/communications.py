@@ -17,13 +17,14 @@ from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.reach import Refusal
-from app.domain.sending import call_retries, composing, lanes
+from app.domain.sending import breaker, call_retries, composing, lanes
 from app.domain.sending.composing import Plan, StepPlan
 from app.domain.sending.messages import check_client, check_media, check_sender
 from app.extensions import current_settings
 from app.models.audience import Member
 from app.models.base import new_id, utcnow
 from app.models.batch import Batch, BatchMember, BatchState
+from app.models.breaker import Breaker
 from app.models.client import Client
 from app.models.communication import Communication, MachineDetection
 from app.models.credential import Credential
@@ -44,10 +45,13 @@ class Refused:
     refusal: Refusal
     to: str | None
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, Any]:
         """Return what :attr:`app.models.batch.BatchMember.refusal` stores."""
-        said = {"code": self.refusal.code, "sentence": self.refusal.sentence}
-        return said if self.to is None else {**said, "to": self.to}
+        said = {
+            "code": self.refusal.code, "sentence": self.refusal.sentence, "to": self.to,
+            "errorCode": self.refusal.error_code,
+        }  # fmt: skip
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Progress:
     counts: dict[str, int]
     waiting: int
     eta: datetime | None
+    held: Breaker | None
+    """What keeps its sender from sending: Twilio refused the same for several in a row."""
 
 
 def pin(session: Session, communication: Communication) -> Plan:
@@ -259,6 +265,16 @@ def reopen(session: Session, batch_id: str) -> None:
     )
 
 
+def try_one(session: Session, batch: Batch, actor: str) -> None:
+    """Let one message go of the sender that holds this batch.
+
+    :raises Refusal: when nothing holds it.
+    """
+    keys = [breaker.key_of_batch(batch)]
+    if batch.ended_at or not breaker.try_one(session, keys, batch.client_id, actor, utcnow()):
+        raise Refusal("wrong_state", breaker.NOTHING_HELD, "state")
+
+
 def progress(session: Session, batch: Batch) -> Progress:
     """Count where the batch's messages are, and estimate when the last one goes out."""
     query = select(Message.state, Message.status, func.count()).where(Message.batch_id == batch.id)
@@ -279,11 +295,13 @@ def progress(session: Session, batch: Batch) -> Progress:
         counts["suppressed" if code == "suppressed" else "refused"] += 1
     if batch.state is BatchState.CANCELED and batch.total > batch.prepared:
         counts["canceled"] += batch.total - batch.prepared
-    return Progress(batch.total, batch.prepared, dict(counts), waiting, _eta(session, batch))
+    held = None if batch.ended_at else breaker.held_batch(session, batch)
+    eta = _eta(session, batch) if held is None else None
+    return Progress(batch.total, batch.prepared, dict(counts), waiting, eta, held)
 
 
 def _eta(session: Session, batch: Batch) -> datetime | None:
-    """Estimate by the lane's rate and all that waits in it; None when the batch does not run."""
+    """Estimate by the lane's rate and all that waits in it; None when nothing goes out."""
     if batch.state not in (BatchState.RUNNING, BatchState.PREPARING):
         return None
     lane = session.get(Lane, batch.lane_key)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.domain import reach
-from app.domain.audience import suppression
+from app.domain.audience import in_force
 from app.domain.content import links, templates
 from app.domain.reach import Refusal
 from app.domain.sending import calls
@@ -148,20 +148,22 @@ def unreachable(
         _listed(session, destination, list_id, sender, numbers),
     )
     found = {
-        to: reach.why_not(standing, to, destination, ours, to in listed) for to in ours | listed
+        to: reach.why_not(standing, to, destination, ours, listed.get(to))
+        for to in ours | listed.keys()
     }
     return {to: refusal for to, refusal in found.items() if refusal is not None}
 
 
 def _listed(
     session: Session, destination: Channel, list_id: str | None, sender: Sender, numbers: set[str]
-) -> set[str]:
-    """Return the phones among ``numbers`` that must not be texted: by the list, or by a “Stop.”."""
+) -> dict[str, reach.Listed]:
+    """Return the phones among ``numbers`` that must not be texted, by the list or by a “Stop.”."""
     if destination is Channel.VOICE:
-        return set()
-    scopes = suppression.scopes_of(sender.id, sender.service_id)
-    entries = suppression.in_force(session, [list_id], numbers)
-    return {one for one in numbers if entries.forbid(list_id, one, scopes)}
+        return {}
+    scopes = in_force.scopes_of(sender.id, sender.service_id)
+    entries = in_force.in_force(session, [list_id], numbers)
+    found = {one: entries.why_not(list_id, one, scopes) for one in numbers}
+    return {one: listed for one, listed in found.items() if listed is not None}
 
 
 def _render(plan: Plan, step: StepPlan, attributes: Mapping[str, Any], rules: TwimlRules) -> str:

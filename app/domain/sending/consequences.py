@@ -8,8 +8,9 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, update
 from sqlalchemy.orm import Session
 
-from app.domain.audience import suppression
+from app.domain.audience import reachability, suppression
 from app.domain.relaying import notices
+from app.domain.sending import breaker
 from app.extensions import Base, current_settings
 from app.models.client import Client
 from app.models.credential import Credential
@@ -27,11 +28,13 @@ def apply(session: Session, message: Message, code: int | None, at: datetime) ->
         return
     rule = errors.rule(code)
     if rule.action is Action.SUPPRESS and message.destination is Channel.SMS:
-        _suppress(session, message, at)
+        _suppress(session, message, rule, at)
     elif rule.action is Action.STOP_SENDER:
         _stop(session, message, Sender, message.sender_id, rule, at)
     elif rule.action is Action.STOP_CREDENTIAL:
         _stop(session, message, Credential, message.credential_id, rule, at)
+    elif rule.hold:
+        breaker.hold(session, message, code, rule.retry_at(1, at) or at, at)
     elif rule.alert:
         sender = session.get_one(Sender, message.sender_id)
         _tell(
@@ -44,21 +47,20 @@ def apply(session: Session, message: Message, code: int | None, at: datetime) ->
         )
 
 
-def _suppress(session: Session, message: Message, at: datetime) -> None:
-    """Mirror Twilio's own list: for this sender, or for its whole messaging service."""
+def _suppress(session: Session, message: Message, rule: errors.Rule, at: datetime) -> None:
+    """Mirror what Twilio knows: for this sender, or for its whole messaging service."""
     sender = session.get_one(Sender, message.sender_id)
     list_id = message.suppression_list_id or sender.suppression_list_id
     if list_id is None and sender.service_id is not None:
         list_id = session.get_one(Sender, sender.service_id).suppression_list_id
-    if list_id is not None:
-        suppression.suppress(
-            session,
-            list_id,
-            message.to,
-            scope=sender.service_id or sender.id,
-            source=SuppressionSource.TWILIO,
-            at=at,
-        )
+    if list_id is None:
+        return
+    to, scope = message.to, sender.service_id or sender.id
+    if rule.opted_out:
+        source = SuppressionSource.TWILIO
+        suppression.suppress(session, list_id, to, scope=scope, source=source, at=at)
+    else:
+        reachability.note(session, list_id, to, scope=scope, rule=rule, at=at)
 
 
 def _stop(
@@ -70,10 +72,13 @@ def _stop(
     at: datetime,
 ) -> None:
     """Stop all sending until support has mended it: every further text would fail as well."""
+    values: dict[str, Any] = {"stopped_at": at, "stopped_reason": rule.meaning[:500]}
+    if model is Credential:
+        values["asked_at"] = None  # is the account still the client's? The clock asks Twilio
     stopped = session.execute(
         update(model)
         .where(model.id == id_, model.stopped_at.is_(None))
-        .values(stopped_at=at, stopped_reason=rule.meaning[:500])
+        .values(values)
         .execution_options(synchronize_session="evaluate")
     )
     if cast(CursorResult[Any], stopped).rowcount == 0:

@@ -32,6 +32,9 @@ class Forecast:
     recipients: int = 0
     """Members that get it."""
     suppressed: int = 0
+    """Members that have opted out."""
+    unreachable: int = 0
+    """Members whose phone Twilio could not reach lately."""
     refused: Counter[str] = field(default_factory=Counter)
     """Members that get nothing, by the code of the reason."""
     examples: list[tuple[int, str]] = field(default_factory=list)
@@ -73,6 +76,10 @@ class Forecast:
     def refuse(self, position: int, code: str, sentence: str, examples: int) -> None:
         """Count one member that gets nothing; the first ``examples`` are named."""
         self.refused[code] += 1
+        self.name(position, sentence, examples)
+
+    def name(self, position: int, sentence: str, examples: int) -> None:
+        """Name one member that gets nothing, if it is among the first ``examples``."""
         if len(self.examples) < examples:
             self.examples.append((position, sentence))
 
@@ -81,10 +88,10 @@ class Forecast:
         if not self.is_estimate or not self.examined:
             return
         factor = Decimal(self.total) / self.examined
-        for name in ("suppressed", "messages", "segments", "ucs2"):
+        for name in ("suppressed", "unreachable", "messages", "segments", "ucs2"):
             setattr(self, name, round(getattr(self, name) * factor))
         for counts in (self.refused, self.missing):
             for key, count in counts.items():
                 counts[key] = round(count * factor)
         self.cost *= factor
-        self.recipients = max(0, self.total - self.suppressed - self.invalid)
+        self.recipients = max(0, self.total - self.suppressed - self.unreachable - self.invalid)

@@ -2,8 +2,8 @@
 
 Twilio tells two to four times what became of a text. Taking such a report is one small row; what
 follows from it (the message's status, events, consequences) is done soon after, for many at a time,
-by :mod:`app.outbound.reports`. Whoever judges a message by what is known of it applies its reports
-first.
+by :mod:`app.outbound.afterwards.reports`. Whoever judges a message by what is known of it applies
+its reports first.
 """
 
 from __future__ import annotations

@@ -21,9 +21,13 @@ def text_lane(sender: Sender) -> str:
     return f"sms:{sender.service_id or sender.id}"
 
 
-def call_lane(account_sid: str) -> str:
-    """Return the key of the lane of all calls of one Twilio account."""
-    return f"voice:{account_sid}"
+def call_lane(credential: Credential) -> str:
+    """Return the key of the lane of all calls of one Twilio account.
+
+    An account that Twilio has not confirmed has a lane for each client that claims it.
+    """
+    confirmed = credential.unconfirmed_since is None
+    return f"voice:{credential.account_sid if confirmed else credential.id}"
 
 
 def ensure_lane(
@@ -32,10 +36,10 @@ def ensure_lane(
     """Return the key of the lane that a message of ``sender`` waits in, and make that lane.
 
     Its rate follows the sender's (segments per second) or the account's (calls per second; the
-    lowest where several credentials share the account).
+    lowest where several credentials share the account, of those that Twilio has confirmed).
     """
     if destination is Channel.VOICE:
-        key = call_lane(credential.account_sid)
+        key = call_lane(credential)
         rate = _rate_of(session, key)
     else:
         key = text_lane(sender)
@@ -64,8 +68,11 @@ def _rate_of(session: Session, key: str) -> float:
     if kind == Channel.SMS:
         rate = session.scalar(select(Sender.rate).where(Sender.id == name))
     else:
+        slowest = select(func.min(Credential.calls_per_second))
         rate = session.scalar(
-            select(func.min(Credential.calls_per_second)).where(Credential.account_sid == name)
+            slowest.where(Credential.account_sid == name, Credential.unconfirmed_since.is_(None))
+        ) or session.scalar(
+            slowest.where((Credential.id == name) | (Credential.account_sid == name))
         )
     if rate is None:
         raise LookupError(f"nothing has the lane {key}")

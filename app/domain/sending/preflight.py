@@ -9,6 +9,7 @@ counts and a few examples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.audience import populations
 from app.domain.clients import prices
-from app.domain.content import attachments, templates
+from app.domain.content import attachments, budget, templates
 from app.domain.content.attachments import Look
 from app.domain.reach import Refusal
 from app.domain.sending import calls, communications, composing, lanes, quiet
@@ -42,6 +43,8 @@ from app.twilio import segments
 EXAMPLES = 20
 EXAMINED = 3_000
 """Members that are rendered while somebody waits: about a second."""
+WORK = 20 * budget.UNITS
+"""What filling in their templates may cost together: about two seconds."""
 TOGETHER = 500
 
 Numbered = tuple[int, Mapping[str, Any]]
@@ -85,7 +88,8 @@ def preflight(
     else:
         found.total = populations.size(session, communication.population_id)
         members = _members(session, communication.population_id, found.total, examined)
-        _count(session, found, plan, client, sender, members)
+        work = math.inf if examined is None else WORK
+        _count(session, found, plan, client, sender, members, work)
         found.extend()
     _time(session, found, client, sender, communication, credential)
     found.warnings += cautions(found, plan, client, sender, credential, communication)
@@ -144,7 +148,9 @@ def _count(
     client: Client,
     sender: Sender,
     members: Iterable[Numbered],
+    work: float,
 ) -> None:
+    """Look at members, while there is work left to spend on filling in their templates."""
     seen: set[int] = set()  # eight bytes of each fingerprint: a few megabytes for 100,000 members
     stream = iter(members)
     rules = TwimlRules(session, client, sender)
@@ -152,13 +158,18 @@ def _count(
         composed: list[tuple[int, Mapping[str, Any], Composed]] = []
         for position, attributes in chunk:
             found.examined += 1
-            try:
-                one = composing.compose(plan, client, sender, attributes, rules)
-                composed.append((position, attributes, one))
-            except Refusal as refusal:
-                found.refuse(position, refusal.code, refusal.sentence, EXAMPLES)
-                if refusal.code == "template_error":
-                    found.missing.update(_missing(plan, attributes))
+            with budget.fresh() as spending:
+                try:
+                    one = composing.compose(plan, client, sender, attributes, rules)
+                    composed.append((position, attributes, one))
+                except Refusal as refusal:
+                    found.refuse(position, refusal.code, refusal.sentence, EXAMPLES)
+                    if refusal.code == "template_error":
+                        found.missing.update(_missing(plan, attributes))
+            work -= spending.spent
+            if work < 0:
+                stream = iter(())  # the figures are estimates from those who were looked at
+                break
         phones = {one.to for *_, one in composed}
         unreachable = composing.unreachable(
             session, plan.destination, plan.suppression_list_id, client, sender, phones
@@ -166,15 +177,23 @@ def _count(
         for position, attributes, one in composed:
             key = int(one.fingerprint[:16], 16)
             refused = unreachable.get(one.to)
-            if refused is not None and refused.code == "suppressed":
-                found.suppressed += 1
-            elif refused is not None:
-                found.refuse(position, refused.code, refused.sentence, EXAMPLES)
+            if refused is not None:
+                _get_nothing(found, position, refused)
             elif key in seen:
                 found.refuse(position, "duplicate", composing.DUPLICATE, EXAMPLES)
             else:
                 seen.add(key)
                 _add(found, one, plan, attributes)
+
+
+def _get_nothing(found: Forecast, position: int, refused: Refusal) -> None:
+    if refused.error_code is not None:
+        found.unreachable += 1
+        found.name(position, refused.sentence, EXAMPLES)
+    elif refused.code == "suppressed":
+        found.suppressed += 1
+    else:
+        found.refuse(position, refused.code, refused.sentence, EXAMPLES)
 
 
 def _add(found: Forecast, one: Composed, plan: Plan, attributes: Mapping[str, Any]) -> None:
@@ -218,7 +237,7 @@ def _time(
     credential: Credential,
 ) -> None:
     voice = communication.destination is Channel.VOICE
-    key = lanes.call_lane(credential.account_sid) if voice else lanes.text_lane(sender)
+    key = lanes.call_lane(credential) if voice else lanes.text_lane(sender)
     lane = session.get(Lane, key)
     owner = session.get_one(Sender, sender.service_id) if sender.service_id else sender
     rate = lane.rate if lane else credential.calls_per_second if voice else owner.rate

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
+from app.domain.content import budget
 from app.domain.reach import Refusal
 from app.domain.relaying import announcements
 from app.domain.sending import composing
@@ -44,7 +45,7 @@ class Waiting(Protocol):
         """The person's."""
 
     @property
-    def refusal(self) -> Mapping[str, str] | None:
+    def refusal(self) -> Mapping[str, Any] | None:
         """Why this member gets nothing, where that was told already."""
 
 
@@ -77,6 +78,7 @@ class _Chunk:
             "lane_key": None,
             "due_at": None,
             "reason": refusal.reason,
+            "error_code": refusal.error_code,
             "error_message": refusal.sentence[:500],
         })  # fmt: skip
 
@@ -97,6 +99,7 @@ class _Chunk:
                 "lane_key": self.batch.lane_key,
                 "due_at": self.now if number == 0 else None,
                 "reason": None,
+                "error_code": None,
                 "error_message": None,
             }
             self.rows.append(row)
@@ -172,12 +175,14 @@ def _judge(
     member = waiting.position, waiting.attributes
     if waiting.refusal is not None:
         told = waiting.refusal
-        refusal = Refusal(told["code"], told["sentence"], "to")
+        refusal = Refusal(told["code"], told["sentence"], "to", told.get("errorCode"))
         return Judged(member, None, refusal, told.get("to"))
-    try:
-        return Judged(member, composing.compose(plan, client, sender, waiting.attributes, rules))
-    except Refusal as refusal:
-        return Judged(member, None, refusal)
+    with budget.fresh():  # what one person's values cost is no other's loss
+        try:
+            composed = composing.compose(plan, client, sender, waiting.attributes, rules)
+        except Refusal as refusal:
+            return Judged(member, None, refusal)
+    return Judged(member, composed)
 
 
 def write(session: Session, batch: Batch, plan: Plan, judged: Sequence[Judged]) -> None:
@@ -240,7 +245,7 @@ def _announce(session: Session, rows: Sequence[Mapping[str, Any]], now: datetime
         insert(MessageReport),
         [
             {"message_id": row["id"], "at": now, "status": row["state"].value,
-             "source": "dispatch", "details": {}}
+             "source": "dispatch", "error_code": row["error_code"], "details": {}}
             for row in rows
         ],
     )  # fmt: skip

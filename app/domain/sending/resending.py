@@ -13,9 +13,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.domain import audit
-from app.domain.audience import suppression
-from app.domain.reach import SUPPRESSED, Refusal
-from app.domain.sending import brake, lanes
+from app.domain.audience import in_force
+from app.domain.reach import Refusal, suppressed
+from app.domain.sending import allowance, lanes
 from app.domain.sending.messages import check_client, check_recipient, check_sender
 from app.models.base import new_id, utcnow
 from app.models.client import Client
@@ -81,10 +81,10 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
     check_client(client)
     check_sender(sender, credential, first.destination)
     check_recipient(client, sender, first.to, first.destination)
-    if first.destination is Channel.SMS and suppression.is_suppressed(
-        session, first.suppression_list_id, first.to, sender
+    if first.destination is Channel.SMS and (
+        listed := in_force.why_suppressed(session, first.suppression_list_id, first.to, sender)
     ):
-        raise Refusal("suppressed", SUPPRESSED, "to")
+        raise suppressed(listed)
     second = Message(
         id=new_id(),
         lane_key=lanes.ensure_lane(session, sender, first.destination, credential),
@@ -95,7 +95,7 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
     )
     session.add(second)
     session.flush()
-    brake.accept(session, client, second)
+    allowance.accept(session, client, second)
     for told in session.scalars(select(Callback).filter_by(message_id=first.id)):
         session.add(
             Callback(
@@ -116,5 +116,5 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
 _COPIED = (
     "client_id", "destination", "direction", "sender_id", "to", "body", "media", "member",
     "segments", "communication_id", "template_version_id", "suppression_list_id", "options",
-    "twiml_source",
+    "twiml_source", "author",
 )  # fmt: skip

@@ -16,15 +16,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
-from app.domain.audience import contacts
+from app.domain.audience import contacts, reachability
 from app.domain.relaying import announcements, listeners
-from app.domain.sending import brake, call_retries, consequences, reports
+from app.domain.sending import allowance, breaker, call_retries, consequences, reports
 from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.batch import Batch
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Channel
 from app.twilio import errors
+from app.twilio import statuses as words
 
 MISSING_AFTER = timedelta(hours=4)
 """When Twilio's word is not final this long after it took a message, we ask."""
@@ -107,6 +108,9 @@ def apply(
         session.flush()
         for message, report, at in gone_on:
             _after_going_on(session, message, report, at)
+        breaker.sent_on(session, [one.id for one, *_ in gone_on if one.status in words.SENT_ON])
+        arrived = [(one, at) for one, _, at in gone_on if one.status in words.ARRIVED]
+        reachability.proved_by(session, arrived)
         moved |= {message.id: message for message, _, _ in (*taken, *gone_on)}
     return moved
 
@@ -194,6 +198,7 @@ def _after_taking(session: Session, taken: Sequence[tuple[Message, Report, datet
     if not taken:
         return
     session.flush()
+    breaker.taken(session, [message for message, _, _ in taken])
     for at, together in groupby(taken, itemgetter(2)):
         texts = [message for message, _, _ in together if is_contact(message)]
         contacts.remember_all(session, texts, at)
@@ -245,7 +250,7 @@ def _go_on(message: Message, report: Report, at: datetime) -> bool:
 
 def _after_going_on(session: Session, message: Message, report: Report, at: datetime) -> None:
     announcements.status_changed(session, message)
-    brake.end_call(session, message, report, at)
+    allowance.end_call(session, message, report, at)
     call_retries.place_again(session, message, at)
     if report.status in ("failed", "undelivered", "canceled"):
         drop_next_steps(session, message)

@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain.audience import suppression
+from app.domain.audience import in_force
 from app.domain.content import attachments
-from app.domain.reach import SUPPRESSED
+from app.domain.conversations import record
 from app.domain.relaying import announcements
 from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
-from app.domain.sending import brake
+from app.domain.sending import allowance
 from app.domain.sending.messages import address, check_content, check_media
+from app.models.base import utcnow
 from app.models.client import Client
 from app.models.communication import Communication
 from app.models.message import Message, MessageReport, MessageState
@@ -36,6 +37,7 @@ def queue_text(
     callbacks: CallbacksSpec | None = None,
     due_at: datetime | None = None,
     looks: Mapping[str, attachments.Look] | None = None,
+    author: str | None = None,
 ) -> Message:
     """Put one text into its sender's lane; after the commit the caller wakes ``send``.
 
@@ -46,6 +48,7 @@ def queue_text(
     :param callbacks: who is told of this message, in place of the client's defaults.
     :param due_at: not to be sent before this; now when not given.
     :param looks: what is known of media that are served elsewhere.
+    :param author: whose word it is, where somebody answers in a conversation.
     :raises Refusal: when the client, sender, phone or text may not be sent, and the caller's
         transaction is not to be kept; ``Limited`` is one, when a limit of the client is reached.
     :raises app.domain.mistakes.Refused: when the callbacks name what does not exist.
@@ -55,6 +58,7 @@ def queue_text(
     check_media(session, client.id, media, looks)
     message.body = body
     message.media = list(media)
+    message.author = author
     message.options = options
     message.segments = check_content(body, media, options)
     message.member = dict(member) if member is not None else None
@@ -66,8 +70,21 @@ def queue_text(
         save_callbacks(session, client.id, callbacks, message=message)
     _suppress(session, message, sender)
     if message.state is MessageState.WAITING:
-        brake.accept(session, client, message)
+        _note_in_conversation(session, message, sender)
+        allowance.accept(session, client, message)
     return message
+
+
+def _note_in_conversation(session: Session, message: Message, sender: Sender) -> None:
+    """Let the conversation show the text; which one a messaging service is in, nobody knows yet.
+
+    Before what is spent is counted, in which order whoever answers Twilio takes the same turns.
+    """
+    if sender.is_number:
+        record.take_turn(session.connection(), sender.id, message.to)
+        record.wrote(
+            session, message.client_id, sender.id, message.to, message.body or "", utcnow()
+        )
 
 
 def list_for(session: Session, sender: Sender, communication: Communication | None) -> str | None:
@@ -85,10 +102,16 @@ def list_for(session: Session, sender: Sender, communication: Communication | No
 
 def _suppress(session: Session, message: Message, sender: Sender) -> None:
     """End a message to a phone that is on its list already."""
-    if not suppression.is_suppressed(session, message.suppression_list_id, message.to, sender):
+    list_id = message.suppression_list_id
+    listed = in_force.why_suppressed(session, list_id, message.to, sender)
+    if listed is None:
         return
     message.state = MessageState.SUPPRESSED
     message.reason = "suppressed"
-    message.error_message = SUPPRESSED
-    session.add(MessageReport(message_id=message.id, status="suppressed", source="dispatch"))
+    message.error_code, message.error_message = listed.code, listed.sentence[:500]
+    session.add(
+        MessageReport(
+            message_id=message.id, status="suppressed", source="dispatch", error_code=listed.code
+        )
+    )
     announcements.problem(session, message, "suppressed")

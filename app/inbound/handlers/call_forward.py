@@ -13,17 +13,16 @@ from app.domain.clients import spending
 from app.domain.clients.spending import Amount, Limited
 from app.domain.phones import Kind
 from app.domain.relaying import notices
+from app.domain.routing.handlers.call_forward import CallForward
 from app.extensions import current_settings
-from app.inbound.handlers import Answer
-from app.inbound.lookup import Number, RouteFacts
+from app.inbound.answers import Answer, CallContext
+from app.inbound.number import Number, RouteFacts
 from app.inbound.parsing import Arrival
 from app.models.client import Client
 from app.models.incoming import Incoming, Outcome
 from app.models.route import Channel
 from app.twiml import voice
 
-DEFAULT_TIMEOUT = 30
-"""Seconds the phone rings; Twilio's own default."""
 NO_ANSWER = "We are sorry. Nobody can take your call just now. Please try again later. Goodbye."
 ANSWERED = frozenset({"completed", "answered"})
 """The DialCallStatus of a call that somebody took (Twilio, <Dial>)."""
@@ -34,28 +33,24 @@ LOOP_WINDOW = timedelta(minutes=5)
 _SHOWABLE = (Kind.DOMESTIC, Kind.TOLL_FREE, Kind.CARIBBEAN, Kind.INTERNATIONAL)
 
 
-def answer(
-    session: Session, incoming_id: str, arrival: Arrival, number: Number, route: RouteFacts
-) -> Answer:
+def answer(context: CallContext, route: RouteFacts) -> Answer:
     """Dial the route's phone, unless nobody may call it any more, or the call goes in circles."""
-    to = str(route.options.get("to") or "")
-    if reason := refusal(session, to, number):
+    session, arrival, number = context.session, context.arrival, context.number
+    chosen = CallForward.of(route.options)
+    if reason := refusal(session, chosen.to, number):
         return Answer(voice.apology(), Outcome.FAILED, error=reason, flagged=True)
-    if reason := loop(session, arrival, number, to):
-        return _loop_stopped(arrival, number, route, reason)
+    if reason := loop(session, arrival, number, chosen.to):
+        return _loop_stopped(arrival, number, chosen, reason)
     try:
         client = session.get_one(Client, number.client.id)
         spending.check(session, client, Amount(call_minutes=1))
     except Limited as limited:
         reason = f"The call was not forwarded. {limited.sentence}"
-        return Answer(unavailable(route.options), Outcome.FAILED, error=reason, flagged=True)
-    twiml = voice.dial(
-        to,
-        caller_id=_caller_id(arrival, number, route.options),
-        timeout=int(route.options.get("timeout") or DEFAULT_TIMEOUT),
-        action=f"{current_settings().public_base_url}/inbound/voice/dialed/{incoming_id}",
-    )
-    return Answer(twiml, Outcome.FORWARDED, call_minutes=1)
+        return Answer(unavailable(chosen), Outcome.FAILED, error=reason, flagged=True)
+    dialed = f"{current_settings().public_base_url}/inbound/voice/dialed/{context.incoming_id}"
+    caller_id = _caller_id(arrival, number, chosen)
+    twiml = voice.dial(chosen.to, caller_id, chosen.timeout, action=dialed)
+    return Answer(twiml, Outcome.FORWARDED, later=route.options, call_minutes=1)
 
 
 def refusal(session: Session, to: str, number: Number) -> str | None:
@@ -95,14 +90,16 @@ def loop(session: Session, arrival: Arrival, number: Number, to: str) -> str | N
 
 
 def after(dial_status: str, options: dict[str, Any]) -> str:
-    """Return what the caller hears when the forwarded call is over, or was never taken."""
-    return voice.hangup() if dial_status in ANSWERED else unavailable(options)
+    """Return what the caller hears when the forwarded call is over, or was never taken.
+
+    :param options: of the route as it was when the call came.
+    """
+    return voice.hangup() if dial_status in ANSWERED else unavailable(CallForward.of(options))
 
 
-def unavailable(options: dict[str, Any]) -> str:
+def unavailable(chosen: CallForward) -> str:
     """Return what a caller hears whom nobody can take."""
-    text = options.get("no_answer_say") or NO_ANSWER
-    return voice.say(text, options.get("voice"), options.get("language"))
+    return voice.say(chosen.no_answer_say or NO_ANSWER)
 
 
 def _often_forwarded(session: Session, arrival: Arrival, number: Number) -> bool:
@@ -118,7 +115,7 @@ def _often_forwarded(session: Session, arrival: Arrival, number: Number) -> bool
     return (count or 0) >= MAX_FORWARDS
 
 
-def _loop_stopped(arrival: Arrival, number: Number, route: RouteFacts, reason: str) -> Answer:
+def _loop_stopped(arrival: Arrival, number: Number, chosen: CallForward, reason: str) -> Answer:
     """Let the caller hear that nobody is there, and tell the owner, once a day for each number."""
     sentence = f"The call was not forwarded: it would go in circles. {reason}"
 
@@ -133,7 +130,7 @@ def _loop_stopped(arrival: Arrival, number: Number, route: RouteFacts, reason: s
         )
 
     return Answer(
-        unavailable(route.options),
+        unavailable(chosen),
         Outcome.LOOP_STOPPED,
         error=sentence,
         flagged=True,
@@ -149,11 +146,11 @@ def _normal(written: str) -> str:
         return written.strip()
 
 
-def _caller_id(arrival: Arrival, number: Number, options: dict[str, Any]) -> str | None:
+def _caller_id(arrival: Arrival, number: Number, chosen: CallForward) -> str | None:
     """Return the number to show, or None for the caller's own.
 
     A hidden or odd caller has nothing that may be shown (Twilio error 13214).
     """
-    if options.get("caller_id") == "number" or phones.classify(arrival.from_) not in _SHOWABLE:
+    if chosen.caller_id == "number" or phones.classify(arrival.from_) not in _SHOWABLE:
         return number.address
     return None

@@ -7,28 +7,26 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain.audience import mailboxes
 from app.domain.relaying import receivers
 from app.inbound import forwarding
-from app.inbound.handlers import Answer, TextContext
-from app.models.audience import Member
+from app.inbound.answers import Answer, TextContext
+from app.inbound.number import RouteFacts
 from app.models.client import Client
 from app.models.incoming import Outcome
 from app.models.last_contact import LastContact
 from app.twiml import messaging
 
-MAX_RECEIVERS = 100
-"""More would delay the answer to Twilio; a mailing list serves them better."""
 
-
-def answer(context: TextContext) -> Answer:
+def answer(context: TextContext, route: RouteFacts) -> Answer:
     """Record one mail per member with an address, in the transaction that stores the text."""
-    addresses = _addresses(context)
+    addresses = mailboxes.of_population(context.session, route.population_id)
     if not addresses:
         return Answer(
             messaging.empty(), Outcome.FAILED, flagged=True,
             error="The population to forward to has no member with an e-mail address (toAddress).",
         )  # fmt: skip
-    told, left_out = addresses[:MAX_RECEIVERS], addresses[MAX_RECEIVERS:]
+    told, left_out = addresses[: mailboxes.MAX_RECEIVERS], addresses[mailboxes.MAX_RECEIVERS :]
     contact = forwarding.last_contact(context)
     data = forwarding.payload(context, contact)
     more = _more(context, contact)
@@ -47,18 +45,6 @@ def answer(context: TextContext) -> Answer:
     )  # fmt: skip
 
 
-def _addresses(context: TextContext) -> list[str]:
-    """Return the addresses of the population, each once, in the order of its members."""
-    members = context.session.scalars(
-        select(Member.attributes)
-        .where(Member.population_id == context.route.population_id)
-        .order_by(Member.id)
-        .limit(10 * MAX_RECEIVERS)
-    )
-    found = [str(member.get("toAddress") or "").strip() for member in members]
-    return list({address.lower(): address for address in found if address}.values())
-
-
 def _more(context: TextContext, contact: LastContact | None) -> dict[str, Any]:
     zone = context.session.scalar(
         select(Client.time_zone).where(Client.id == context.number.client.id)
@@ -74,6 +60,6 @@ def _left_out(count: int) -> str | None:
     if not count:
         return None
     return (
-        f"{count} or more members got no mail: at most {MAX_RECEIVERS} do. Use a mailing list for"
-        " more."
+        f"{count} or more members got no mail: at most {mailboxes.MAX_RECEIVERS} do. Use a mailing"
+        " list for more."
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from app.inbound import forwarding
-from app.inbound.handlers import Answer, TextContext
+from app.inbound.answers import Answer, TextContext
+from app.inbound.number import RouteFacts
 from app.models.incoming import Outcome
 from app.twiml import messaging
 
 
-def answer(context: TextContext) -> Answer:
+def answer(context: TextContext, route: RouteFacts) -> Answer:
     """Record the event for the route's endpoint, in the transaction that stores the text."""
-    endpoint_id = context.route.endpoint_id
+    endpoint_id = route.endpoint_id
     if endpoint_id is None:
         return Answer(
             messaging.empty(), Outcome.FAILED, flagged=True,

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from app.domain.routing.handlers.play_message import PlayMessage
 from app.extensions import current_settings
-from app.inbound.handlers import Answer
-from app.inbound.lookup import RouteFacts
+from app.inbound.answers import Answer, CallContext
+from app.inbound.number import RouteFacts
 from app.models.incoming import Outcome
 from app.twiml import voice
 
 
-def answer(route: RouteFacts) -> Answer:
+def answer(_context: CallContext, route: RouteFacts) -> Answer:
     """Play the recording or the audio file of the route, or say its text."""
-    options = route.options
-    loop = options.get("loop")
-    times = 1 if loop is None else int(loop)
+    chosen = PlayMessage.of(route.options)
     if route.recording_code:
-        twiml = voice.play(media_url(route.recording_code), times)
-    elif options.get("audio_url"):
-        twiml = voice.play(options["audio_url"], times)
-    elif options.get("say"):
-        twiml = voice.say(options["say"], options.get("voice"), options.get("language"), times)
+        twiml = voice.play(media_url(route.recording_code), chosen.loop)
+    elif chosen.audio_url:
+        twiml = voice.play(chosen.audio_url, chosen.loop)
+    elif chosen.say:
+        twiml = voice.say(chosen.say, chosen.voice, chosen.language, chosen.loop)
     else:
         return Answer(
             voice.neutral(),

@@ -22,10 +22,10 @@ from app.outbound.relay.claim import MOST_TOGETHER, Group, Lease
 from app.outbound.relay.outcome import Outcome
 from app.outbound.relay.post import call_plain, post_signed
 from app.outbound.relay.transport import Wire
+from app.version import NAMED
 
 log = structlog.get_logger(__name__)
 
-VERSION = "1.0"
 SETTLE_PAUSES = (0.2, 1.0, 3.0)
 SLICE_SECONDS = 0.3
 """How long a group is worked on: what has arrived is written down by then, pauses take effect, and
@@ -106,7 +106,7 @@ def _send(lease: Lease, now: datetime, wire: Wire) -> Outcome:
     letter = lease.letter
     if letter.problem:
         return Outcome(letter.url, error="lost", detail=letter.problem)
-    agent = f"Dispatch/{VERSION} (+{current_settings().public_base_url})"
+    agent = f"{NAMED} (+{current_settings().public_base_url})"
     if lease.kind is EndpointKind.EMAIL:
         return mail.send_mail(letter)
     if lease.kind is EndpointKind.PLAIN:

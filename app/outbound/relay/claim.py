@@ -40,9 +40,10 @@ from app.outbound.relay.letter import Letter
 
 LEASE = timedelta(seconds=45)
 """Three times the deadline of a request. A process that died gives its deliveries back by this."""
-FIRST_TOGETHER, MOST_TOGETHER = 1, 100
-"""How many deliveries of an endpoint are taken at once: one at first, so that two threads share
-what there is, and then up to twice as many each time, if the endpoint takes them fast."""
+FIRST_TOGETHER, MOST_TOGETHER = 8, 100
+"""How many deliveries of an endpoint are taken at once: at first half of what there is of so many,
+so that two threads share it, and yet few claims, which cost more than tries, are for one only; then
+up to twice as many each time, if the endpoint takes them fast."""
 MAIL_LEASE = timedelta(seconds=180)
 """Mails may first fetch pictures."""
 
@@ -102,14 +103,12 @@ class Room:
     suspects: bool = True
 
 
-def claim(
-    session: Session, now: datetime, room: Room = Room(), most: int = FIRST_TOGETHER
-) -> Group:
+def claim(session: Session, now: datetime, room: Room = Room(), most: int | None = None) -> Group:
     """Take the next due deliveries of one endpoint, within the caller's transaction.
 
     What a person asked for comes first and waits for neither breaker nor pause.
 
-    :param most: how many at most.
+    :param most: how many at most; when not given, half of what there is of ``FIRST_TOGETHER``.
     :returns: in the order in which they are to be sent; none when nothing is due.
     """
     return _claim_by_hand(session, now, room) or _claim_next(session, now, room, most)
@@ -168,7 +167,7 @@ def claim_another(
     return _take_next(session, endpoint, now, most, secrets)
 
 
-def _claim_next(session: Session, now: datetime, room: Room, most: int) -> Group:
+def _claim_next(session: Session, now: datetime, room: Room, most: int | None) -> Group:
     endpoint = session.scalars(
         _next_endpoint(now, room)
         .with_for_update(skip_locked=True, key_share=True)
@@ -202,25 +201,29 @@ def _claim_by_hand(session: Session, now: datetime, room: Room) -> Group:
     ).one_or_none()
     if endpoint is None:
         return ()
-    return _take(
-        session, endpoint, now, _first(1, Delivery.id == found.id, _is_due(now), _IS_BY_HAND)
-    )
+    wanted = _first(1, Delivery.id == found.id, _is_due(now), _IS_BY_HAND)
+    return _take(session, endpoint, now, session.scalars(wanted).all())
 
 
 def _take_next(
     session: Session,
     endpoint: Endpoint,
     now: datetime,
-    most: int,
+    most: int | None,
     secrets: tuple[str, ...] | None = None,
 ) -> Group:
     """Take the next of an endpoint's deliveries: what is new comes before a replay of many."""
     its = Delivery.endpoint_id == endpoint.id
+    halve = most is None
     if endpoint.kind is EndpointKind.EMAIL or endpoint.consecutive_failures:
         most = 1
-    return _take(
-        session, endpoint, now, _first(most, its, _is_due(now), _IS_FRESH), secrets
-    ) or _take(session, endpoint, now, _first(most, its, _is_due(now)), secrets)
+    first = most or FIRST_TOGETHER
+    for wanted in ((its, _is_due(now), _IS_FRESH), (its, _is_due(now))):
+        found = session.scalars(_first(first, *wanted)).all()
+        if found:
+            mine = found[: (len(found) + 1) // 2] if halve else found
+            return _take(session, endpoint, now, mine, secrets)
+    return ()
 
 
 def _first(most: int, *wanted: ColumnElement[bool]) -> Select[Delivery]:
@@ -238,10 +241,9 @@ def _take(
     session: Session,
     endpoint: Endpoint,
     now: datetime,
-    wanted: Select[Delivery],
+    deliveries: Sequence[Delivery],
     secrets: tuple[str, ...] | None = None,
 ) -> Group:
-    deliveries = session.scalars(wanted).all()
     if not deliveries:
         return ()
     if endpoint.kind is EndpointKind.WEBHOOK and secrets is None:

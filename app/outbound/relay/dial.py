@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain import addresses
-from app.domain.addresses import Address, Network
+from app.domain.addresses import Address, Networks
 from app.outbound.relay.deadline import Deadline
 
 Resolver = Callable[[str, int], list[tuple[Any, ...]]]
@@ -43,7 +43,7 @@ class Dialer:
     """Opens the connection of one try, and remembers to which address."""
 
     deadline: Deadline
-    networks: tuple[Network, ...]
+    networks: Networks
     connect_seconds: float
     dns_seconds: float
     resolver: Resolver = resolve_name
@@ -106,6 +106,12 @@ class Dialer:
             if addresses.may_dial(address, scheme, port, self.networks)
         ]
         if not allowed:
+            if any(self.networks.deny(address) for _, address in answers):
+                raise DialError(
+                    "blocked",
+                    "The address of this host is in a network that operators or support have closed"
+                    " to callbacks (WEBHOOK_DENIED_NETWORKS, or denied_networks of the client).",
+                )
             if any(addresses.is_public(address) for _, address in answers):
                 raise DialError(
                     "blocked",

@@ -46,7 +46,7 @@ class Dispatcher:
         self._app = app
         self._threads = 0
         self._groups: dict[str, Group] = {}
-        self._wires = Wires(app.extensions["settings"].webhook_allowed_networks)
+        self._wires = Wires()
         self._changed = threading.Condition()
         # On SQLite a claim takes the only writer's lock: look before.
         self._spare_the_lock = app.extensions["settings"].is_sqlite

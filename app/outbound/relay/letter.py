@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.domain.addresses import PUBLIC, Networks
+
 
 @dataclass(frozen=True)
 class MediaFile:
-    """Something that a person sent along: at Twilio, and under our own link."""
+    """Something that a person sent along or said: at Twilio or here, and under our own link."""
 
     code: str
-    url: str
+    url: str | None
+    """At Twilio; None where it is kept here."""
     content_type: str
 
 
@@ -27,6 +30,8 @@ class Letter:
     created_at: datetime
     url: str
     """The endpoint's URL or e-mail address."""
+    delivery_id: str = ""
+    """Of a mail: what its return path names."""
     method: str = "POST"
     secrets: tuple[str, ...] = ()
     """Of a webhook: its signing secrets, the current one first."""
@@ -34,6 +39,8 @@ class Letter:
     """Of a plain URL: user name and password."""
     origins: tuple[str, ...] = ()
     """Where the log-in may be sent."""
+    networks: Networks = PUBLIC
+    """Of a URL: where it may lead beside the public Internet, and where never."""
     media: tuple[MediaFile, ...] = ()
     """Of a mail: what is to be attached or linked."""
     twilio: tuple[str, str] | None = None

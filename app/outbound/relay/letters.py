@@ -1,15 +1,14 @@
 """What our mails say: pure, an event in, headers and text out.
 
-The envelope's sender is MAIL_FROM, so that SPF and DMARC hold; bounces therefore go to that
-mailbox, which no part of Dispatch reads, and cannot loop. ``Auto-Submitted`` (RFC 3834) keeps
-out-of-office machines quiet.
+They are from MAIL_FROM, which is not read, so nothing can loop. ``Auto-Submitted`` (RFC 3834) keeps
+out-of-office machines quiet. Where mails to us are read (``MAIL_IN_URL``), a forwarded text can be
+answered: by the address in ``Reply-To``, above the line with which the mail begins.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import mimetypes
 import re
 from collections.abc import Collection
 from datetime import datetime
@@ -18,19 +17,23 @@ from email.utils import format_datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.domain import attributes
+from app.domain import attributes, mail_tags
+from app.domain.content import file_types
+from app.domain.mail_addresses import is_address as is_address
+from app.domain.mail_addresses import on_the_wire
+from app.domain.mail_tags import ANSWER_ABOVE
 from app.models.delivery import EventType
 from app.outbound.relay.letter import Letter
 
-_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]+@[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]+")
-_TYPE = re.compile(r"(image|audio|video|text|application)/([a-z0-9.+-]{1,60})")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_ANSWER_THERE = "An answer to this mail does not reach that person."
+_ANSWER_HERE = (
+    "Your answer to this mail goes to that person as a text: what you write above all this, without"
+    " your signature, and pictures that you attach. It costs what a text costs. This works for"
+    f" {mail_tags.REPLY_LASTS.days} days, for you and for those who work for this client."
+)
 MAX_SUBJECT = 200
-
-
-def is_address(text: str) -> bool:
-    """Whether ``text`` is one plain e-mail address."""
-    return len(text) <= 254 and _ADDRESS.fullmatch(text) is not None
+_VOICEMAIL = (EventType.VOICEMAIL_RECEIVED, EventType.VOICEMAIL_TRANSCRIBED)
 
 
 def one_line(text: str) -> str:
@@ -43,66 +46,121 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def address(mail: EmailMessage, letter: Letter, mail_from: str, domain: str) -> None:
-    """Set the headers that do not depend on what is said; the same at every try."""
+def address(
+    mail: EmailMessage, letter: Letter, mail_from: str, domain: str, reply_to: str | None = None
+) -> None:
+    """Set the headers that do not depend on what is said; the same at every try.
+
+    :param reply_to: where answers reach the person whose text this is; None where nobody reads.
+    """
     mail["From"] = f"Dispatch <{mail_from}>"
-    mail["To"] = letter.url
+    mail["To"] = on_the_wire(letter.url)
     mail["Date"] = format_datetime(letter.created_at)
     mail["Message-ID"] = f"<{letter.event_id}@{domain}>"
-    mail["Auto-Submitted"] = "auto-generated"
+    answers = letter.context.get("answers")
+    mail["Auto-Submitted"] = "auto-replied" if answers else "auto-generated"
+    if answers:
+        mail["In-Reply-To"] = mail["References"] = answers
+    if reply_to:
+        mail["Reply-To"] = reply_to
     mail["X-Auto-Response-Suppress"] = "All"
-    if letter.type == EventType.SMS_RECEIVED:
+    if letter.type in (EventType.SMS_RECEIVED, *_VOICEMAIL):
         data = json.loads(letter.body)["data"]
         conversation = f"{data['from']} {data['to']}".encode()
-        # The same for all texts of one person to one number: mail programs show them together.
+        # The same for all that one person says to one number: mail programs show them together.
         mail["References"] = f"<{hashlib.sha256(conversation).hexdigest()[:32]}@{domain}>"
 
 
-def attachment(content_type: str, number: int) -> tuple[str, str, str]:
-    """Return main type, subtype and file name of the ``number``-th thing sent along."""
-    known = _TYPE.fullmatch(content_type.partition(";")[0].strip().lower())
-    maintype, subtype = known.groups() if known else ("application", "octet-stream")
-    ending = mimetypes.guess_extension(f"{maintype}/{subtype}") or ".bin"
-    return maintype, subtype, f"attachment-{number}{ending}"
+def attachment(content_type: str, number: int, content: bytes = b"") -> tuple[str, str, str]:
+    """Return main type, subtype and file name of the ``number``-th thing sent along.
+
+    :param content_type: what it was declared to be; ``content`` decides.
+    """
+    found = file_types.identify(content, content_type)
+    maintype, _, subtype = found.partition("/")
+    return maintype, subtype, f"attachment-{number}.{file_types.extension(found)}"
 
 
-def write(letter: Letter, base_url: str, attached: Collection[str] = ()) -> tuple[str, str]:
+def write(
+    letter: Letter, base_url: str, attached: Collection[str] = (), *, answerable: bool = False
+) -> tuple[str, str]:
     """Return subject and text of the mail.
 
     :param base_url: where our pages are.
     :param attached: codes of the media that are attached; the others are linked.
+    :param answerable: whether an answer to the mail reaches the person.
     """
     data = json.loads(letter.body)["data"]
     if letter.type == EventType.NOTICE:
         return str(data["subject"]), str(data["text"])
     if letter.type == EventType.ENDPOINT_PING:
         return "Test mail from Dispatch", "This is a test: mails from Dispatch reach you."
-    return _subject(data), _text(data, letter, base_url, attached)
+    if letter.type in _VOICEMAIL:
+        text = _voice_text(data, letter, base_url, attached)
+        return _voice_subject(data, letter), f"{text}\n\n{_ANSWER_THERE}\n"
+    text = _text(data, letter, base_url, attached)
+    if not answerable:
+        return _subject(data), f"{text}\n\n{_ANSWER_THERE}\n"
+    return _subject(data), f"{ANSWER_ABOVE}\n\n{text}\n\n{_ANSWER_HERE}\n"
+
+
+def _who(data: dict[str, Any]) -> str:
+    name = (data.get("member") or {}).get("toName")
+    return f"{name} ({data['from']})" if name else str(data["from"] or "an unknown caller")
 
 
 def _subject(data: dict[str, Any]) -> str:
-    name = (data.get("member") or {}).get("toName")
-    who = f"{name} ({data['from']})" if name else data["from"]
     mark = f"[{data['optOut']}] " if data.get("optOut") else ""
-    return f"{mark}Text from {who} to {data['to']}"
+    return f"{mark}Text from {_who(data)} to {data['to']}"
+
+
+def _voice_subject(data: dict[str, Any], letter: Letter) -> str:
+    words = letter.type == EventType.VOICEMAIL_TRANSCRIBED
+    what = "What was said: voice message" if words else "Voice message"
+    return f"{what} from {_who(data)} to {data['to']}"
+
+
+def _voice_text(
+    data: dict[str, Any], letter: Letter, base_url: str, attached: Collection[str]
+) -> str:
+    """Say who spoke and what was said; the sound is attached, or there is a link to it."""
+    said, seconds = letter.context.get("text"), data["durationSeconds"]
+    keys = ", ".join(map(str, data["path"]))
+    parts = [
+        _head(data, letter)
+        + (f"\nLong: {seconds} s" if seconds is not None else "")
+        + (f"\nKeys: {keys}" if keys else ""),
+        f"What was said, as a machine understood it:\n\n{_indented(said)}" if said else "",
+        letter.context.get("error")
+        and f"The sound could not be had from Twilio: {letter.context['error']}",
+        _media(letter, base_url, attached),
+        _member(data.get("member")),
+        f"The call: {base_url}/staff/inbox/{letter.context['incoming']}",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(data: dict[str, Any], letter: Letter) -> str:
+    name = (data.get("member") or {}).get("toName")
+    client = letter.context.get("client", "")
+    return (
+        f"From: {one_line(str(name)) + ', ' if name else ''}{data['from'] or 'an unknown caller'}\n"
+        f"To:   {data['to']}{f' ({client})' if client else ''}\n"
+        f"At:   {_local(data['receivedAt'], letter.context.get('timeZone'))}"
+    )
 
 
 def _text(data: dict[str, Any], letter: Letter, base_url: str, attached: Collection[str]) -> str:
-    name = (data.get("member") or {}).get("toName")
-    client = letter.context.get("client", "")
     parts = [
-        f"From: {one_line(str(name)) + ', ' if name else ''}{data['from']}\n"
-        f"To:   {data['to']}{f' ({client})' if client else ''}\n"
-        f"At:   {_local(data['receivedAt'], letter.context.get('timeZone'))}",
+        _head(data, letter),
         _indented(data["body"]) if data["body"] else "(no words)",
         _opt_out(data.get("optOut")),
         _media(letter, base_url, attached),
         _last(letter, data),
         _member(data.get("member")),
         f"The conversation: {base_url}/staff/inbox/{data['id']}",
-        "An answer to this mail does not reach that person.",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part for part in parts if part)
 
 
 def _opt_out(word: str | None) -> str:

@@ -26,7 +26,7 @@ def post_signed(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcom
         "webhook-signature": signing.sign(letter.secrets, letter.event_id, timestamp, body),
     }
     call = Call("POST", letter.url, headers, body)
-    return _outcome(call, wire.send(call), now)
+    return _outcome(call, wire.send(call, letter.networks), now)
 
 
 def call_plain(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcome:
@@ -46,7 +46,7 @@ def call_plain(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcome
     if body is None:
         del headers["Content-Type"]
     call = Call(letter.method, url, headers, body)
-    return _outcome(call, wire.send(call), now)
+    return _outcome(call, wire.send(call, letter.networks), now)
 
 
 _NOT_THERE = (

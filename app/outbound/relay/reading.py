@@ -11,14 +11,18 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
+from app.domain import addresses
 from app.models.credential import Credential, SavedCredential
-from app.models.delivery import Delivery
+from app.models.delivery import Delivery, EventType
 from app.models.endpoint import Endpoint, EndpointKind, EndpointSecret
 from app.models.incoming import Incoming
+from app.models.media import Media
 from app.models.sender import Sender
+from app.models.voicemail import Voicemail
 from app.outbound.relay.letter import Letter, MediaFile
 
 log = structlog.get_logger(__name__)
+_OF_VOICEMAIL = (EventType.VOICEMAIL_RECEIVED, EventType.VOICEMAIL_TRANSCRIBED)
 
 
 def letter(
@@ -61,9 +65,11 @@ def _letter(
         context=delivery.context,
         created_at=delivery.created_at,
         url=endpoint.url,
+        delivery_id=delivery.id,
         method=endpoint.method,
         secrets=secrets or (),
         **_login(session, endpoint),
+        networks=addresses.networks_for(endpoint.denied_networks or ()),
         media=media,
         twilio=twilio,
     )
@@ -103,6 +109,8 @@ def _media(
     """Return what came with the text that a mail is about, and the log-in to fetch it with."""
     if delivery.incoming_id is None:
         return (), None
+    if delivery.type in _OF_VOICEMAIL:
+        return _sound(session, delivery), None
     incoming = session.get_one(Incoming, delivery.incoming_id)
     files = tuple(
         MediaFile(item["code"], item["url"], item["contentType"]) for item in incoming.media
@@ -115,3 +123,18 @@ def _media(
         .where(Sender.id == incoming.sender_id)
     ).one()
     return files, (credential.account_sid, credential.auth_token)
+
+
+def _sound(session: Session, delivery: Delivery) -> tuple[MediaFile, ...]:
+    """Return the voice message that a mail is about, while it is kept."""
+    found = session.execute(
+        select(Media.code, Media.content_type)
+        .join(Voicemail, Voicemail.media_code == Media.code)
+        .where(Voicemail.id == delivery.context.get("voicemail"))
+    )
+    return tuple(MediaFile(row.code, None, row.content_type) for row in found)
+
+
+def content(session: Session, code: str) -> bytes | None:
+    """Return the bytes of a file that is kept here, if it still is."""
+    return session.scalar(select(Media.content).where(Media.code == code))

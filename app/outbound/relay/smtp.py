@@ -16,6 +16,7 @@ from email.policy import SMTP, SMTPUTF8
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from app.domain.mail_addresses import needs_smtputf8, on_the_wire
 from app.outbound.relay.deadline import Deadline
 
 STEP_SECONDS = 15.0
@@ -153,9 +154,11 @@ def _transact(
     session: _Session, sender: str, recipient: str, mail: EmailMessage, smaller: EmailMessage
 ) -> str:
     """Say MAIL, RCPT and DATA; return what the server said when it took the mail."""
-    international = not recipient.isascii()
+    sender, recipient = on_the_wire(sender), on_the_wire(recipient)
+    international = needs_smtputf8(recipient) or needs_smtputf8(sender)
     if international and not session.has_extn("smtputf8"):
-        raise _RefusedError("the address", 553, "it takes no such characters", about_mail=True)
+        why = "letters beyond a–z before the @ need SMTPUTF8 (RFC 6531), which it does not offer"
+        raise _RefusedError("the address", 553, why, about_mail=True)
     content = _flat(mail, international)
     limit = session.esmtp_features.get("size", "")
     if limit.isdigit() and 0 < int(limit) < len(content):

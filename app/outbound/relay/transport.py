@@ -23,7 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from app.domain.addresses import Network
+from app.domain.addresses import PUBLIC, Networks
 from app.outbound.relay.deadline import Deadline
 from app.outbound.relay.dial import Dialer, DialError, Resolver, resolve_name
 
@@ -81,14 +81,14 @@ class Answer:
 
 def send(
     call: Call,
-    networks: tuple[Network, ...] = (),
+    networks: Networks = PUBLIC,
     limits: Limits = LIMITS,
     resolver: Resolver = resolve_name,
     trust: ssl.SSLContext | None = None,
 ) -> Answer:
     """Send ``call`` once, over a connection of its own; see :class:`Wire`."""
-    with closing(Wire(networks, limits, resolver, trust)) as wire:
-        return wire.send(call)
+    with closing(Wire(limits, resolver, trust)) as wire:
+        return wire.send(call, networks)
 
 
 class Wire:
@@ -99,20 +99,18 @@ class Wire:
     any time, is that sent once more, over a new one: nothing had been answered, and receivers know
     what they have had by its id.
 
-    :param networks: exempt from the block of private addresses, and from https and port 443.
     :param trust: whose certificates are believed; the system's and certifi's when not given.
     """
 
     def __init__(
         self,
-        networks: tuple[Network, ...] = (),
         limits: Limits = LIMITS,
         resolver: Resolver = resolve_name,
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self._limits = limits
         self._trust = trust
-        self._dialer = Dialer(Deadline(0), networks, limits.connect, limits.dns, resolver)
+        self._dialer = Dialer(Deadline(0), PUBLIC, limits.connect, limits.dns, resolver)
         self._adapter: _PinnedAdapter | None = None
         self._opened = 0.0
         self.idle_since = 0.0
@@ -123,8 +121,12 @@ class Wire:
         """Whether there is a connection that may be used again."""
         return self._dialer.kept is not None
 
-    def send(self, call: Call) -> Answer:
-        """Send ``call`` and return what happened; never raises for what the other side does."""
+    def send(self, call: Call, networks: Networks = PUBLIC) -> Answer:
+        """Send ``call`` and return what happened; never raises for what the other side does.
+
+        :param networks: asked at each try, of a connection that was kept as well.
+        """
+        self._dialer.networks = networks
         started = time.monotonic()
         with Deadline(self._limits.total) as deadline:
             self._dialer.deadline, self._dialer.dialled = deadline, False

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.domain.addresses import Network
 from app.models.endpoint import MAX_IN_FLIGHT
 from app.outbound.relay.transport import Wire
 
@@ -18,8 +17,7 @@ IDLE_SECONDS = 10.0
 class Wires:
     """Lends each endpoint's connections, to one thread at a time."""
 
-    def __init__(self, networks: tuple[Network, ...]) -> None:
-        self._networks = networks
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: dict[str, list[Wire]] = {}
 
@@ -29,7 +27,7 @@ class Wires:
         with self._lock:
             self._close_old()
             kept = self._idle.get(endpoint_id)
-            wire = kept.pop() if kept else Wire(self._networks)
+            wire = kept.pop() if kept else Wire()
         try:
             yield wire
         finally:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from app.domain import urls
+from app.domain import deletion, urls
 from app.domain.content import attachments, catalog
 from app.domain.content.attachments import Findings, Look
 from app.domain.mistakes import Refused
@@ -123,7 +123,7 @@ def test_a_template_keeps_the_files_that_it_shows(inside: None, rows: Rows, hous
     assert [urls.of_media(one.code) for one in rows.all(Media)] == [shown]
     assert other != shown
     with unit_of_work() as session:
-        catalog.delete_thing(session, session.get_one(Template, made))
+        deletion.remove(session, session.get_one(Template, made), "pat")
     pass_retention(rows)
     assert rows.count(Media) == 0
 
@@ -135,7 +135,7 @@ def test_a_file_stays_while_another_template_shows_it(
     first = save(house, "away", url)
     save(house, "closed", url)
     with unit_of_work() as session:
-        catalog.delete_thing(session, session.get_one(Template, first))
+        deletion.remove(session, session.get_one(Template, first), "pat")
     assert rows.one(Media).expires_at is None
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app.domain.content import budget, templates
-from app.domain.content.template_sandbox import FILTER_NAMES, TEST_NAMES
+from app.domain.content.budget import OverBudget
+from app.domain.content.template_filters import FILTER_NAMES, TEST_NAMES
 from app.domain.content.templates import TemplateProblem, TooMuchWork, check, render
 from app.domain.content.voice_templates import check_voice_template
 
@@ -93,6 +94,21 @@ def test_all_renderings_of_a_request_share_one_budget() -> None:
         render(source, {})
         with pytest.raises(TooMuchWork):
             render(source, {})
+
+
+def test_only_renderings_are_timed_and_all_of_them_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(budget.time, "thread_time", lambda: float(next(clock)))
+    with budget.fresh(seconds=25.0) as spending:
+        for _ in range(5):
+            next(clock)  # the request does something else
+        for _ in range(2):
+            with spending.rendering(1):  # ten seconds each
+                spending.charge(0)
+        with spending.rendering(1), pytest.raises(OverBudget, match="too long"):
+            spending.charge(100_000)
 
 
 def test_without_a_request_each_rendering_has_its_own() -> None:

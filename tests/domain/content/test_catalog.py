@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.domain import deletion
 from app.domain.content import catalog, recordings
 from app.domain.mistakes import Refused, parse
 from app.domain.relaying import callbacks
@@ -151,9 +152,9 @@ class TestDeleting:
                 )
             ),
             "population": add(Population(**owned, name="helpdesk")),
-            "recording": recordings.add_recording(
-                session, client, "closed", "closed.mp3", b"ID3" + bytes(9)
-            ),
+            "recording": recordings.save(
+                session, client, "closed", "closed.mp3", b"ID3" + bytes(9), PAT
+            ).row,
             "credential": add(
                 Credential(**owned, name="main", account_sid="AC" + "0" * 32, auth_token="t")
             ),
@@ -207,7 +208,7 @@ class TestDeleting:
         self, session: Session, things: dict[str, Any], name: str, words: str
     ) -> None:
         with pytest.raises(Refused, match="cannot be deleted: it is used by") as refused:
-            catalog.delete_thing(session, things[name])
+            deletion.remove(session, things[name], "pat")
         assert words in str(refused.value)
 
     def test_is_done_when_nothing_uses_it_any_more(
@@ -221,10 +222,10 @@ class TestDeleting:
             session.delete(callback)
         session.flush()
         for plain in session.scalars(select(Endpoint).filter_by(kind=EndpointKind.PLAIN)).all():
-            catalog.delete_thing(session, plain)
+            deletion.remove(session, plain, "pat")
         for thing in things.values():
             assert catalog.in_use(session, thing) == []
-            catalog.delete_thing(session, thing)
+            deletion.remove(session, thing, "pat")
         for model in (Template, TemplateVersion, SuppressionList, Endpoint, Population, Member):
             assert session.scalars(select(model)).all() == []
         assert session.scalars(select(Recording)).all() == []

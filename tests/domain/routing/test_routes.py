@@ -52,7 +52,7 @@ class House:
                 url="https://sis.example.edu/hooks",
             )
         )
-        recordings.add_recording(session, self.client, "closed", "closed.mp3", b"ID3" + bytes(60))
+        recordings.save(session, self.client, "closed", "closed.mp3", b"ID3" + bytes(60), PAT)
         self.population("helpdesk", {"toName": "Help Desk", "toAddress": "help@example.edu"})
         self.population("phones", {"toPhone": "+13195550111"})
 
@@ -140,6 +140,22 @@ GOOD = {
             "no_answer_say": "Nobody is here.",
         },
         "Nobody is here.",
+    ),
+    "a greeting of ours": ("voice", {"handler": "voicemail"}, "after the tone"),
+    "messages for all": (
+        "voice",
+        {
+            "handler": "voicemail", "say": "Hola.", "language": "es-MX", "voice": "Polly.Mia",
+            "max_seconds": 60, "transcribe": True, "delete_at_twilio": True,
+            "population": "helpdesk", "endpoint": "sis",
+        },
+        "up to 60 seconds, writes down what is said; mails it to the members of “helpdesk” and"
+        " tells the endpoint “sis”.",
+    ),
+    "a recorded greeting": (
+        "voice",
+        {"handler": "voicemail", "recording": "closed"},
+        "Plays the recording “closed” and takes a message of up to 120 seconds.",
     ),
     "own TwiML for calls": (
         "voice",
@@ -245,6 +261,17 @@ BAD = {
         "en-US"),
     "too many loops": (
         "voice", {"handler": "play_message", "say": "x", "loop": 1001}, "loop", "1000 or less"),
+    "two greetings": (
+        "voice", {"handler": "voicemail", "say": "x", "recording": "closed"}, "", "neither"),
+    "a voice without words": ("voice", {"handler": "voicemail", "voice": "man"}, "", "belong"),
+    "an endless message": (
+        "voice", {"handler": "voicemail", "max_seconds": 601}, "max_seconds", "600"),
+    "longer than Twilio writes down": (
+        "voice", {"handler": "voicemail", "max_seconds": 121, "transcribe": True}, "max_seconds",
+        "at most 120"),
+    "nobody to mail to": (
+        "voice", {"handler": "voicemail", "population": "phones"}, "population", "e-mail address"),
+    "no such system": ("voice", {"handler": "voicemail", "endpoint": "x"}, "endpoint", "“x”"),
     "no phone": ("voice", {"handler": "call_forward", "to": "nobody"}, "to", "letters"),
     "an emergency number": ("voice", {"handler": "call_forward", "to": "911"}, "to", "emergency"),
     "a premium number": (

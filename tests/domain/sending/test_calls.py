@@ -19,6 +19,7 @@ from app.models.message import Lane, Message, MessageState
 from app.models.route import Channel
 from app.models.sender import Sender, SenderKind, SenderType
 from tests.support.house import House, furnish
+from tests.support.our_calls import queued
 from tests.support.rows import Rows
 from tests.support.twilio import ACCOUNT_SID
 
@@ -31,7 +32,7 @@ def queue(app: Flask, house: House, to: str = "(319) 555-0150", **more: Any) -> 
         client = session.get_one(Client, house.client.id)
         sender = session.get_one(Sender, house.sender.id)
         given = {"source": HELLO, "member": {"toName": "Ann & Bo"}, **more}
-        return calls.queue_call(session, client, sender, to, **given).id
+        return queued(session, client, sender, to, **given).id
 
 
 def test_a_call_waits_in_the_lane_of_its_account(app: Flask, rows: Rows) -> None:

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.domain.reach import Refusal
-from app.domain.sending import calls, resending
+from app.domain.sending import resending
 from app.extensions import unit_of_work
 from app.models.base import new_id
 from app.models.communication import Callback, CallbackEvent
@@ -18,6 +18,7 @@ from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Channel
 from tests.support.house import House, furnish, text
+from tests.support.our_calls import told_by
 from tests.support.rows import Rows
 from tests.support.twilio import ACCOUNT_SID
 
@@ -51,7 +52,7 @@ def test_a_call_says_the_same_to_a_machine_as_the_first_would_have(
     again(app, lost)
     assert second(rows, lost).options == {"machineDetection": "continue"}
     with app.app_context(), unit_of_work() as session:
-        told = calls.answer(session, session.get_one(Message, second(rows, lost).id), "fax")
+        told = told_by(session, session.get_one(Message, second(rows, lost).id), "fax")
     assert "Call back" in told
 
 

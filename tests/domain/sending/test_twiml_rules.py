@@ -29,6 +29,7 @@ from app.models.route import Channel, Handler, Route
 from app.models.sender import Sender, SenderKind
 from app.models.template import TemplateKind
 from tests.support.house import House, furnish
+from tests.support.our_calls import queued, told_by
 from tests.support.rows import Rows
 
 OTHERS = "+13195550199"
@@ -60,12 +61,12 @@ def queue(app: Flask, house: House, inside: str, **more: Any) -> str:
         client = session.get_one(Client, house.client.id)
         sender = session.get_one(Sender, house.sender.id)
         source = f"<Response>{inside}</Response>"
-        return calls.queue_call(session, client, sender, TO, source=source, **more).id
+        return queued(session, client, sender, TO, source=source, **more).id
 
 
 def served(app: Flask, message_id: str) -> str:
     with app.app_context(), unit_of_work() as session:
-        return calls.answer(session, session.get_one(Message, message_id), None)
+        return told_by(session, session.get_one(Message, message_id), None)
 
 
 def dial(inside: str, attributes: str = "") -> str:

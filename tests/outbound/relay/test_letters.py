@@ -128,7 +128,13 @@ def test_nobody_writes_into_the_headers(name: str, body: str, value: str) -> Non
 
 @pytest.mark.parametrize(
     "address",
-    ["help@example.edu", "a.b+c@sub.example.edu", "o'brien@example.edu", "grüße@example.edu"],
+    [
+        "help@example.edu",
+        "a.b+c@sub.example.edu",
+        "o'brien@example.edu",
+        "grüße@example.edu",
+        "a@bücher.example",
+    ],
 )
 def test_addresses(address: str) -> None:
     assert letters.is_address(address)
@@ -139,7 +145,7 @@ def test_addresses(address: str) -> None:
     [
         "", "help", "help@", "@example.edu", "a@b@c", "a b@example.edu", "a@example.edu,b@c.edu",
         "Desk <a@example.edu>", "a@example.edu\r\nBcc: x@y", "a@[127.0.0.1]", '"a b"@example.edu',
-        "a" * 250 + "@e.edu",
+        "a" * 250 + "@e.edu", "a@ü..example", "a@-ü-.example",
     ],
 )  # fmt: skip
 def test_what_is_no_single_address(address: str) -> None:
@@ -162,6 +168,22 @@ def test_attachments_have_a_safe_type_and_name(
     content_type: str, attachment: tuple[str, str, str]
 ) -> None:
     assert letters.attachment(content_type, 1) == attachment
+
+
+@pytest.mark.parametrize(
+    ("content_type", "content", "attachment"),
+    [
+        ("audio/amr", b"", ("audio", "amr", "attachment-2.amr")),
+        ("text/x-vCard; charset=utf-8", b"", ("text", "vcard", "attachment-2.vcf")),
+        ("application/octet-stream", b"BEGIN:VCARD", ("text", "vcard", "attachment-2.vcf")),
+        ("image/jpeg", b"\0\0\0\x14ftypheic", ("image", "heic", "attachment-2.heic")),
+        ("audio/mpeg", b"\xff\xfeH\0i\0", ("text", "plain", "attachment-2.txt")),
+    ],
+)
+def test_attachments_are_called_what_they_are(
+    content_type: str, content: bytes, attachment: tuple[str, str, str]
+) -> None:
+    assert letters.attachment(content_type, 2, content) == attachment
 
 
 def test_a_name_cannot_pretend_to_be_another_line_of_the_mail() -> None:

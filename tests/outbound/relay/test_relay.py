@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 from app.domain.relaying import endpoints
 from app.extensions import unit_of_work
 from app.models.base import new_id
+from app.models.client import Client
 from app.models.credential import SavedCredential
 from app.models.delivery import (
     AttemptTrigger,
@@ -247,6 +248,21 @@ def test_a_blocked_address_is_an_attempt_and_stays_on_the_schedule(
     assert (attempt.error, attempt.address) == ("blocked", None)
     assert delivery_of(rows, delivery).state is DeliveryState.PENDING
     assert rows.one(Endpoint).consecutive_failures == 0
+
+
+def test_a_network_that_support_closes_to_a_client_is_closed_to_its_next_try(
+    app: Flask, registrar: Department, receiver: Receiver, record: Record, rows: Rows
+) -> None:
+    endpoint = registrar.endpoint(receiver.url())
+    record(endpoint)
+    run(app)
+    rows.change(update(Client).values(denied_networks=["127.0.0.0/8"]))
+    record(endpoint)
+    run(app)
+    first, second = rows.all(select(DeliveryAttempt).order_by(DeliveryAttempt.id))
+    assert (first.status, second.error) == (200, "blocked")
+    assert "closed" in (second.detail or "")
+    assert len(receiver.received) == 1
 
 
 def test_the_whole_schedule_is_kept_and_then_it_is_given_up(

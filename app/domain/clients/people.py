@@ -1,0 +1,109 @@
+"""The people who sign in: their accounts, and what they may do for a client."""
+
+from __future__ import annotations
+
+from pydantic import ValidationInfo, field_validator
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from app.domain import audit, changes, passwords
+from app.domain.changes import Change
+from app.domain.conversations import care
+from app.domain.mistakes import Refused
+from app.domain.specs import Email, Password, Spec
+from app.models.client import Client
+from app.models.user import Membership, Role, User
+
+
+class SupportUserSpec(Spec):
+    """A person of Dispatch Support, who sees every client."""
+
+    email: Email
+    password: Password | None = None
+
+    @field_validator("email")
+    @classmethod
+    def _in_small_letters(cls, email: str) -> str:
+        return email.lower()
+
+    @field_validator("password")
+    @classmethod
+    def _not_the_address(cls, password: str | None, info: ValidationInfo) -> str | None:
+        email = info.data.get("email", "")
+        if password is not None and (reason := passwords.refusal(password, email)):
+            raise ValueError(reason)
+        return password
+
+
+class UserSpec(SupportUserSpec):
+    """A person who works for the client."""
+
+    role: Role = Role.STAFF
+
+
+def find(session: Session, email: str) -> User | None:
+    """Return the person who signs in with this address, in small letters."""
+    return session.scalar(select(User).filter_by(email=email))
+
+
+def account(
+    session: Session, email: str, password_hash: str | None, *, is_support: bool = False
+) -> Change[User]:
+    """Make an account, or give one its first password or Dispatch's support; neither is taken away.
+
+    The caller notes it, where that is not part of something else.
+
+    :param password_hash: nobody's password is changed by it.
+    """
+    known = find(session, email)
+    row = known or User(email=email, password_hash=password_hash)
+    values: dict[str, object] = {"is_support": True} if is_support else {}
+    if known is not None and known.password_hash is None and password_hash is not None:
+        values["password_hash"] = password_hash
+    told = changes.write(session, row, values)
+    words = {"password_hash": "first password", "is_support": "support"}
+    details = {name: words[name] for name in (values if known is None else told)}
+    return Change(row, f"person {email}", details, is_new=known is None)
+
+
+def join(
+    session: Session, client: Client, user: User, role: Role | None, by: str, action: str = ""
+) -> Change[Membership]:
+    """Let a person work for a client, in a role; without one, as staff or in what they have.
+
+    :param action: what it is called in the audit trail, if not a change: ``invite``.
+    :raises Refused: when the client would be left without an owner.
+    """
+    known = session.get(Membership, (user.id, client.id))
+    if known is not None and known.role is Role.OWNER and role is Role.STAFF:
+        _keep_an_owner(session, client, user.id)
+    row = known or Membership(user_id=user.id, client_id=client.id)
+    chosen = role or row.role or Role.STAFF
+    is_new = known is None
+    details = {"role": f"role {chosen}"} if is_new or row.role is not chosen else {}
+    changes.write(session, row, {"role": chosen})
+    return changes.note(session, Change(row, f"person {user.email}", details, is_new), by, action)
+
+
+def leave(session: Session, client: Client, user: User, by: str) -> None:
+    """Take a person's membership away; their account and their other clients stay.
+
+    :raises Refused: when the client would be left without an owner.
+    """
+    _keep_an_owner(session, client, user.id)
+    session.execute(delete(Membership).filter_by(user_id=user.id, client_id=client.id))
+    care.leave(session, client.id, user.id)
+    audit.record(session, by, "remove", f"person {user.email}", client.id)
+
+
+def _keep_an_owner(session: Session, client: Client, leaving: str) -> None:
+    """Refuse to leave a client without an owner; its locked row makes two at once queue."""
+    session.execute(select(Client.id).where(Client.id == client.id).with_for_update())
+    others = select(func.count()).where(
+        Membership.client_id == client.id,
+        Membership.role == Role.OWNER,
+        Membership.user_id != leaving,
+    )
+    if not session.scalar(others):
+        said = "A client needs an owner. Make somebody else an owner first."
+        raise Refused.because(said, "role", code="last_owner")

@@ -1,0 +1,103 @@
+"""What staff do about a conversation: take it, note something, close it, and what follows of it.
+
+Each takes the conversation's turn, so that whatever comes in meanwhile is seen before or after.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.domain import audit
+from app.domain.conversations import record
+from app.domain.mistakes import Refused
+from app.models.base import utcnow
+from app.models.conversation import Conversation, ConversationNote, ConversationState
+from app.models.user import Membership, User
+
+LONGEST_NOTE = 5_000
+
+NoteText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE)
+]
+
+
+def assignable(session: Session, client_id: str, email: str) -> User:
+    """Return the person of the client who signs in with this address.
+
+    :raises Refused: when nobody of the client does.
+    """
+    wanted = email.strip().lower()
+    found = session.scalars(
+        select(User)
+        .join(Membership, Membership.user_id == User.id)
+        .where(
+            Membership.client_id == client_id, User.email == wanted, User.disabled_at.is_(None)
+        )
+    ).one_or_none()  # fmt: skip
+    if found is None:
+        raise Refused.because(
+            f"“{wanted[:100]}” is nobody who works for this client.", "user", code="unknown_name"
+        )
+    return found
+
+
+def assign(session: Session, talk: Conversation, to: User | None, by: str) -> None:
+    """Let one person look after a conversation; None gives it back to all."""
+    talk = _mine(session, talk)
+    if talk.assigned_id == (to.id if to else None):
+        return
+    talk.assigned_id = to.id if to else None
+    action = "assign" if to else "release"
+    details = {"to": to.email} if to else None
+    audit.record(session, by, action, f"conversation with {talk.phone}", talk.client_id, details)
+
+
+def note(session: Session, talk: Conversation, words: str, by: str) -> ConversationNote:
+    """Write something down that only those who work for the client see."""
+    made = ConversationNote(
+        client_id=talk.client_id, conversation_id=talk.id, at=utcnow(), author=by, text=words
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def close(session: Session, talk: Conversation, by: str) -> None:
+    """Say that nobody waits for anything any more; their next text opens it again."""
+    talk = _mine(session, talk)
+    if talk.state is ConversationState.CLOSED:
+        return
+    record.settle(session, talk.sender_id, talk.phone, ConversationState.CLOSED, utcnow())
+    audit.record(session, by, "close", f"conversation with {talk.phone}", talk.client_id)
+
+
+def seen(session: Session, talk: Conversation) -> None:
+    """Note that somebody looks at it: nothing of it is unread."""
+    session.execute(
+        update(Conversation)
+        .where(Conversation.id == talk.id, Conversation.unread > 0)
+        .values(unread=0)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def leave(session: Session, client_id: str, user_id: str) -> None:
+    """Give back what somebody looks after who no longer works for the client."""
+    session.execute(
+        update(Conversation)
+        .where(Conversation.client_id == client_id, Conversation.assigned_id == user_id)
+        .values(assigned_id=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _mine(session: Session, talk: Conversation) -> Conversation:
+    """Take the turn, and return the conversation as it is now."""
+    record.take_turn(session.connection(), talk.sender_id, talk.phone)
+    return session.scalars(
+        select(Conversation).filter_by(id=talk.id).execution_options(populate_existing=True)
+    ).one()

@@ -1,0 +1,165 @@
+"""One search over people, phones, words and lists; each part looks a bounded way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import InstrumentedAttribute as Column
+from sqlalchemy.orm import Session, aliased
+
+from app.domain.attributes import ADDRESS, NAME
+from app.domain.conversations import finding
+from app.models.audience import Member, Population, phone_key
+from app.models.client import Client
+from app.models.conversation import Conversation
+from app.models.incoming import Incoming
+from app.models.message import Message
+from app.models.route import Channel
+from app.models.template import Template
+
+Named = TypeVar("Named", Population, Template)
+LOOK = 50_000
+"""How many of the newest rows of each kind are looked through where no index finds words."""
+MOST = 20
+SHORTEST = 2
+FEWEST_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody of a list."""
+
+    population: Population
+    member: Member
+
+    @property
+    def name(self) -> str:
+        """Return what they are called, as far as that is known."""
+        return str(self.member.attributes.get(NAME) or "").strip()
+
+    @property
+    def phone(self) -> str | None:
+        """Return their phone as their list has it."""
+        phone = self.member.attributes.get("toPhone")
+        return phone if isinstance(phone, str) else None
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text in which the words stand."""
+
+    at: datetime
+    phone: str
+    body: str
+    theirs: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What fits."""
+
+    people: Sequence[Person] = ()
+    conversations: Sequence[Conversation] = ()
+    words: Sequence[Words] = ()
+    populations: Sequence[Population] = ()
+    templates: Sequence[Template] = ()
+
+    def __bool__(self) -> bool:
+        return any(vars(self).values())
+
+
+def search(session: Session, client: Client, wanted: str) -> Found:
+    """Return what of a client fits ``wanted``: a name, a phone or a part of one, or words."""
+    if len(wanted) < SHORTEST:
+        return Found()
+    digits = "".join(filter(str.isdecimal, wanted))
+    is_phone = len(digits) >= FEWEST_DIGITS and not any(map(str.isalpha, wanted))
+    return Found(
+        people=_people(session, client, wanted, digits if is_phone else ""),
+        conversations=_conversations(session, client, digits) if is_phone else (),
+        words=() if is_phone else _words(session, client, wanted),
+        populations=_named(session, Population, client, wanted),
+        templates=_named(session, Template, client, wanted),
+    )
+
+
+def _people(session: Session, client: Client, wanted: str, digits: str) -> list[Person]:
+    lists = select(Population.id).where(Population.client_id == client.id)
+    rows = select(Member)
+    if digits:
+        keys = {digits, phone_key(digits) or digits}
+        rows = rows.where(Member.phone_key.in_(keys), Member.population_id.in_(lists))
+    else:
+        newest = (
+            select(Member)
+            .where(Member.population_id.in_(lists))
+            .order_by(Member.id.desc())
+            .limit(LOOK)
+            .subquery()
+        )
+        some = aliased(Member, newest)
+        names = (some.attributes[name].as_string() for name in (NAME, ADDRESS))
+        rows = select(some).where(or_(*(one.icontains(wanted, autoescape=True) for one in names)))
+    members = session.scalars(rows.limit(MOST)).all()
+    wanted_lists = {one.population_id for one in members}
+    found = session.scalars(select(Population).where(Population.id.in_(wanted_lists)))
+    populations = {one.id: one for one in found}
+    return [Person(populations[one.population_id], one) for one in members]
+
+
+def _conversations(session: Session, client: Client, digits: str) -> Sequence[Conversation]:
+    return session.scalars(
+        select(Conversation)
+        .where(
+            Conversation.client_id == client.id,
+            Conversation.phone.contains(digits, autoescape=True),
+        )
+        .order_by(Conversation.last_at.desc())
+        .limit(MOST)
+    ).all()
+
+
+def _words(session: Session, client: Client, wanted: str) -> list[Words]:
+    """Look through the newest texts of both sides, those of batches aside."""
+    came = _newest(session, client, Incoming.client_id, Incoming.received_at)
+    theirs = session.scalars(
+        select(Incoming)
+        .where(*came, Incoming.body.icontains(wanted, autoescape=True))
+        .order_by(Incoming.received_at.desc())
+        .limit(MOST)
+    )
+    went = _newest(session, client, Message.client_id, Message.created_at)
+    ours = session.scalars(
+        select(Message)
+        .where(
+            *went, Message.batch_id.is_(None), Message.destination == Channel.SMS,
+            Message.body.icontains(wanted, autoescape=True),
+        )
+        .order_by(Message.created_at.desc())
+        .limit(MOST)
+    )  # fmt: skip
+    found = [Words(one.received_at, one.from_, one.body or "", True) for one in theirs]
+    found += [Words(one.created_at, one.to, one.body or "", False) for one in ours]
+    return sorted(found, key=lambda one: one.at, reverse=True)[:MOST]
+
+
+def _newest(
+    session: Session, client: Client, owner: Column[str], at: Column[datetime]
+) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of the newest :data:`LOOK` rows that are kept."""
+    own = (owner == client.id, at >= finding.retention_start(client))
+    edge = session.scalar(select(at).where(*own).order_by(at.desc()).offset(LOOK - 1).limit(1))
+    return own if edge is None else (*own, at >= edge)
+
+
+def _named(session: Session, model: type[Named], client: Client, wanted: str) -> Sequence[Named]:
+    return session.scalars(
+        select(model)
+        .where(model.client_id == client.id, model.name.icontains(wanted, autoescape=True))
+        .order_by(model.name)
+        .limit(MOST)
+    ).all()

@@ -1,0 +1,1 @@
+"""Office hours: when a client is open, and what its calendars say."""

@@ -1,0 +1,127 @@
+"""Reactions: what a phone sends as a text when somebody taps a heart or a thumb beside ours.
+
+Messages (Apple) and Messages (Google) turn a reaction into a sentence that quotes the text it is
+about: ``Liked “…”``, ``👍 to “…”``. Such a sentence is nobody's message, and the words
+that it quotes are our own. The forms are those of public reports, in English, Spanish and French.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import regex
+
+KINDS: Final = ("like", "love", "dislike", "laugh", "emphasize", "question", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What somebody showed, about which text."""
+
+    kind: str
+    """One of :data:`KINDS`."""
+    removed: bool = False
+    """It was taken back."""
+    quotes: str | None = None
+    """The text it is about as the phone quotes it, perhaps cut short (``…``); None for a picture
+    and the like."""
+
+
+_SAID: Final = {
+    # What Apple's phones write, by kind; for a removal the noun that stands behind “Removed a”.
+    "like": r"Liked|Le gust[óo]|(?:[AÀ] aim[ée]|[AÀ] attribué la mention « ?J[’']aime ?» à)",
+    "love": r"Loved|Le encant[óo]"
+    r"|(?:[AÀ] ador[ée]|[AÀ] attribué la mention « ?(?:J[’'])?Adore ?» à)",
+    "dislike": r"Disliked|No le gust[óo]"
+    r"|(?:N[’']a pas aim[ée]|[AÀ] attribué la mention « ?Je n[’']aime pas ?» à)",
+    "laugh": r"Laughed at|Le dio risa|Se ri[óo] (?:de|con)|[AÀ] (?:ri (?:de|à)|trouvé drôle)",
+    "emphasize": r"Emphasi[sz]ed|Exclam[óo] (?:por|ante)|Enfatiz[óo]|Destac[óo]"
+    r"|[AÀ] (?:insisté sur|mis l[’']accent sur|accentué)",
+    "question": r"Questioned|Dud[óo] (?:sobre|de)|Cuestion[óo]|Pregunt[óo] por"
+    r"|[AÀ] (?:remis en question|posé une question sur)|S[’']est interrogée? sur",
+}
+_TAKEN_BACK: Final = {
+    "like": r"a like|un me gusta|(?:un|la mention) « ?J[’']aime ?»",
+    "love": r"a heart|un coraz[óo]n|un me encanta|un cœur|un coeur",
+    "dislike": r"a dislike|un no me gusta|(?:un|la mention) « ?Je n[’']aime pas ?»",
+    "laugh": r"a laugh|una risa|un rire",
+    "emphasize": r"an exclamation(?: mark)?|una exclamaci[óo]n|un point d[’']exclamation",
+    "question": r"a question mark|un signo de interrogaci[óo]n|una interrogaci[óo]n"
+    r"|un point d[’']interrogation",
+}
+_EMOJI: Final = (
+    r"(?:[\p{So}\p{Sk}\p{Sm}\p{Po}#*0-9]\p{M}*(?:\u200d|[\U0001F3FB-\U0001F3FF\u20e3])*){1,12}"
+)
+_PICTURES: Final = (
+    ("like", "👍"), ("love", "❤♥💕💖💗💘💙💚💛💜🖤🤍🤎🧡😍🥰😘"), ("dislike", "👎"),
+    ("laugh", "😂🤣😆😄😁😹"), ("emphasize", "‼❗❕"), ("question", "❓❔⁉"),
+)  # fmt: skip
+_QUOTE: Final = r"(?:[“\"«]\s*(?P<quotes>.+?)\s*[”\"»])"
+_THING: Final = (
+    r"(?:an?|un|une|una) (?:image|photo|picture|movie|video|audio message|voice message|sticker"
+    r"|attachment|link|contact|location|imagen|foto|película|v[íi]deo|mensaje de (?:audio|voz)"
+    r"|adjunto|archivo(?: adjunto)?|enlace|ubicación|message (?:audio|vocal)|pièce jointe|lien"
+    r"|vidéo|autocollant|contacto)"
+)
+_ABOUT: Final = rf"\s*(?:{_QUOTE}|{_THING})"
+
+
+def _forms() -> list[tuple[str | None, bool, regex.Pattern[str]]]:
+    forms: list[tuple[str | None, bool, str]] = []
+    for kind, verb in _SAID.items():
+        forms.append((kind, False, rf"(?:{verb}){_ABOUT}"))
+    removed = r"(?:Removed|Quit[óo]|Elimin[óo]|[AÀ] (?:supprimé|retiré|enlevé))"
+    from_ = r"(?:from|de|a|sur|à|du|pour)"
+    for kind, noun in _TAKEN_BACK.items():
+        forms.append((kind, True, rf"{removed} (?:{noun}) {from_}{_ABOUT}"))
+    shown = rf"(?P<emoji>{_EMOJI})"
+    reacted = r"(?:Reacted(?: with)?|Reaccion[óo] con|[AÀ] réagi (?:avec|par))"
+    forms += [
+        (None, False, rf"{reacted} {shown} (?:to|a|à){_ABOUT}"),
+        (None, True, rf"{removed} {shown} {from_}{_ABOUT}"),
+        # Google's phones put blanks that cannot be seen around picture and quotation.
+        (None, False, rf"{shown}\s+(?:to|a|à|para|pour)\s+{_QUOTE}"),
+        (None, True, rf"{shown}\s+(?:was\s+)?removed\s+from\s+{_QUOTE}"),
+    ]
+    return [
+        (kind, gone, regex.compile(form, regex.DOTALL | regex.IGNORECASE))
+        for kind, gone, form in forms
+    ]
+
+
+_FORMS: Final = _forms()
+_UNSEEN: Final = regex.compile(r"[\u200b-\u200c\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
+_BLANKS: Final = regex.compile(r"\s+")
+
+
+def parse(body: str) -> Reaction | None:
+    """Return the reaction that a text is, or None for a text that somebody wrote."""
+    text = _UNSEEN.sub("", body).strip()
+    for kind, removed, form in _FORMS:
+        if found := form.fullmatch(text):
+            groups = found.groupdict()
+            quotes = groups.get("quotes")
+            return Reaction(kind or _kind(groups["emoji"]), removed, quotes)
+    return None
+
+
+def is_about(quotes: str, text: str) -> bool:
+    """Tell whether a reaction's quotation is of ``text``: phones cut long ones short with ``…``."""
+    said, sent = _plain(quotes), _plain(text)
+    if said == sent:
+        return True
+    cut = said.rstrip("….").rstrip()
+    return said != cut and len(cut) >= _SHORTEST_CUT and sent.startswith(cut)
+
+
+_SHORTEST_CUT: Final = 10
+
+
+def _plain(text: str) -> str:
+    return _BLANKS.sub(" ", _UNSEEN.sub("", text)).strip()
+
+
+def _kind(emoji: str) -> str:
+    first = emoji[0]
+    return next((kind for kind, pictures in _PICTURES if first in pictures), "other")

@@ -1,0 +1,60 @@
+"""What a number can do with a text or a call: a handler a file, all of them in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from app.domain import mistakes
+from app.domain.mistakes import Mistake, Refused
+from app.domain.routing.handlers.auto_reply import AutoReply
+from app.domain.routing.handlers.base import HandlerSpec
+from app.domain.routing.handlers.call_forward import CallForward
+from app.domain.routing.handlers.forward_to_email import ForwardToEmail
+from app.domain.routing.handlers.forward_to_webhook import ForwardToWebhook
+from app.domain.routing.handlers.handle_yourself import HandleYourself
+from app.domain.routing.handlers.hours import ByHours
+from app.domain.routing.handlers.menu import Menu
+from app.domain.routing.handlers.play_message import PlayMessage
+from app.domain.routing.handlers.voicemail import Voicemail
+from app.models.route import Channel
+
+SPECS: dict[str, type[HandlerSpec]] = {
+    spec.name(): spec
+    for spec in (
+        AutoReply, ForwardToEmail, ForwardToWebhook, PlayMessage, CallForward, Voicemail, Menu,
+        ByHours, HandleYourself,
+    )
+}  # fmt: skip
+"""The specification of every `app.models.route.Handler`, in the order in which it is offered."""
+MAX_DEPTH = 5
+"""Most routes inside each other, the outermost counted."""
+
+
+def offered(channel: Channel) -> list[type[HandlerSpec]]:
+    """Return what can be done with texts, or with calls."""
+    return [spec for spec in SPECS.values() if channel in spec.channels]
+
+
+def parse(channel: Channel, data: object, depth: int = 1) -> HandlerSpec:
+    """Read a route as people write it: ``{handler: auto_reply, template: away}``.
+
+    :param depth: how many routes it is inside of, itself counted.
+    :raises Refused: with every mistake that can be seen without the database.
+    """
+    if not isinstance(data, Mapping):
+        raise Refused.because("A route must name its handler, such as {handler: auto_reply, …}.")
+    if depth > MAX_DEPTH:
+        raise Refused.because(f"At most {MAX_DEPTH} routes can be inside each other.", "handler")
+    specs = {spec.name(): spec for spec in offered(channel)}
+    allowed, handler = ", ".join(specs), data.get("handler")
+    if handler is None and "hours" in data:  # the one handler that may go without its name
+        handler, data = "hours", {"handler": "hours", **data}
+    if handler is None:
+        raise Refused([Mistake(("handler",), f"“handler” is required: {allowed}.")])
+    if not isinstance(handler, str) or handler not in specs:
+        kind = "texts" if channel is Channel.SMS else "calls"
+        message = f"“{handler}” is no handler for {kind}; it must be one of {allowed}."
+        raise Refused.because(message, "handler")
+    nested = partial(parse, channel, depth=depth + 1)
+    return mistakes.parse(specs[handler], dict(data), {"nested": nested})

@@ -1,0 +1,83 @@
+"""A number of ours with everything that an answer depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from sqlalchemy import Row
+
+from app.domain.reach import Standing
+from app.models.route import Handler
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFacts:
+    """What the answer depends on of the number's client."""
+
+    id: str
+    name: str
+    owner_email: str
+    retention_days: int
+    languages: tuple[str, ...]
+    opt_words: tuple[tuple[str, tuple[str, ...]], ...]
+    """The client's own words, by ``stop``, ``start`` and ``help``."""
+    limit_phone_hour: int | None
+    """The most messages that one phone may get within an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """The route that applies, with the template or recording that it needs now."""
+
+    id: str
+    handler: Handler
+    url: str | None
+    options: dict[str, Any]
+    endpoint_id: str | None
+    population_id: str | None
+    template_id: str | None = None
+    template_name: str | None = None
+    template_version_id: str | None = None
+    template_body: str | None = None
+    template_media: Sequence[str] = ()
+    recording_code: str | None = None
+    hours_id: str | None = None
+    inner: Mapping[str, RouteFacts] = field(default_factory=dict)
+    """The routes inside it by their place (``keys.1``), where the whole is needed."""
+
+    @classmethod
+    def of(cls, row: Row[Any], **more: Any) -> Self:
+        """Make one of a row with the columns of a route."""
+        return cls(
+            row.route_id, row.handler, row.url, row.options, row.endpoint_id, row.population_id,
+            **more,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number of ours with everything that an answer needs."""
+
+    id: str
+    """The sender's id."""
+    address: str
+    is_short_code: bool
+    service_id: str | None
+    suppression_list_id: str | None
+    """The list of its messaging service if it is in one, otherwise its own."""
+    credential_id: str
+    account_sid: str
+    tokens: tuple[str, ...]
+    client: ClientFacts
+    standing: Standing
+    """Whether it may answer at all, and whom."""
+    route: RouteFacts | None
+    from_is_ours: bool
+    """The other side is a number of somebody's here: never answered automatically."""
+
+    @property
+    def scope(self) -> str:
+        """What an opt-out covers: the messaging service, or the number alone (Twilio, opt-out)."""
+        return self.service_id or self.id

@@ -1,0 +1,144 @@
+"""The steps of a call: what Twilio asks after a key was pressed, a phone has rung, and so on.
+
+Each is answered once and kept with its answer in one transaction: a repeat gets the same, and a
+process that dies in between has done nothing. A caller hears an apology whatever else happens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from flask import Blueprint, Response, request
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.domain import metrics
+from app.domain.clients import spending
+from app.domain.clients.spending import Amount
+from app.domain.wake import wake
+from app.extensions import reading, unit_of_work
+from app.inbound import by_hours, call_log, calls, errors, flow, lookup, parsing, webhook
+from app.inbound.answers import Answer, CallContext, Heard, Onward
+from app.inbound.call_log import LoggedCall
+from app.inbound.flow import Lost, Step
+from app.inbound.handlers import CALLS, STEPS
+from app.inbound.number import Number, RouteFacts
+from app.inbound.webhook import Webhook, twiml
+from app.models.base import PHONE_LENGTH, utcnow
+from app.models.incoming import Incoming, Outcome
+from app.models.route import Handler
+from app.twiml import voice
+
+log = structlog.get_logger(__name__)
+
+blueprint = Blueprint("voice_steps", __name__, url_prefix="/inbound/voice/step")
+errors.for_calls(blueprint)
+
+
+@blueprint.post("/<incoming_id>")
+def step(incoming_id: str) -> Response:
+    """Answer one step of a call, once."""
+    with reading() as connection:
+        call = (
+            call_log.logged_call(connection, id=incoming_id) if webhook.is_id(incoming_id) else None
+        )
+        if call is None:
+            metrics.unknown_ids.labels("step").inc()
+            return twiml(voice.apology())
+        told = webhook.received()
+        _require(told, call)
+        number = lookup.called(connection, call.to, call.from_)
+    try:
+        asked = Step.read(request.args)
+        answered, answer = _in_one_transaction(call, number, asked, told)
+    except Lost as lost:
+        log.warning("a call has no such step", sid=call.sid, reason=str(lost))
+        return twiml(voice.apology())
+    if answer is not None and answer.wakes:
+        wake(answer.wakes)
+    return twiml(answered)
+
+
+def _require(told: Webhook, call: LoggedCall) -> None:
+    """Go on only if the request is signed for, and speaks of, this call or a leg of it.
+
+    The phone of somebody who is rung has a call of its own, whose ParentCallSid is the caller's
+    (Twilio, <Number url>).
+
+    :raises Forbidden: otherwise.
+    """
+    told.require_signature(call.tokens)
+    told.require(AccountSid=call.account_sid)
+    if told.get("ParentCallSid") == call.sid:
+        return
+    told.require(CallSid=call.sid)
+    if told.get("From").strip()[:PHONE_LENGTH] != call.from_:
+        told.require(From=call.from_)
+
+
+def _in_one_transaction(
+    call: LoggedCall, number: Number | None, asked: Step, told: Webhook
+) -> tuple[str, Answer | None]:
+    """Return the TwiML; and the answer, unless it was given before.
+
+    :raises Lost: when the call has no such step.
+    """
+    with unit_of_work() as session:
+        kept = session.execute(
+            select(Incoming.flow, Incoming.steps).where(Incoming.id == call.id).with_for_update()
+        ).one()
+        if kept.flow is None or number is None:
+            raise Lost("The call has no steps, or its number is gone.")
+        if asked.key in (kept.steps or {}):
+            return kept.steps[asked.key], None
+        context = CallContext(session, call.id, parsing.step(told, call), number, asked.at)
+        context, answer = _answer(context, flow.read(kept.flow), asked, told)
+        _store(session, context, answer, {**(kept.steps or {}), asked.key: answer.twiml})
+    return answer.twiml, answer
+
+
+def _answer(
+    context: CallContext, root: RouteFacts, asked: Step, told: Webhook
+) -> tuple[CallContext, Answer]:
+    """Return what is answered, and where the call is then."""
+    route = flow.find(root, asked.at)
+    if route.handler not in STEPS:
+        raise Lost(f"“{route.handler}” has no steps.")
+    if barred := calls.barrier(context.number):
+        return context, barred
+    found = STEPS[route.handler](context, route, Heard(asked.what, asked.turn, told))
+    if isinstance(found, Answer):
+        return context, found
+    return _entered(context, route, found)
+
+
+def _entered(context: CallContext, route: RouteFacts, onward: Onward) -> tuple[CallContext, Answer]:
+    """Go on by a route inside, through office hours too."""
+    place = onward.place
+    if place not in route.inner:
+        spoken = (route.options.get("voice"), route.options.get("language"))
+        return context, Answer(voice.farewell(*spoken), Outcome.PLAYED)
+    while True:
+        route, context = route.inner[place], replace(context, at=(*context.at, place))
+        if route.handler is not Handler.HOURS:
+            return context, CALLS[route.handler](context, route)
+        place = by_hours.place(context.session.connection(), route, context.number.id)
+
+
+def _store(session: Session, context: CallContext, answer: Answer, steps: dict[str, str]) -> None:
+    values: dict[str, Any] = {"steps": steps, "path": context.path, "outcome": answer.outcome}
+    if answer.error:
+        values["error"] = answer.error[:500]
+    if answer.flagged:
+        values["flagged"] = True
+    if answer.later is not None:
+        values["later"] = answer.later
+    session.execute(update(Incoming).where(Incoming.id == context.incoming_id).values(**values))
+    if answer.call_minutes:
+        number = context.number
+        amount = Amount(call_minutes=answer.call_minutes)
+        spending.add(session, {(number.client.id, number.id): amount}, utcnow())
+    if answer.afterwards:
+        answer.afterwards(session)

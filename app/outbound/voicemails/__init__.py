@@ -1,0 +1,1 @@
+"""Voice messages are fetched from Twilio, written down and deleted there: from jobs, in steps."""

@@ -1,0 +1,1 @@
+"""Coming in: sign-in, sessions, invitations, accounts."""

@@ -1,0 +1,1 @@
+"""Lists of people: populations, files, those who must not be texted."""

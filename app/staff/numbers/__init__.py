@@ -1,0 +1,1 @@
+"""Numbers: what each does with texts and calls, its recordings, its settings at Twilio."""

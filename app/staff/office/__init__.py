@@ -1,0 +1,1 @@
+"""What owners and support keep: people, settings, credentials, keys, usage, history, help."""

@@ -1,0 +1,1 @@
+"""Texting and calling many: communications, their runs and messages."""

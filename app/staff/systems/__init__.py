@@ -1,0 +1,1 @@
+"""The client's own systems: endpoints, and what they were told."""

@@ -1,0 +1,1 @@
+"""Canned replies and other templates: written, measured, tried out."""

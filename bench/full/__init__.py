@@ -1,0 +1,1 @@
+"""The whole of Dispatch under everything at once, beside a naive stack."""

@@ -1,0 +1,60 @@
+"""What goes out of a population as a file comes back as it went out, whatever people are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain import attributes, tables
+from app.domain.attributes import KNOWN
+from app.domain.audience import columns, population_files
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+ODD = st.sampled_from(
+    ["=1+1", "'=1", "''", "'", " a", "a ", "\ta", "a\r\nb", "\r", "[1]", "'[1]", '{"a": 1}', "[",
+     "#N/A", "'#N/A", "007", "'007", "+1", "-", "@x", '="7"', "1.0", "1E5", "sep=;", "a;b", 'a"b',
+     "\ufeff", "\u200b", "\u00a0", "\u2028", "王小明", "＝1", "TRUE", "What is wrong", "toPhone"]
+)  # fmt: skip
+NAMES = st.from_regex(r"[A-Za-z王é][A-Za-z0-9_é]{0,8}", fullmatch=True) | st.sampled_from(
+    ["Phone", "Name", "name", "E_Mail", "tophone", "Mobile", "Column_1", "a_", "a__2", "x_2", "x"]
+)
+PERSON = st.fixed_dictionaries(
+    {"toPhone": st.integers(2000, 9999).map(lambda n: f"+1319555{n}")},
+    optional={"toName": (TEXTS | ODD).filter(lambda one: one == one.strip())},
+)
+
+
+def there_and_back(people: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the people of an export's file, as members who were there before get them."""
+    names = dict.fromkeys(KNOWN)
+    for person in people:
+        names.update(dict.fromkeys(person))
+    written = tables.write(names, ([person.get(one) for one in names] for person in people))
+    table = tables.read(written.encode())
+    found, faulty = population_files.read_people(table, columns.suggest(table, {}, names))
+    assert faulty.named == []
+    return list(found)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(PERSON, st.dictionaries(NAMES.filter(lambda one: one not in KNOWN),
+       TEXTS | ODD | JSON, max_size=4)), min_size=1, max_size=4,
+       unique_by=lambda one: one[0]["toPhone"]))  # fmt: skip
+def test_export_then_import_is_the_identity(
+    given_people: list[tuple[dict[str, Any], dict[str, Any]]],
+) -> None:
+    people = [{**known, **more} for known, more in given_people]
+    back = there_and_back(people)
+    for before, after in zip(people, back, strict=True):
+        kept = {name: one for name, one in before.items() if one not in (None, "")}
+        assert attributes.like(before, after) == kept
+        for name, value in after.items():  # and to somebody new: texts, lists and objects whole
+            if isinstance(before[name], str | list | dict):
+                assert value == before[name]
