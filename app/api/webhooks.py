@@ -1,4 +1,4 @@
-"""What endpoints are told of voice messages, as the OpenAPI document describes it."""
+"""What endpoints are told of voice messages and conversations, as in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -55,7 +55,29 @@ class VoicemailTranscribedEvent(Shape):
     data: VoicemailTranscribed
 
 
+class ConversationAssigned(Shape):
+    """Somebody took a conversation, or gave it back."""
+
+    id: str = Field(description="The conversation's.")
+    client: str
+    number: str
+    phone: str
+    assigned: str | None = Field(description="Who looks after it now, by e-mail; null is nobody.")
+    by: str = Field(description="Who did it: a person's e-mail address, or an API key.")
+    at: datetime
+    sequence: int
+
+
+class ConversationAssignedEvent(Shape):
+    """The body of a webhook of this type."""
+
+    type: Literal["conversation_assigned"]
+    timestamp: datetime
+    data: ConversationAssigned
+
+
 EVENTS: dict[EventType, type[Shape]] = {
     EventType.VOICEMAIL_RECEIVED: VoicemailReceivedEvent,
     EventType.VOICEMAIL_TRANSCRIBED: VoicemailTranscribedEvent,
+    EventType.CONVERSATION_ASSIGNED: ConversationAssignedEvent,
 }

@@ -41,9 +41,11 @@ class CallbackEvent(enum.StrEnum):
     COMPLETE = "complete"
     MAIL_BOUNCED = "mail_bounced"
     """Of the client only: no message or communication has mails."""
+    CONVERSATION_ASSIGNED = "conversation_assigned"
+    """Of the client only: a conversation is nobody's message."""
 
 
-OF_CLIENT_ONLY = frozenset({CallbackEvent.MAIL_BOUNCED})
+OF_CLIENT_ONLY = frozenset({CallbackEvent.MAIL_BOUNCED, CallbackEvent.CONVERSATION_ASSIGNED})
 """Events for which only the client's defaults name a receiver."""
 
 

@@ -40,6 +40,7 @@ class EventType(enum.StrEnum):
     MESSAGE_PROBLEM = "message.problem"
     COMMUNICATION_COMPLETE = "communication.complete"
     MAIL_BOUNCED = "mail_bounced"
+    CONVERSATION_ASSIGNED = "conversation_assigned"
     ENDPOINT_PING = "endpoint.ping"
     NOTICE = "dispatch.notice"
     """A mail of ours to an owner, to support or to a person who signs in."""

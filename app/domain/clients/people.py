@@ -92,7 +92,7 @@ def leave(session: Session, client: Client, user: User, by: str) -> None:
     """
     _keep_an_owner(session, client, user.id)
     session.execute(delete(Membership).filter_by(user_id=user.id, client_id=client.id))
-    care.leave(session, client.id, user.id)
+    care.leave(session, client.id, user.id, by)
     audit.record(session, by, "remove", f"person {user.email}", client.id)
 
 

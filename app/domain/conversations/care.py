@@ -5,6 +5,7 @@ Each takes the conversation's turn, so that whatever comes in meanwhile is seen 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -14,8 +15,14 @@ from sqlalchemy.orm import Session
 from app.domain import audit
 from app.domain.conversations import record
 from app.domain.mistakes import Refused
+from app.domain.relaying import events, listeners, outbox
+from app.domain.relaying.events import Happening
 from app.models.base import utcnow
+from app.models.client import Client
+from app.models.communication import CallbackEvent
 from app.models.conversation import Conversation, ConversationNote, ConversationState
+from app.models.delivery import EventType
+from app.models.sender import Sender
 from app.models.user import Membership, User
 
 LONGEST_NOTE = 5_000
@@ -54,6 +61,7 @@ def assign(session: Session, talk: Conversation, to: User | None, by: str) -> No
     action = "assign" if to else "release"
     details = {"to": to.email} if to else None
     audit.record(session, by, action, f"conversation with {talk.phone}", talk.client_id, details)
+    _tell(session, talk.client_id, [talk], to, by)
 
 
 def note(session: Session, talk: Conversation, words: str, by: str) -> ConversationNote:
@@ -85,14 +93,44 @@ def seen(session: Session, talk: Conversation) -> None:
     )
 
 
-def leave(session: Session, client_id: str, user_id: str) -> None:
+def leave(session: Session, client_id: str, user_id: str, by: str) -> None:
     """Give back what somebody looks after who no longer works for the client."""
+    own = (Conversation.client_id == client_id, Conversation.assigned_id == user_id)
+    _tell(session, client_id, session.scalars(select(Conversation).where(*own)).all(), None, by)
     session.execute(
         update(Conversation)
-        .where(Conversation.client_id == client_id, Conversation.assigned_id == user_id)
+        .where(*own)
         .values(assigned_id=None)
         .execution_options(synchronize_session=False)
     )
+
+
+def _tell(
+    session: Session, client_id: str, talks: Sequence[Conversation], to: User | None, by: str
+) -> None:
+    """Tell the client's system, where it asks to be told, who looks after conversations now."""
+    receiver = listeners.of_communication(
+        session, client_id, None, CallbackEvent.CONVERSATION_ASSIGNED
+    )
+    if receiver is None or not talks:
+        return
+    now = utcnow()
+    client = session.get_one(Client, client_id).name
+    wanted = {one.sender_id for one in talks}
+    found = session.execute(select(Sender.id, Sender.address).where(Sender.id.in_(wanted)))
+    numbers = {row.id: row.address for row in found}
+    for one in talks:
+        data = {
+            "id": one.id,
+            "client": client,
+            "number": numbers[one.sender_id],
+            "phone": one.phone,
+            "assigned": to.email if to else None,
+            "by": by,
+            "at": events.instant(now),
+        }
+        happening = Happening(receiver, EventType.CONVERSATION_ASSIGNED, data, client_id, now)
+        outbox.tell(session, happening)
 
 
 def _mine(session: Session, talk: Conversation) -> Conversation:

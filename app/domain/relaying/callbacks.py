@@ -79,6 +79,7 @@ class ClientCallbacksSpec(CallbacksSpec):
     """A client's defaults, and who is told of what belongs to no message."""
 
     mail_bounced: CallbackSpec | None = None
+    conversation_assigned: CallbackSpec | None = None
 
 
 def save_callbacks(

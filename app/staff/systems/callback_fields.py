@@ -31,6 +31,10 @@ WORDS: dict[CallbackEvent, tuple[str, str]] = {
         "Each mail that comes back",
         "Of those that forward texts to people, where Dispatch reads what comes back.",
     ),
+    CallbackEvent.CONVERSATION_ASSIGNED: (
+        "Each conversation that somebody takes or gives back",
+        "By a page or by one of your systems.",
+    ),
 }
 OF_A_COMMUNICATION = tuple(event for event in CallbackEvent if event not in OF_CLIENT_ONLY)
 NOBODY, PLAIN = "", "url"

@@ -48,6 +48,7 @@ TYPES = {
     EventType.MESSAGE_PROBLEM: "Somebody got nothing",
     EventType.COMMUNICATION_COMPLETE: "A batch ended",
     EventType.MAIL_BOUNCED: "A mail came back",
+    EventType.CONVERSATION_ASSIGNED: "A conversation was taken or given back",
     EventType.ENDPOINT_PING: "A test",
     EventType.NOTICE: "A mail from Dispatch",
 }
