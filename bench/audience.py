@@ -39,7 +39,7 @@ from app.models.client import Client
 from app.models.communication import Campaign, Communication
 from app.models.credential import Credential
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateKind, TemplateVersion
 from app.outbound import batches
@@ -218,7 +218,7 @@ def _set_up() -> tuple[str, str]:
         session.flush()
         communication = Communication(
             client_id=client.id, campaign_id=campaign.id, name="reminder",
-            destination=Channel.SMS, template_id=template.id, population_id=population.id,
+            destination=Destination.SMS, template_id=template.id, population_id=population.id,
             sender_id=sender.id, link_tracking=True,
         )  # fmt: skip
         session.add(communication)

@@ -33,7 +33,7 @@ from app import create_app
 from app.extensions import db, unit_of_work
 from app.models.client import Client
 from app.models.credential import Credential
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateKind, TemplateVersion
 from app.twilio import signature
@@ -184,7 +184,7 @@ def _set_up(environ: dict[str, str]) -> None:
             session.flush()
             session.add(
                 Route(
-                    client_id=client.id, sender_id=number.id, channel=Channel.SMS,
+                    client_id=client.id, sender_id=number.id, destination=Destination.SMS,
                     handler=Handler.AUTO_REPLY, template_id=template.id, updated_by="bench",
                 )
             )  # fmt: skip

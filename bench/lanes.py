@@ -31,7 +31,7 @@ from app.models.base import new_id
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.message import Lane, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from bench.load import cpu_of
 from embedded import process, valkey
@@ -78,7 +78,7 @@ def furnish(
                 left -= size
                 rows.append(
                     {
-                        "id": new_id(), "client_id": client.id, "destination": Channel.SMS,
+                        "id": new_id(), "client_id": client.id, "destination": Destination.SMS,
                         "sender_id": sender.id, "credential_id": credential.id,
                         "to": f"+1515{2_000_000 + person}", "from_": address,
                         "body": BODIES[size], "segments": size, "state": MessageState.WAITING,

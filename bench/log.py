@@ -38,7 +38,7 @@ from app.models.credential import Credential
 from app.models.house import Bookmark, UsageEntry
 from app.models.incoming import Incoming, Outcome
 from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from bench import inbound, load
 from embedded import postgres, valkey
@@ -147,7 +147,7 @@ def _outgoing(session: Session, series: FromClause, at: Any) -> dict[Any, Any]:
     return {
         Message.id: _id("1", n),
         Message.client_id: literal(who["client"]),
-        Message.destination: literal(Channel.SMS.value),
+        Message.destination: literal(Destination.SMS.value),
         Message.direction: literal(Direction.API.value),
         Message.sender_id: literal(who["sender"]),
         Message.credential_id: literal(who["credential"]),
@@ -176,7 +176,7 @@ def _came_in(session: Session, series: FromClause, at: Any) -> dict[Any, Any]:
     return {
         Incoming.id: _id("2", n),
         Incoming.client_id: literal(who["client"]),
-        Incoming.destination: literal(Channel.SMS.value),
+        Incoming.destination: literal(Destination.SMS.value),
         Incoming.sid: _sid("SM2", n),
         Incoming.sender_id: literal(who["sender"]),
         Incoming.from_: _phone(n),

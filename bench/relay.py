@@ -34,7 +34,7 @@ from app.domain.relaying import events
 from app.extensions import unit_of_work
 from app.models.base import utcnow
 from app.models.delivery import EventType
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from embedded import valkey
 from embedded.process import free_port
 from tests.support.clients import Department, department
@@ -97,7 +97,7 @@ class House:
         endpoint = registrar.endpoint(self.receiver.url(f"/{index}"))
         registrar.rows.add(
             Route(
-                client_id=registrar.client.id, sender_id=sender_id, channel=Channel.SMS,
+                client_id=registrar.client.id, sender_id=sender_id, destination=Destination.SMS,
                 handler=Handler.FORWARD_TO_WEBHOOK, endpoint_id=endpoint.id, updated_by="bench",
             )
         )  # fmt: skip

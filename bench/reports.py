@@ -28,7 +28,7 @@ from app.extensions import db, unit_of_work
 from app.models.base import new_id
 from app.models.credential import Credential
 from app.models.message import JournaledReport, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.outbound.afterwards import reports
 from app.twilio import signature
@@ -115,7 +115,7 @@ def _texts(app: object) -> list[tuple[str, str, str]]:
         with unit_of_work() as session:
             session.add_all(
                 Message(
-                    id=id_, client_id=sender.client_id, destination=Channel.SMS, to=to,
+                    id=id_, client_id=sender.client_id, destination=Destination.SMS, to=to,
                     sender_id=sender.id, credential_id=credential.id, from_=NUMBER, sid=sid,
                     body="Class starts on Monday.", state=MessageState.ACCEPTED,
                 )

@@ -31,7 +31,7 @@ from app.models.house import AuditEntry
 from app.models.incoming import Incoming, Outcome
 from app.models.link import Click, Link
 from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template, TemplateKind, TemplateVersion
@@ -87,7 +87,7 @@ def prepare(app: Flask) -> Ids:
         session.add(number)
         session.flush()
         communication = Communication(
-            **of_client, campaign_id=campaign.id, name="reminders", destination=Channel.SMS,
+            **of_client, campaign_id=campaign.id, name="reminders", destination=Destination.SMS,
             template_id=template.id, sender_id=number.id, population_id=population.id,
             link_tracking=True,
         )  # fmt: skip
@@ -132,7 +132,7 @@ def _chunk(
         return [make(n, start + n * step) for n in numbers]
 
     def of_number(n: int) -> Row:
-        return {"client_id": ids.client, "sender_id": ids.number, "destination": Channel.SMS,
+        return {"client_id": ids.client, "sender_id": ids.number, "destination": Destination.SMS,
                 "commit_order": n, "segments": 1}  # fmt: skip
 
     return [

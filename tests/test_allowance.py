@@ -24,7 +24,7 @@ from app.models.endpoint import Endpoint
 from app.models.house import IdempotencyKey, Usage
 from app.models.incoming import Incoming, Outcome
 from app.models.message import Lane, Message, MessageState
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from app.models.sender import Sender
 from app.models.spending import Spending
 from app.outbound import batches
@@ -363,7 +363,7 @@ class TestAnswers:
     def _forward(self, office: inbound.Department) -> Sender:
         number = office.number()
         options = {"to": "+13195550175", "timeout": 30, "no_answer_say": "Nobody is there."}
-        office.route(number, Handler.CALL_FORWARD, Channel.VOICE, options=options)
+        office.route(number, Handler.CALL_FORWARD, Destination.VOICE, options=options)
         return number
 
     def test_over_a_limit_of_calls_a_caller_hears_that_nobody_is_there(

@@ -699,7 +699,7 @@ def _route_by_api(doors: Doors, route: dict[str, Any]) -> Told:
 
 ROUTE = Thing(
     {"file": _route_by_file, "form": _route_by_form, "API": _route_by_api},
-    lambda doors: sorted((one.channel, one.handler) for one in doors.rows.all(Route)),
+    lambda doors: sorted((one.destination, one.handler) for one in doors.rows.all(Route)),
     {
         "a message": Line(
             {"handler": "play_message", "say": "We are closed."},

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from tests.support.inbound import NUMBER, PHONE, Department
 from tests.support.rows import Rows
 from tests.support.twilio import Twilio, call_parameters, sms_parameters
@@ -50,7 +50,7 @@ def test_what_waits_is_counted(rows: Rows, client: FlaskClient) -> None:
         rows.add(
             Message(
                 client_id=department.client.id,
-                destination=Channel.SMS,
+                destination=Destination.SMS,
                 sender_id=number.id,
                 credential_id=department.credential.id,
                 to=PHONE,

@@ -30,6 +30,7 @@ from app.domain.audience import members
 from app.domain.content import links, templates, vcards
 from app.domain.mistakes import Refused
 from app.domain.routing.handlers import base as handlers
+from app.models.route import Destination
 from app.outbound.relay import letters, schedule
 from app.twilio import segments
 from app.twiml import check, spoken, tags
@@ -181,7 +182,7 @@ ENTRANCES: dict[str, Callable[[str], object]] = {
     "a text that is encoded": segments.smart_encode,
     "a phone": phones.normalize,
     "a phone or short code": lambda text: phones.normalize(text, short_codes=True),
-    "a phone that is judged": lambda text: phones.refusal(text, True, "sms"),
+    "a phone that is judged": lambda text: phones.refusal(text, True, Destination.SMS),
     "an e-mail address": specs._email,
     "a member's address": lambda text: members.check({"toAddress": text}),
     "a member's phone": lambda text: members.check({"toPhone": text}),

@@ -31,7 +31,7 @@ from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.incoming import Incoming
 from app.models.message import Lane, Message, MessageState
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from app.models.sender import Sender, SenderType
 from app.models.suppression import SuppressionEntry, SuppressionSource
 from app.outbound.send import claims
@@ -113,10 +113,10 @@ class Set:
             session.get_one(Sender, self.number.id),
         )
 
-    def communication(self, destination: Channel) -> Communication:
+    def communication(self, destination: Destination) -> Communication:
         house = furniture.House(self.department.client, self.department.credential, self.number)
-        list_id = self.list_id if destination is Channel.SMS else None
-        body = "Hello" if destination is Channel.SMS else SAY
+        list_id = self.list_id if destination is Destination.SMS else None
+        body = "Hello" if destination is Destination.SMS else SAY
         made = furniture.communication(
             self.rows, house, body, destination=destination, suppression_list_id=list_id
         )
@@ -152,7 +152,7 @@ def single_call(a: Set) -> str | None:
         return _tried(lambda: queued(session, client, sender, a.rule.phone, source=SAY))
 
 
-def _batch(a: Set, destination: Channel) -> str | None:
+def _batch(a: Set, destination: Destination) -> str | None:
     made = a.communication(destination)
     with a.app.app_context(), unit_of_work() as session:
         client, sender = a.objects()
@@ -175,14 +175,14 @@ def _batch(a: Set, destination: Channel) -> str | None:
 
 
 def batch_of_texts(a: Set) -> str | None:
-    return _batch(a, Channel.SMS)
+    return _batch(a, Destination.SMS)
 
 
 def batch_of_calls(a: Set) -> str | None:
-    return _batch(a, Channel.VOICE)
+    return _batch(a, Destination.VOICE)
 
 
-def _before(a: Set, destination: Channel) -> str | None:
+def _before(a: Set, destination: Destination) -> str | None:
     made = a.communication(destination)
     with a.app.app_context():
         found = preflight.preflight(db.session(), db.session.get_one(Communication, made.id))
@@ -193,11 +193,11 @@ def _before(a: Set, destination: Channel) -> str | None:
 
 
 def pre_flight_of_texts(a: Set) -> str | None:
-    return _before(a, Channel.SMS)
+    return _before(a, Destination.SMS)
 
 
 def pre_flight_of_calls(a: Set) -> str | None:
-    return _before(a, Channel.VOICE)
+    return _before(a, Destination.VOICE)
 
 
 def reply(a: Set) -> str | None:
@@ -237,7 +237,10 @@ def _neutral(outcome: str) -> str:
 
 def _forwards(a: Set) -> None:
     a.department.route(
-        a.number, Handler.CALL_FORWARD, Channel.VOICE, options={"to": a.rule.phone, "timeout": 30}
+        a.number,
+        Handler.CALL_FORWARD,
+        Destination.VOICE,
+        options={"to": a.rule.phone, "timeout": 30},
     )
 
 
@@ -256,8 +259,8 @@ def route_when_saved(a: Set) -> str | None:
     with a.app.app_context(), unit_of_work() as session:
         _, sender = a.objects()
         try:
-            spec = routes.parse(Channel.VOICE, {"handler": "call_forward", "to": a.rule.phone})
-            routes.check(session, sender, Channel.VOICE, spec)
+            spec = routes.parse(Destination.VOICE, {"handler": "call_forward", "to": a.rule.phone})
+            routes.check(session, sender, Destination.VOICE, spec)
         except Refused as refused:
             return str(refused)
     return None
@@ -266,14 +269,14 @@ def route_when_saved(a: Set) -> str | None:
 def preview_of_a_forward(a: Set) -> str | None:
     _forwards(a)
     with a.app.app_context():
-        found = route_preview.now(db.session(), a.objects()[1], Channel.VOICE)
+        found = route_preview.now(db.session(), a.objects()[1], Destination.VOICE)
         assert found is not None
         return None if "<Dial" in found.twiml else found.why
 
 
 def preview_of_a_reply(a: Set) -> str | None:
     with a.app.app_context():
-        found = route_preview.now(db.session(), a.objects()[1], Channel.SMS)
+        found = route_preview.now(db.session(), a.objects()[1], Destination.SMS)
         assert found is not None
         return None if "<Message" in found.twiml else found.why
 
@@ -397,18 +400,18 @@ def test_forwards_go_on_and_nothing_else(
 
 @pytest.mark.database("sqlite")
 @pytest.mark.parametrize("name", [name for name in RULES if "trial" in name])
-@pytest.mark.parametrize("channel", list(Channel))
+@pytest.mark.parametrize("destination", list(Destination))
 def test_on_trial_no_other_system_answers(
-    app: Flask, rows: Rows, twilio: Twilio, name: str, channel: Channel
+    app: Flask, rows: Rows, twilio: Twilio, name: str, destination: Destination
 ) -> None:
     rule = RULES[name]
     department = Department(rows)
     number = department.number()
     own = {"handler": "handle_yourself", "url": "https://sis.example.edu/twiml"}
-    route = department.route(number, Handler.HANDLE_YOURSELF, channel, url=own["url"])
+    route = department.route(number, Handler.HANDLE_YOURSELF, destination, url=own["url"])
     rows.change(update(Client).values(trial=rule.client.get("trial", False)))
     rows.change(update(Credential).values(trial=rule.credential.get("trial", False)))
-    answer = twilio.sms() if channel is Channel.SMS else twilio.call()
+    answer = twilio.sms() if destination is Destination.SMS else twilio.call()
     assert answer.status_code == 200
     assert "<Redirect" not in answer.text
     found = rows.one(Incoming)
@@ -417,7 +420,7 @@ def test_on_trial_no_other_system_answers(
     with app.app_context(), unit_of_work() as session:
         sender = session.get_one(Sender, number.id)
         with pytest.raises(Refused, match="another system may not answer"):
-            routes.check(session, sender, channel, routes.parse(channel, own))
+            routes.check(session, sender, destination, routes.parse(destination, own))
     assert route is None or route.url == own["url"]
 
 
@@ -451,24 +454,26 @@ OURS_WRITTEN = [
 @pytest.mark.database("sqlite")
 @pytest.mark.settings(PUBLIC_BASE_URL="https://dispatch.example.edu")
 @pytest.mark.parametrize("url", OURS_WRITTEN)
-@pytest.mark.parametrize("channel", list(Channel))
+@pytest.mark.parametrize("destination", list(Destination))
 def test_nobody_is_sent_round_in_circles(
-    app: Flask, rows: Rows, client: FlaskClient, url: str, channel: Channel
+    app: Flask, rows: Rows, client: FlaskClient, url: str, destination: Destination
 ) -> None:
     department = Department(rows)
     number = department.number()
     with app.app_context(), unit_of_work() as session:
         sender = session.get_one(Sender, number.id)
-        spec = routes.parse(channel, {"handler": "handle_yourself", "url": url})
+        spec = routes.parse(destination, {"handler": "handle_yourself", "url": url})
         with pytest.raises(Refused, match="Dispatch's own address"):
-            routes.check(session, sender, channel, spec)
+            routes.check(session, sender, destination, spec)
         other = routes.parse(
-            channel, {"handler": "handle_yourself", "url": "https://sis.example.edu/twiml"}
+            destination, {"handler": "handle_yourself", "url": "https://sis.example.edu/twiml"}
         )
-        routes.check(session, sender, channel, other)
-    department.route(number, Handler.HANDLE_YOURSELF, channel, url=url)  # as an old one may stand
+        routes.check(session, sender, destination, other)
+    department.route(
+        number, Handler.HANDLE_YOURSELF, destination, url=url
+    )  # as an old one may stand
     twilio = Twilio(client, "https://dispatch.example.edu")
-    answer = twilio.sms() if channel is Channel.SMS else twilio.call()
+    answer = twilio.sms() if destination is Destination.SMS else twilio.call()
     assert answer.status_code == 200
     assert "<Redirect" not in answer.text
     assert rows.one(Incoming).outcome == "loop_stopped"
@@ -503,7 +508,7 @@ def test_no_call_gets_more_than_the_neutral_sentence(
         Handler.HANDLE_YOURSELF: {"url": "https://registrar.example.edu/voice"},
         Handler.CALL_FORWARD: {"options": {"to": PHONE, "timeout": 30}},
     }.items():
-        route = a.department.route(a.number, handler, Channel.VOICE, **columns)
+        route = a.department.route(a.number, handler, Destination.VOICE, **columns)
         answer = a.twilio.call(From="+13195550177")
         assert "This number does not take calls" in answer.text
         a.rows.change(route.__table__.delete().where(route.__table__.c.id == route.id))

@@ -21,7 +21,7 @@ from app.models.base import utcnow
 from app.models.communication import Communication
 from app.models.link import Link
 from app.models.message import Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound import batches
 from app.outbound.afterwards import reports, sweep
 from app.outbound.send.claims import Outgoing
@@ -122,7 +122,7 @@ def test_writing_outcomes_down_holds_it_briefly(app: Flask, rows: Rows) -> None:
         (
             Outgoing(
                 message.id,
-                Channel.SMS,
+                Destination.SMS,
                 message.lane_key or "",
                 0,
                 0,

@@ -25,7 +25,7 @@ from app.models.batch import Batch, BatchMember, BatchState
 from app.models.communication import Communication
 from app.models.credential import Scope
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 
 MAX_ADHOCS = 10_000
 
@@ -250,7 +250,7 @@ def _describe(caller: Caller, batch_id: str, with_members: bool = False) -> Batc
 
 def _members(batch: Batch) -> list[BatchMemberObject]:
     """List the members: those with messages, then those whose turn in preparation is to come."""
-    is_call = batch.plan.get("destination") == Channel.VOICE
+    is_call = batch.plan.get("destination") == Destination.VOICE
     one_each = call_retries.is_last_try() if is_call else Message.step == 0
     made = db.session.scalars(
         select(Message).where(Message.batch_id == batch.id, one_each).order_by(Message.position)

@@ -13,7 +13,7 @@ from app.api.urls import Url, owned, url, url_or_none
 from app.extensions import db
 from app.models.communication import Communication, MachineDetection, Purpose
 from app.models.credential import Scope
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 
 
@@ -49,7 +49,7 @@ class CommunicationObject(Shape):
     id: str
     name: str
     type: Literal["twilio"]
-    destination: Channel
+    destination: Destination
     campaign: Url
     template: Url
     population: Url | None

@@ -19,7 +19,7 @@ from app.domain.voicemails import log, telling
 from app.extensions import current_settings, db
 from app.models.credential import Scope
 from app.models.incoming import Incoming, OptOut, Outcome, TextChannel
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from app.models.voicemail import Voicemail
 
 
@@ -52,7 +52,7 @@ class InboundObject(Shape):
     """One text or call that came in."""
 
     id: str
-    destination: Channel
+    destination: Destination
     sid: str
     from_: str = Field(alias="from")
     to: str
@@ -79,7 +79,7 @@ class InboundQuery(PageQuery):
 
     from_: Phone | None = Field(None, alias="from")
     to: Phone | None = None
-    destination: Channel | None = None
+    destination: Destination | None = None
 
 
 @operation("GET", "/inbound", Scope.READ, {200: Page[InboundObject]})

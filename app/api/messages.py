@@ -20,7 +20,7 @@ from app.extensions import db
 from app.models.credential import Scope
 from app.models.link import Click, Link
 from app.models.message import Direction, Message, MessageReport
-from app.models.route import Channel
+from app.models.route import Destination
 from app.twilio import errors
 from app.twilio.console import log_url
 
@@ -53,7 +53,7 @@ class MessageObject(Shape):
     """One text or call."""
 
     id: str
-    destination: Channel
+    destination: Destination
     direction: Direction
     status: str = Field(
         description="Twilio's last word; `queued` before there is one; or our own end:"

@@ -21,7 +21,7 @@ from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.credential import Scope
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind, SenderType
 
 
@@ -42,7 +42,7 @@ class RouteObject(RouteBody):
 class HeldObject(Shape):
     """Texts or calls that wait, because Twilio refused the same for several people in a row."""
 
-    destination: Channel
+    destination: Destination
     since: datetime
     reason: str
 
@@ -107,12 +107,12 @@ def _further(
     del unread
     specs, wrong = _parse(body)
     sender = find(caller, number)
-    for channel, spec in specs.items():
+    for destination, spec in specs.items():
         try:
             if spec is not None:
-                routes.check(db.session(), sender, channel, spec)
+                routes.check(db.session(), sender, destination, spec)
         except mistakes.Refused as refused:
-            wrong += [one.under(channel.value) for one in refused.mistakes]
+            wrong += [one.under(destination.value) for one in refused.mistakes]
     return wrong
 
 
@@ -136,19 +136,19 @@ def put_routes(caller: Caller, number: str, body: RoutesBody) -> NumberObject:
     specs, wrong = _parse(body)
     with unit_of_work() as session:
         sender = find(caller, number)
-        for channel, spec in specs.items():
+        for destination, spec in specs.items():
             try:
                 if spec is None:
-                    routes.clear_route(session, sender, channel)
+                    routes.clear_route(session, sender, destination)
                 else:
-                    routes.save_route(session, sender, channel, spec, caller.actor)
+                    routes.save_route(session, sender, destination, spec, caller.actor)
             except mistakes.Refused as refused:
-                wrong += [one.under(channel.value) for one in refused.mistakes]
+                wrong += [one.under(destination.value) for one in refused.mistakes]
         if wrong:
             raise mistakes.Refused(wrong)
         audit.record(
             session, caller.actor, "update", f"routes of {sender.address}", caller.client_id,
-            {channel.value: spec and routes.shape(spec) for channel, spec in specs.items()},
+            {destination.value: spec and routes.shape(spec) for destination, spec in specs.items()},
         )  # fmt: skip
     return describe(find(caller, number))
 
@@ -190,20 +190,20 @@ def put_closed_until(caller: Caller, number: str, body: ClosedUntilBody) -> Numb
 
 def _parse(
     body: RoutesBody,
-) -> tuple[dict[Channel, routes.HandlerSpec | None], list[mistakes.Mistake]]:
+) -> tuple[dict[Destination, routes.HandlerSpec | None], list[mistakes.Mistake]]:
     """Read the routes of a body, with every mistake that can be seen without the database."""
-    specs: dict[Channel, routes.HandlerSpec | None] = {}
+    specs: dict[Destination, routes.HandlerSpec | None] = {}
     wrong: list[mistakes.Mistake] = []
-    for channel in Channel:
-        if channel.value not in body.model_fields_set:
+    for destination in Destination:
+        if destination.value not in body.model_fields_set:
             continue
-        given: RouteBody | None = getattr(body, channel.value)
+        given: RouteBody | None = getattr(body, destination.value)
         try:
-            specs[channel] = (
-                routes.parse(channel, given.model_dump(exclude_unset=True)) if given else None
+            specs[destination] = (
+                routes.parse(destination, given.model_dump(exclude_unset=True)) if given else None
             )
         except mistakes.Refused as refused:
-            wrong += [one.under(channel.value) for one in refused.mistakes]
+            wrong += [one.under(destination.value) for one in refused.mistakes]
     return specs, wrong
 
 
@@ -222,7 +222,7 @@ def describe(sender: Sender) -> NumberObject:
     """Describe a number with its routes."""
     outermost = select(Route).where(Route.sender_id == sender.id, Route.parent_id.is_(None))
     found = {
-        route.channel: RouteObject.model_validate(routes.describe(route))
+        route.destination: RouteObject.model_validate(routes.describe(route))
         for route in db.session.scalars(outermost)
     }
     service = db.session.get(Sender, sender.service_id) if sender.service_id else None
@@ -235,8 +235,8 @@ def describe(sender: Sender) -> NumberObject:
         rate=sender.rate,
         messaging_service=service.address if service else None,
         suppression_list=url_or_none("suppressionlists", sender.suppression_list_id),
-        sms=found.get(Channel.SMS),
-        voice=found.get(Channel.VOICE),
+        sms=found.get(Destination.SMS),
+        voice=found.get(Destination.VOICE),
         routes=url("numbers", sender.address, "routes"),
         closed_until=sender.closed_until,
         stopped=sender.stopped_reason if sender.stopped_at else None,

@@ -30,7 +30,7 @@ from app.models.base import PHONE_LENGTH
 from app.models.client import Client
 from app.models.communication import MachineDetection
 from app.models.credential import Credential, Scope
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.outbound.send import media_links
 
@@ -197,11 +197,11 @@ def _check(
             wrong.append(Mistake((refusal.field,), refusal.sentence, refusal.code))
             return None
 
-    channel = Channel.SMS if body.twiml is None else Channel.VOICE
-    tried(lambda: messages.check_recipient(client, None, body.to, channel))
-    sender = tried(lambda: _sender(session, caller, body, channel))
+    destination = Destination.SMS if body.twiml is None else Destination.VOICE
+    tried(lambda: messages.check_recipient(client, None, body.to, destination))
+    sender = tried(lambda: _sender(session, caller, body, destination))
     if sender is not None and not wrong:
-        tried(lambda: messages.check_recipient(client, sender, body.to, channel))
+        tried(lambda: messages.check_recipient(client, sender, body.to, destination))
     tried(lambda: _check_kind(body))
     tried(lambda: _check_content(body, script, TwimlRules(session, client, sender)))
     wrong += attachments.inspect(session, client.id, body.media, looks).mistakes
@@ -216,7 +216,9 @@ def _check(
     return sender
 
 
-def _sender(session: Session, caller: Caller, body: MessageBody, channel: Channel) -> Sender:
+def _sender(
+    session: Session, caller: Caller, body: MessageBody, destination: Destination
+) -> Sender:
     if (body.from_ is None) == (body.messaging_service is None):
         raise Refusal("one_of", "Give exactly one of from and messagingService.", "from")
     if body.from_ is not None:
@@ -230,7 +232,9 @@ def _sender(session: Session, caller: Caller, body: MessageBody, channel: Channe
     if sender is None:
         raise Refusal("unknown_sender", what, name)
     try:
-        messages.check_sender(sender, session.get_one(Credential, sender.credential_id), channel)
+        messages.check_sender(
+            sender, session.get_one(Credential, sender.credential_id), destination
+        )
     except Refusal as refusal:
         raise Refusal(refusal.code, refusal.sentence, name) from None
     return sender

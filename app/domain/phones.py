@@ -8,12 +8,12 @@ import re
 import unicodedata
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
 import phonenumbers
 from phonenumbers import PhoneNumberType, ValidationResult
 
-Destination = Literal["sms", "voice"]
+from app.models.route import Destination
 
 
 class InvalidPhone(ValueError):
@@ -168,7 +168,7 @@ def refusal(phone: str, international_allowed: bool, destination: Destination) -
         return None
     if kind in (Kind.INTERNATIONAL, Kind.CARIBBEAN):
         return None if international_allowed else _INTERNATIONAL[kind].format(phone=phone)
-    verb = "texted" if destination == "sms" else "called"
+    verb = "texted" if destination is Destination.SMS else "called"
     return _REFUSALS[kind].format(phone=phone or "The number", verb=verb)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.domain import phones
 from app.models.client import Client
 from app.models.credential import Credential
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from app.twilio import errors
 
@@ -162,7 +162,7 @@ def handing_over(standing: Standing) -> Refusal | None:
 def why_not(
     standing: Standing,
     to: str,
-    destination: Channel,
+    destination: Destination,
     ours: Container[str] = (),
     listed: Listed | None = None,
 ) -> Refusal | None:
@@ -174,13 +174,13 @@ def why_not(
     :param listed: why it is on the suppression list that counts; calls have none.
     """
     sentence = (
-        phones.refusal(to, standing.international, _spoken(destination))
+        phones.refusal(to, standing.international, destination)
         or _trial(standing, to)
         or _own(standing, to, destination, ours)
     )
     if sentence is not None:
         return Refusal("not_allowed", sentence, "to")
-    if listed is not None and destination is Channel.SMS:
+    if listed is not None and destination is Destination.SMS:
         return suppressed(listed)
     return None
 
@@ -227,17 +227,13 @@ def _trial(standing: Standing, to: str) -> str | None:
     return f"{to} is not on the allow-list, and {standing.trial}."
 
 
-def _own(standing: Standing, to: str, destination: Channel, ours: Container[str]) -> str | None:
+def _own(standing: Standing, to: str, destination: Destination, ours: Container[str]) -> str | None:
     if to == standing.address:
         return f"{to} is the sender itself; it would go in circles."
     if to in ours:
-        verb = "texted" if destination is Channel.SMS else "called"
+        verb = "texted" if destination is Destination.SMS else "called"
         return f"{to} is one of our own numbers, never {verb} from here; it would go in circles."
     is_test = standing.address is not None and standing.address.startswith(_TEST_NUMBERS)
     if standing.address is not None and to.startswith(_TEST_NUMBERS) and not is_test:
         return f"{to} is one of Twilio's test numbers, which work with test credentials only."
     return None
-
-
-def _spoken(destination: Channel) -> phones.Destination:
-    return "voice" if destination is Channel.VOICE else "sms"

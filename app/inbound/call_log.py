@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from app.models.base import table
 from app.models.credential import SIGNING, Credential, signing_keys
 from app.models.incoming import Incoming
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 
 _incoming = table(Incoming)
@@ -49,7 +49,7 @@ _LOGGED_CALL = (
             _credential, _credential.c.id == _number.c.credential_id
         )
     )
-    .where(_incoming.c.destination == Channel.VOICE)
+    .where(_incoming.c.destination == Destination.VOICE)
 )
 
 

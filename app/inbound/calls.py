@@ -46,7 +46,7 @@ def _in_one_transaction(arrival: Arrival, number: Number) -> str:
             answer.afterwards(session)
     if answer.wakes:
         wake(answer.wakes)
-    metrics.arrivals.labels(arrival.channel.value, answer.outcome.value).inc()
+    metrics.arrivals.labels(arrival.destination.value, answer.outcome.value).inc()
     log.info(
         "call received",
         sid=arrival.sid,

@@ -20,7 +20,7 @@ from app.inbound.answers import CallContext
 from app.inbound.number import RouteFacts
 from app.models.base import table
 from app.models.media import Recording
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 
 _route = table(Route)
 _recording = table(Recording)
@@ -31,7 +31,7 @@ _ALL: Select[Any] = (
         _route.c.hours_id, _recording.c.media_code,
     )
     .select_from(_route.outerjoin(_recording, _recording.c.id == _route.c.recording_id))
-    .where(_route.c.sender_id == bindparam("sender_id"), _route.c.channel == Channel.VOICE)
+    .where(_route.c.sender_id == bindparam("sender_id"), _route.c.destination == Destination.VOICE)
 )  # fmt: skip
 _BETWEEN = "/"
 

@@ -26,7 +26,7 @@ from app.models.credential import Credential
 from app.models.incoming import Incoming, OptOut
 from app.models.media import Media, MediaSource
 from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.suppression import (
     SCOPE_ALL,
@@ -129,7 +129,7 @@ def _heard(
 
     A call is answered as it comes. Whoever hides their phone has no conversation.
     """
-    is_text = arrival.channel is Channel.SMS
+    is_text = arrival.destination is Destination.SMS
     if not is_text and not record.is_phone(arrival.from_):
         return
     spoken = EntryKind.REACTION if reaction else EntryKind.IN
@@ -152,12 +152,12 @@ def _incoming_row(
     return {
         "id": incoming_id,
         "client_id": number.client.id,
-        "destination": arrival.channel,
+        "destination": arrival.destination,
         "sid": arrival.sid,
         "sender_id": number.id,
         "from": arrival.from_,
         "to": arrival.to,
-        "body": arrival.body if arrival.channel is Channel.SMS else None,
+        "body": arrival.body if arrival.destination is Destination.SMS else None,
         "media": [
             {"url": item.url, "contentType": item.content_type, "code": code}
             for item, code in zip(arrival.media, codes, strict=True)
@@ -190,7 +190,7 @@ def _reply_row(arrival: Arrival, number: Number, answer: Answer) -> dict[str, An
     return {
         "id": reply.message_id,
         "client_id": number.client.id,
-        "destination": Channel.SMS,
+        "destination": Destination.SMS,
         "direction": Direction.REPLY,
         "sender_id": number.id,
         "credential_id": number.credential_id,
@@ -219,7 +219,7 @@ def _to_be_sent(session: Session, number: Number) -> dict[str, Any]:
         "state": MessageState.WAITING,
         "accepted_at": None,
         "check_at": None,
-        "lane_key": lanes.ensure_lane(session, sender, Channel.SMS, credential),
+        "lane_key": lanes.ensure_lane(session, sender, Destination.SMS, credential),
         "due_at": utcnow(),
     }
 

@@ -33,7 +33,7 @@ from app.models.base import decrypted, table
 from app.models.client import Client
 from app.models.credential import SIGNING, Credential, signing_keys
 from app.models.media import Recording
-from app.models.route import Channel, KeywordRule, Route
+from app.models.route import Destination, KeywordRule, Route
 from app.models.sender import Sender, SenderKind, SenderType
 from app.models.template import Template, TemplateVersion
 
@@ -118,7 +118,7 @@ def _text_statement() -> Select[Any]:
         .outerjoin(
             _route,
             and_(
-                _route.c.channel == Channel.SMS,
+                _route.c.destination == Destination.SMS,
                 _route.c.parent_id.is_(None),
                 or_(_route.c.sender_id == _number.c.id, _route.c.sender_id == _service.c.id),
             ),
@@ -159,7 +159,7 @@ def _call_statement() -> Select[Any]:
         .outerjoin(
             _route,
             and_(
-                _route.c.channel == Channel.VOICE,
+                _route.c.destination == Destination.VOICE,
                 _route.c.parent_id.is_(None),
                 _route.c.sender_id == _number.c.id,
             ),

@@ -22,7 +22,7 @@ from app.inbound import errors
 from app.inbound.webhook import Webhook, is_id, received, twiml
 from app.models.credential import Credential
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.twilio.statuses import CALL_RANKS, CALL_TERMINAL
 from app.twiml import voice
 
@@ -129,7 +129,7 @@ def status(message_id: str) -> Response:
 
 def _find(message_id: str, route: str) -> Message | None:
     message = db.session.get(Message, message_id) if is_id(message_id) else None
-    if message is None or message.destination is not Channel.VOICE:
+    if message is None or message.destination is not Destination.VOICE:
         log.warning("a request about a call that is not ours", message=message_id, route=route)
         metrics.unknown_ids.labels(route).inc()
         return None

@@ -14,7 +14,7 @@ from app.inbound.call_log import LoggedCall
 from app.inbound.webhook import Webhook
 from app.models.base import PHONE_LENGTH, utcnow
 from app.models.incoming import OptOut, TextChannel
-from app.models.route import Channel
+from app.models.route import Destination
 from app.twilio import addresses
 
 _HEX = "[0-9a-fA-F]{32}"
@@ -43,7 +43,7 @@ class MediaItem:
 class Arrival:
     """An incoming text or call, as Twilio described it."""
 
-    channel: Channel
+    destination: Destination
     sid: str
     account_sid: str
     from_: str
@@ -87,7 +87,7 @@ def text(webhook: Webhook) -> Arrival:
     media = check.media()
     check.finish()
     return Arrival(
-        channel=Channel.SMS,
+        destination=Destination.SMS,
         sid=sid,
         account_sid=account,
         from_=phone_of(sender),
@@ -114,7 +114,7 @@ def call(webhook: Webhook) -> Arrival:
     called = check.phone("To")
     check.finish()
     return Arrival(
-        channel=Channel.VOICE,
+        destination=Destination.VOICE,
         sid=sid,
         account_sid=account,
         from_=webhook.get("From").strip()[:PHONE_LENGTH],
@@ -128,7 +128,7 @@ def call(webhook: Webhook) -> Arrival:
 def step(webhook: Webhook, call: LoggedCall) -> Arrival:
     """Return a call in the log, as Twilio describes it at one of its steps."""
     return Arrival(
-        channel=Channel.VOICE,
+        destination=Destination.VOICE,
         sid=call.sid,
         account_sid=call.account_sid,
         from_=call.from_,

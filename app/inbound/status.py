@@ -25,7 +25,7 @@ from app.inbound.webhook import Webhook, is_id, received
 from app.models.base import table, utcnow
 from app.models.credential import SIGNING, Credential, signing_keys
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from app.twilio import errors as codes
 
@@ -50,7 +50,7 @@ _TEXT = (
             _credential, _credential.c.id == _message.c.credential_id
         )
     )
-    .where(_message.c.id == bindparam("id"), _message.c.destination == Channel.SMS)
+    .where(_message.c.id == bindparam("id"), _message.c.destination == Destination.SMS)
 )
 
 

@@ -49,7 +49,7 @@ def take_in(arrival: Arrival, number: Number) -> str:
         return answer
     if answer.wakes:
         wake(answer.wakes)
-    metrics.arrivals.labels(arrival.channel.value, answer.outcome.value).inc()
+    metrics.arrivals.labels(arrival.destination.value, answer.outcome.value).inc()
     log.info(
         "text received",
         sid=arrival.sid,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Base
 from app.models.base import Created, Identified, Owned, between, choice
-from app.models.route import Channel
+from app.models.route import Destination
 
 MAX_STEP_DELAY = 30 * 24 * 3600
 """Seconds: the longest time between two texts to the same person."""
@@ -71,7 +71,7 @@ class Communication(Identified, Owned, Created, Base):
 
     campaign_id: Mapped[str] = mapped_column(ForeignKey("campaign.id"))
     name: Mapped[str] = mapped_column(String(100))
-    destination: Mapped[Channel] = mapped_column(choice(Channel))
+    destination: Mapped[Destination] = mapped_column(choice(Destination))
     template_id: Mapped[str] = mapped_column(ForeignKey("template.id"), index=True)
     population_id: Mapped[str | None] = mapped_column(ForeignKey("population.id"), index=True)
     sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"), index=True)

@@ -19,7 +19,7 @@ from app.models.base import (
     utcnow,
 )
 from app.models.commit_order import Ordered
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 
 
 class OptOut(enum.StrEnum):
@@ -81,7 +81,7 @@ class Incoming(Identified, Ordered, Base):
     )
 
     client_id: Mapped[str] = mapped_column(ForeignKey("client.id"))
-    destination: Mapped[Channel] = mapped_column(choice(Channel))
+    destination: Mapped[Destination] = mapped_column(choice(Destination))
     sid: Mapped[str] = mapped_column(String(SID_LENGTH), unique=True)
     sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"))
     """The number that was texted or called."""

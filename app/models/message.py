@@ -39,7 +39,7 @@ from app.models.base import (
     utcnow,
 )
 from app.models.commit_order import Ordered
-from app.models.route import Channel
+from app.models.route import Destination
 
 
 class Direction(enum.StrEnum):
@@ -150,7 +150,7 @@ class Message(Identified, Created, Ordered, Base):
         ),
     )  # fmt: skip
 
-    destination: Mapped[Channel] = mapped_column(choice(Channel))
+    destination: Mapped[Destination] = mapped_column(choice(Destination))
     direction: Mapped[Direction] = mapped_column(choice(Direction), default=Direction.API)
     client_id: Mapped[str] = mapped_column(ForeignKey("client.id"))
     sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"))

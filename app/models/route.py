@@ -13,8 +13,8 @@ from app.extensions import Base
 from app.models.base import Identified, Owned, UtcDateTime, choice, utcnow
 
 
-class Channel(enum.StrEnum):
-    """The two ways to reach somebody: texts and calls."""
+class Destination(enum.StrEnum):
+    """The two ways to reach somebody, or us: Twilio's SMS and Twilio's Voice."""
 
     SMS = "sms"
     VOICE = "voice"
@@ -35,7 +35,7 @@ class Handler(enum.StrEnum):
 
 
 class Route(Identified, Owned, Base):
-    """The handler of one sender for one channel, with what that handler needs.
+    """The handler of one sender for one destination, with what that handler needs.
 
     A route that leads to others holds them: each is a row whose ``parent_id`` is the outer one and
     whose ``place`` says where in it. What refers to other rows has a column, so that nothing in use
@@ -46,7 +46,7 @@ class Route(Identified, Owned, Base):
     __tablename__ = "route"
     __table_args__ = (
         Index(
-            "uq_route_sender_id_channel", "sender_id", "channel", unique=True,
+            "uq_route_sender_id_channel", "sender_id", "destination", unique=True,
             sqlite_where=text("parent_id IS NULL"), postgresql_where=text("parent_id IS NULL"),
         ),
         UniqueConstraint("parent_id", "place"),
@@ -54,7 +54,7 @@ class Route(Identified, Owned, Base):
     )  # fmt: skip
 
     sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"))
-    channel: Mapped[Channel] = mapped_column(choice(Channel))
+    destination: Mapped[Destination] = mapped_column("channel", choice(Destination), key="destination")
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("route.id"))
     place: Mapped[str | None] = mapped_column(String(100))
     """Where it stands in the outer route: a field, or a field and a key (``keys.1``)."""

@@ -19,7 +19,7 @@ from app.models.base import new_id
 from app.models.communication import Communication
 from app.models.delivery import Delivery, DeliveryState, EventType
 from app.models.message import JournaledReport, Lane, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from bench.full import shape
 from embedded.supervisor import read_procfile
@@ -61,7 +61,7 @@ class Ours:
                     person += 1
                     rows.append(
                         {"id": new_id(), "client_id": sender.client_id,
-                         "destination": Channel.SMS, "sender_id": sender.id,
+                         "destination": Destination.SMS, "sender_id": sender.id,
                          "credential_id": sender.credential_id, "from_": sender.address,
                          "to": f"+1515{2_000_000 + person}", "body": "Class starts on Monday.",
                          "segments": 1, "state": MessageState.WAITING, "lane_key": key,

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from app.models.communication import Callback, Communication
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from tests.support.departments import Caller, Department
 from tests.support.rows import Rows
@@ -32,7 +32,7 @@ def test_twiml_makes_a_call(api: Caller, rows: Rows, registrar: Department) -> N
     assert (made["destination"], made["status"], made["to"]) == ("voice", "queued", PHONE)
     assert made["body"] == "<Response><Say>Hello Ann.</Say></Response>"
     message = rows.one(Message)
-    assert message.destination is Channel.VOICE
+    assert message.destination is Destination.VOICE
     assert message.options == {"machineDetection": "hang_up"}
     assert rows.one(Callback).message_id == made["id"]
     again = api.post("messages", detecting, Idempotency_Key="one")

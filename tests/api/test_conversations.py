@@ -19,7 +19,7 @@ from app.models.house import AuditEntry
 from app.models.incoming import Incoming
 from app.models.last_contact import LastContact
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionSource
 from app.models.user import Membership, User
@@ -271,7 +271,7 @@ def test_who_only_got_a_batch_has_a_closed_conversation_that_is_kept_when_needed
     rows.add(
         Message(
             client_id=office.client.id, sender_id=sender.id, credential_id=office.credential.id,
-            destination=Channel.SMS, to=PHONE, from_=NUMBER, body="Classes begin.",
+            destination=Destination.SMS, to=PHONE, from_=NUMBER, body="Classes begin.",
             state=MessageState.ACCEPTED, status="delivered",
         )
     )  # fmt: skip

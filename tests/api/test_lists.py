@@ -16,7 +16,7 @@ from app.models.delivery import Delivery, DeliveryState, EventType
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.link import Click, Link
 from app.models.message import Message, MessageReport, MessageState
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from tests.support.departments import Caller, Department
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.rows import Rows
@@ -29,7 +29,7 @@ def message(of: Department, to: str = "+13195550150", **more: Any) -> Message:
     return Message(
         client_id=of.client.id, sender_id=of.number.id, credential_id=of.credential.id, to=to,
         from_=of.number.address,
-        **{"destination": Channel.SMS, "body": "Hi", "segments": 1, **more},
+        **{"destination": Destination.SMS, "body": "Hi", "segments": 1, **more},
     )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def incoming(of: Department, **more: Any) -> Incoming:
     return Incoming(
         client_id=of.client.id, sender_id=of.number.id, to=of.number.address,
         **{
-            "destination": Channel.SMS, "sid": sid("SM"), "from_": "+13195550150",
+            "destination": Destination.SMS, "sid": sid("SM"), "from_": "+13195550150",
             "body": "Hello", "outcome": Outcome.REPLIED, **more,
         },
     )  # fmt: skip

@@ -21,7 +21,7 @@ from app.models.delivery import Delivery
 from app.models.house import UsageEntry
 from app.models.incoming import Incoming, Outcome
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from tests.api.test_lists import incoming, message
 from tests.support.departments import Caller, Department
 from tests.support.rows import Rows
@@ -44,7 +44,9 @@ def taken(of: Department, **more: Any) -> Message:
 
 
 def call(of: Department, **more: Any) -> Message:
-    return taken(of, **{"destination": Channel.VOICE, "status": "completed", "segments": 0, **more})
+    return taken(
+        of, **{"destination": Destination.VOICE, "status": "completed", "segments": 0, **more}
+    )
 
 
 def shown(api: Caller, query: str = "") -> dict[str, Any]:
@@ -66,7 +68,7 @@ def test_a_month_has_every_field_of_the_contract(
         taken(registrar, status="failed"),
         incoming(registrar, segments=2),
         incoming(
-            registrar, destination=Channel.VOICE, sid=sid("CA"), body=None, call_duration=60,
+            registrar, destination=Destination.VOICE, sid=sid("CA"), body=None, call_duration=60,
             outcome=Outcome.PLAYED,
         ),
         taken(library, segments=100),

@@ -17,7 +17,7 @@ from app.models.communication import Callback, CallbackEvent, Communication, Mac
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.template import TemplateKind
 from app.outbound import batches
@@ -123,7 +123,7 @@ def test_a_department_calls_its_people(
 ) -> None:
     listen(rows, house)
     made = communication(
-        rows, house, TEMPLATE, destination=Channel.VOICE, machine_detection=detection
+        rows, house, TEMPLATE, destination=Destination.VOICE, machine_detection=detection
     )
     names = {ANA: "Ana", DEE: "Dee", ELI: "Eli", FAY: "Fay", GUS: "Gus"}
     join(rows, made, *({"toName": name, "toPhone": phone} for phone, name in names.items()))
@@ -256,7 +256,7 @@ def test_whatever_happens_on_the_way_each_call_ends_right(
         "rest": [{"mode": "reset-after", "when": "Calls.json", "ratio": 0.4}],
         "seed": seed,
     })  # fmt: skip
-    made = communication(rows, house, TEMPLATE, destination=Channel.VOICE)
+    made = communication(rows, house, TEMPLATE, destination=Destination.VOICE)
     people = [f"+13195550{n}" for n in range(120, 132)]
     join(rows, made, *({"toName": "Ana", "toPhone": phone} for phone in people))
     with app.app_context(), unit_of_work() as session:

@@ -20,7 +20,7 @@ from app.models.endpoint import Endpoint, EndpointKind, EndpointSecret
 from app.models.hours import Hours
 from app.models.house import AuditEntry
 from app.models.media import Media, Recording
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderType
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template, TemplateVersion
@@ -178,10 +178,10 @@ class TestTheFullExample:
 
         routes = rows.all(Route)
         handlers = {
-            (one.sender_id, one.channel): one.handler for one in routes if one.parent_id is None
+            (one.sender_id, one.destination): one.handler for one in routes if one.parent_id is None
         }
-        assert handlers[senders["+13195550100"].id, Channel.SMS] is Handler.AUTO_REPLY
-        assert handlers[senders["+13195550101"].id, Channel.VOICE] is Handler.HOURS
+        assert handlers[senders["+13195550100"].id, Destination.SMS] is Handler.AUTO_REPLY
+        assert handlers[senders["+13195550101"].id, Destination.VOICE] is Handler.HOURS
         assert {one.place: one.handler for one in routes if one.parent_id} == {
             "keys.1": Handler.CALL_FORWARD,
             "keys.2": Handler.MENU,
@@ -193,7 +193,7 @@ class TestTheFullExample:
         office = rows.one(Hours)
         assert (office.week["fri"], "sat" in office.week) == (["08:00-12:00"], False)
         assert office.dates == {"2026-12-24": ["08:00-12:00"], "2026-12-25": []}
-        assert handlers[service.id, Channel.SMS] is Handler.FORWARD_TO_WEBHOOK
+        assert handlers[service.id, Destination.SMS] is Handler.FORWARD_TO_WEBHOOK
         assert len(handlers) == 10
 
         assert rows.one(Campaign).name == "spring"
@@ -202,14 +202,14 @@ class TestTheFullExample:
         assert (calls.retry_calls, calls.retry_calls_after) == (2, 900)
         assert calls.call_options == {"timeout": 25, "machineDetectionTimeout": 20}
         assert texts.call_options == {}
-        assert (texts.destination, texts.sender_id) == (Channel.SMS, service.id)
+        assert (texts.destination, texts.sender_id) == (Destination.SMS, service.id)
         assert (texts.link_tracking, texts.validity_period) == (True, 36_000)
         assert texts.suppression_list_id == opted_out.id
         assert [(step.template_id, step.after) for step in texts.steps] == [
             (templates["followup"].id, 60)
         ]
         assert (calls.destination, calls.sender_id) == (
-            Channel.VOICE, senders["+13195550150"].id,
+            Destination.VOICE, senders["+13195550150"].id,
         )  # fmt: skip
         assert calls.machine_detection.value == "continue"
         callbacks = {(one.communication_id, one.event): one for one in rows.all(Callback)}

@@ -10,7 +10,7 @@ from app.domain import deletion
 from app.extensions import db
 from app.models.communication import Callback, CallbackEvent
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from tests.support.departments import Department, department
 from tests.support.rows import Rows
 
@@ -22,7 +22,7 @@ def ours(rows: Rows) -> Department:
 
 def sent(ours: Department) -> Message:
     return Message(
-        client_id=ours.client.id, destination=Channel.SMS, sender_id=ours.number.id,
+        client_id=ours.client.id, destination=Destination.SMS, sender_id=ours.number.id,
         credential_id=ours.credential.id, to="+13195550150", from_=ours.number.address,
         body="Hello", suppression_list_id=ours.suppression.id,
     )  # fmt: skip

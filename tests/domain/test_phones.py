@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.phones import InvalidPhone, Kind, classify, normalize, refusal
+from app.models.route import Destination
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def test_kinds(phone: str, kind: Kind) -> None:
     ],
 )
 def test_who_may_be_reached(phone: str, allowed: bool, destination: str, said: str | None) -> None:
-    answer = refusal(phone, allowed, destination)  # type: ignore[arg-type]
+    answer = refusal(phone, allowed, Destination(destination))
     if said is None:
         assert answer is None
     else:
@@ -226,7 +227,7 @@ ITU_SHARED = {
 )  # fmt: skip
 def test_what_is_dear_is_never_reached(phone: str, destination: str) -> None:
     assert classify(phone) in (Kind.PREMIUM, Kind.OTHER)
-    assert refusal(phone, True, destination)  # type: ignore[arg-type]
+    assert refusal(phone, True, Destination(destination))
 
 
 OF_NOBODY = """
@@ -241,13 +242,13 @@ def test_area_codes_of_nobody(area: str) -> None:
     for line in ("5550100", "5555555", "3678888"):
         with pytest.raises(InvalidPhone, match="area code"):
             normalize(f"+1 {area} {line}")
-        assert refusal(f"+1{area}{line}", True, "voice")
+        assert refusal(f"+1{area}{line}", True, Destination.VOICE)
 
 
 @pytest.mark.parametrize("area", ["319", "436", "861", "924", "613", "787", "671", "684", "907"])
 def test_area_codes_of_the_us_its_territories_and_canada(area: str) -> None:
     assert normalize(f"{area} 234 5678") == f"+1{area}2345678"
-    assert refusal(f"+1{area}2345678", False, "voice") is None
+    assert refusal(f"+1{area}2345678", False, Destination.VOICE) is None
 
 
 HIDDEN = [
@@ -261,7 +262,7 @@ HIDDEN = [
 @pytest.mark.parametrize("caller", HIDDEN)
 def test_hidden_callers_are_nobody(caller: str) -> None:
     assert classify(caller) is Kind.ANONYMOUS
-    assert refusal(caller, True, "voice")
+    assert refusal(caller, True, Destination.VOICE)
     with pytest.raises(InvalidPhone):
         normalize(caller)
     with pytest.raises(InvalidPhone):  # as a spreadsheet writes it

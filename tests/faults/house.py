@@ -28,7 +28,7 @@ from app.models.credential import Credential, Scope
 from app.models.delivery import Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointKind, EndpointSecret
 from app.models.message import Lane, Message, MessageState
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateKind, TemplateVersion
 from embedded import valkey
@@ -258,8 +258,8 @@ def furnish(rows: Rows, endpoint_url: str) -> None:
         rows.add(sender)
         rows.add(
             Route(
-                client_id=client.id, sender_id=sender.id, channel=Channel.SMS, updated_by="pat",
-                **route,
+                client_id=client.id, sender_id=sender.id, destination=Destination.SMS,
+                updated_by="pat", **route,
             )
         )  # fmt: skip
         if address == REPLIES:
@@ -269,7 +269,7 @@ def furnish(rows: Rows, endpoint_url: str) -> None:
 def _communications(rows: Rows, client: Client, credential: Credential, sender: Sender) -> None:
     house = support.House(client, credential, sender)
     endpoint = rows.one(Endpoint)
-    for body, destination in (("Hello", Channel.SMS), (TWIML, Channel.VOICE)):
+    for body, destination in (("Hello", Destination.SMS), (TWIML, Destination.VOICE)):
         made = support.communication(rows, house, body, destination=destination)
         rows.add(
             *(
@@ -299,7 +299,7 @@ def others(rows: Rows) -> None:
     rows.add(lane)
     rows.add(
         Message(
-            client_id=client.id, destination=Channel.SMS, sender_id=sender.id,
+            client_id=client.id, destination=Destination.SMS, sender_id=sender.id,
             credential_id=credential.id, to="+13195569999", from_=sender.address, body="Hello",
             segments=1, state=MessageState.WAITING, lane_key=lane.key, due_at=utcnow(),
         )

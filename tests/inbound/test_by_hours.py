@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from time_machine import TimeMachineFixture
 
 from app.models.incoming import Incoming, Outcome
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from tests.support.departments import Caller, Department, department
 from tests.support.rows import Rows
 from tests.support.twilio import Twilio
@@ -152,7 +152,7 @@ def test_a_route_is_replaced_with_all_that_is_inside(
     deeper = {"hours": "office", "open": VOICE, "closed": VOICE["closed"]}
     assert api.put(path, {"voice": deeper}).json["voice"]["open"]["open"]["to"] == DESK
     assert api.put(path, {"voice": VOICE["closed"]}).status_code == 200
-    left = [one.handler for one in rows.all(Route) if one.channel is Channel.VOICE]
+    left = [one.handler for one in rows.all(Route) if one.destination is Destination.VOICE]
     assert left == [Handler.PLAY_MESSAGE]
 
 

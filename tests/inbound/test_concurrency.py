@@ -9,7 +9,7 @@ from flask import Flask
 
 from app.models.incoming import Incoming, Outcome
 from app.models.message import Message
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.inbound import Department
 from tests.support.rows import Rows
@@ -49,7 +49,7 @@ def test_thirty_copies_of_a_call_make_one_row_and_the_same_answer(app: Flask, ro
     department.route(
         department.number(),
         Handler.CALL_FORWARD,
-        Channel.VOICE,
+        Destination.VOICE,
         options={"to": "+13195550175"},
     )
     form = call_parameters()

@@ -21,7 +21,7 @@ from app.models.delivery import Delivery, DeliveryState, EventType
 from app.models.endpoint import Endpoint, EndpointState
 from app.models.incoming import Incoming, Outcome
 from app.models.media import Media, MediaSource
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from tests.support.clients import SECRET, Department, department
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.relay import receiving, run
@@ -43,7 +43,7 @@ def registrar(rows: Rows) -> Department:
 def route(registrar: Department, handler: Handler, **columns: Any) -> None:
     registrar.rows.add(
         Route(
-            client_id=registrar.client.id, sender_id=registrar.number.id, channel=Channel.SMS,
+            client_id=registrar.client.id, sender_id=registrar.number.id, channel=Destination.SMS,
             handler=handler, updated_by="test", **columns,
         )
     )  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.models.incoming import Incoming
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.inbound import Department
 from tests.support.rows import Rows
@@ -47,7 +47,7 @@ def is_proper(status: int, content_type: str | None, text: str) -> None:
 def department(rows: Rows) -> Department:
     made = Department(rows)
     number = made.auto_reply("{{ From }} {{ Body }} {{ FromCity|default('') }}")
-    made.route(number, Handler.CALL_FORWARD, Channel.VOICE, options={"to": "+13195550175"})
+    made.route(number, Handler.CALL_FORWARD, Destination.VOICE, options={"to": "+13195550175"})
     return made
 
 

@@ -18,7 +18,7 @@ from app.inbound.parsing import Arrival
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Message
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderType
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import TemplateKind
@@ -360,7 +360,7 @@ class TestOrder:
             found = lookup.for_text(db.session.connection(), NUMBER, PHONE, None, body)
             assert found is not None
             text = Arrival(
-                channel=Channel.SMS,
+                destination=Destination.SMS,
                 sid=sid("SM"),
                 account_sid=ACCOUNT_SID,
                 from_=PHONE,

@@ -14,7 +14,7 @@ from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from tests.support.inbound import AWAY, NUMBER, PHONE, Department
@@ -29,7 +29,7 @@ def reply_of(answer: object) -> str | None:
 def written_to(department: Department, number: Sender, body: str) -> Message:
     """A text of ours that Twilio has taken."""
     made = Message(
-        client_id=department.client.id, destination=Channel.SMS, direction=Direction.API,
+        client_id=department.client.id, destination=Destination.SMS, direction=Direction.API,
         sender_id=number.id, credential_id=department.credential.id, to=PHONE, from_=NUMBER,
         body=body, state=MessageState.ACCEPTED, sid=sid("SM"),
     )  # fmt: skip

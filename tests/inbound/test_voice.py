@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from app.inbound import call_log, journal, lookup
 from app.models.incoming import Incoming, Outcome
 from app.models.media import Media, MediaSource, Recording
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import SenderKind
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.inbound import NUMBER, PHONE, Department
@@ -38,7 +38,7 @@ def said(answer: TestResponse) -> str:
 
 def number_that(rows: Rows, handler: Handler, client: dict[str, Any] | None = None, **route: Any):
     department = Department(rows, **(client or {}))
-    department.route(department.number(), handler, Channel.VOICE, **route)
+    department.route(department.number(), handler, Destination.VOICE, **route)
     return department
 
 
@@ -68,7 +68,7 @@ class TestPlayMessage:
         )
         rows.add(recording)
         department.route(
-            department.number(), Handler.PLAY_MESSAGE, Channel.VOICE, recording_id=recording.id
+            department.number(), Handler.PLAY_MESSAGE, Destination.VOICE, recording_id=recording.id
         )
         play = verbs(twilio.call())[0]
         assert (play.tag, play.text) == ("Play", f"{PUBLIC_BASE_URL}/media/{media.code}")

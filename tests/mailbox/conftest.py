@@ -16,7 +16,7 @@ import config
 from app.mailbox.lmtp import Listener
 from app.models.audience import Member, Population
 from app.models.base import new_id
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from embedded.process import free_port
 from tests.support.clients import Department, department
 from tests.support.mailbox import Mailbox, mailbox
@@ -42,7 +42,7 @@ class HelpDesk:
         rows.add(
             Route(
                 client_id=self.department.client.id, sender_id=self.department.number.id,
-                channel=Channel.SMS, handler=Handler.FORWARD_TO_EMAIL,
+                destination=Destination.SMS, handler=Handler.FORWARD_TO_EMAIL,
                 population_id=self.population.id, updated_by="test",
             )
         )  # fmt: skip

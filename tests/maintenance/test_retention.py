@@ -30,7 +30,7 @@ from app.models.last_contact import LastContact
 from app.models.link import Click, Link
 from app.models.media import Media, MediaSource
 from app.models.message import Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from tests.support.inbound import NUMBER, PHONE, Department
 from tests.support.rows import Rows
@@ -58,7 +58,7 @@ class Log:
     def message(self, at: datetime, state: MessageState = MessageState.ACCEPTED) -> Message:
         made = Message(
             client_id=self.client_id,
-            destination=Channel.SMS,
+            destination=Destination.SMS,
             sender_id=self.number.id,
             credential_id=self.department.credential.id,
             to=PHONE,
@@ -73,7 +73,7 @@ class Log:
     def incoming(self, at: datetime, reply: Message | None = None) -> Incoming:
         made = Incoming(
             client_id=self.client_id,
-            destination=Channel.SMS,
+            destination=Destination.SMS,
             sid=sid("SM"),
             sender_id=self.number.id,
             from_=PHONE,

@@ -18,7 +18,7 @@ from app.models.credential import Credential
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind, EndpointState
 from app.models.house import Bookmark
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender
 from embedded.process import free_port
 from tests.support.rows import Rows
@@ -144,7 +144,7 @@ def test_a_changed_route_is_looked_at_soon(
     assert rows.all(Delivery) == []
     rows.add(
         Route(
-            client_id=registrar.id, sender_id=rows.one(Sender).id, channel=Channel.SMS,
+            client_id=registrar.id, sender_id=rows.one(Sender).id, destination=Destination.SMS,
             handler=Handler.HANDLE_YOURSELF, url="https://own.example.edu/", updated_by="test",
         )
     )  # fmt: skip

@@ -18,7 +18,7 @@ from app.models.delivery import Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.incoming import Incoming, Outcome
 from app.models.message import Message
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateKind, TemplateVersion
 from tests.support.processes import Processes, wait_until
@@ -73,7 +73,8 @@ def routes(registrar: Client, rows: Rows, endpoint: Receiver) -> None:
         rows.add(sender)
         rows.add(
             Route(
-                client_id=registrar.id, sender_id=sender.id, channel=Channel.SMS, handler=handler,
+                client_id=registrar.id, sender_id=sender.id, destination=Destination.SMS,
+                handler=handler,
                 endpoint_id=hooks.id if handler is Handler.FORWARD_TO_WEBHOOK else None,
                 template_id=template.id if handler is Handler.AUTO_REPLY else None,
                 updated_by="test",

@@ -22,7 +22,7 @@ from app.models.credential import Credential
 from app.models.delivery import Delivery
 from app.models.house import AuditEntry, SetAside
 from app.models.number import TwilioRequest, Verification, VerificationState
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind, SenderType
 from app.twilio.client import NotSent, TwilioClient
 from app.twilio.transport import Transport
@@ -190,7 +190,7 @@ def test_a_number_handled_by_the_client_points_at_its_own_url(
     own = "https://registrar.example.edu/twiml"
     rows.add(
         Route(
-            client_id=registrar.id, sender_id=rows.one(Sender).id, channel=Channel.SMS,
+            client_id=registrar.id, sender_id=rows.one(Sender).id, destination=Destination.SMS,
             handler=Handler.HANDLE_YOURSELF, url=own, updated_by="test",
         )
     )  # fmt: skip

@@ -21,7 +21,7 @@ from app.inbound.afterwards import pricing, recovery
 from app.models.client import Client
 from app.models.house import Bookmark
 from app.models.incoming import Incoming, Outcome
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.twilio.client import TwilioClient
 from tests.support.house import furnish
@@ -47,7 +47,7 @@ def number(
 
 def came(sender: Sender, *, age: timedelta = timedelta(hours=5), **more: object) -> Incoming:
     values = {
-        "client_id": sender.client_id, "sender_id": sender.id, "destination": Channel.SMS,
+        "client_id": sender.client_id, "sender_id": sender.id, "destination": Destination.SMS,
         "sid": sid("SM"), "from_": "+13195550150", "to": sender.address, "body": "Hello",
         "segments": 1, "outcome": Outcome.REPLIED, "received_at": datetime.now(UTC) - age,
     }  # fmt: skip
@@ -107,17 +107,17 @@ def priced(one: Incoming, price: str = "-0.01000", unit: str = "USD") -> Any:
 @pytest.mark.parametrize(
     ("destination", "method", "estimate"),
     [
-        (Channel.SMS, "list_messages", ESTIMATE),
-        (Channel.VOICE, "list_calls", 2 * float(prices.INCOMING_CALL_MINUTE)),
+        (Destination.SMS, "list_messages", ESTIMATE),
+        (Destination.VOICE, "list_calls", 2 * float(prices.INCOMING_CALL_MINUTE)),
     ],
     ids=["text", "call"],
 )
 @pytest.mark.parametrize("unit", ["USD", "usd", "JPY"])
 def test_only_dollars_replace_the_estimate(
     app: Flask, number: Sender, rows: Rows, monkeypatch: pytest.MonkeyPatch,
-    destination: Channel, method: str, estimate: float, unit: str,
+    destination: Destination, method: str, estimate: float, unit: str,
 ) -> None:  # fmt: skip
-    segments = 1 if destination is Channel.SMS else 0
+    segments = 1 if destination is Destination.SMS else 0
     one = came(number, destination=destination, segments=segments, call_duration=61)
     rows.add(one)
     log = [priced(one, unit=unit), priced(came(number), "-0.5")]

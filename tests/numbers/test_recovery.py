@@ -27,7 +27,7 @@ from app.models.house import Bookmark
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.media import Media
 from app.models.message import Direction, JournaledReport, Message, MessageState
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList
 from app.models.template import Template, TemplateKind, TemplateVersion
@@ -60,7 +60,7 @@ def forwards(rows: Rows, number: Sender) -> None:
     rows.add(endpoint)
     rows.add(
         Route(
-            client_id=number.client_id, sender_id=number.id, channel=Channel.SMS,
+            client_id=number.client_id, sender_id=number.id, destination=Destination.SMS,
             handler=Handler.FORWARD_TO_WEBHOOK, endpoint_id=endpoint.id, updated_by="test",
         )
     )  # fmt: skip
@@ -72,7 +72,7 @@ def replies(rows: Rows, number: Sender) -> None:
     rows.add(template)
     rows.add(
         Route(
-            client_id=number.client_id, sender_id=number.id, channel=Channel.SMS,
+            client_id=number.client_id, sender_id=number.id, destination=Destination.SMS,
             handler=Handler.AUTO_REPLY, template_id=template.id, updated_by="test",
         )
     )  # fmt: skip
@@ -199,7 +199,7 @@ def test_what_the_client_handles_itself_is_left_to_it(
 ) -> None:
     rows.add(
         Route(
-            client_id=number.client_id, sender_id=number.id, channel=Channel.SMS,
+            client_id=number.client_id, sender_id=number.id, destination=Destination.SMS,
             handler=Handler.HANDLE_YOURSELF, url="https://own.example.edu/", updated_by="test",
         )
     )  # fmt: skip

@@ -24,7 +24,7 @@ from app.models.communication import Communication
 from app.models.house import SetAside
 from app.models.link import Link
 from app.models.message import Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template, TemplateVersion
 from app.outbound import batches
@@ -446,13 +446,13 @@ def test_a_call_template_is_rendered_and_checked(app: Flask, rows: Rows, house: 
         rows, house,
         "<Response><Say>Hi {{ toName }}{% if AnsweredBy == 'machine' %}!{% endif %}</Say>"
         "</Response>",
-        destination=Channel.VOICE,
+        destination=Destination.VOICE,
     )  # fmt: skip
     join(rows, made, {"toPhone": "+13195550001", "toName": "A & B"})
     start(app, made)
     keep_house(app)
     message = rows.one(Message)
-    assert message.destination is Channel.VOICE
+    assert message.destination is Destination.VOICE
     assert (message.body, message.segments) == (
         "<Response><Say>Hi A &amp; B</Say></Response>", 1,
     )  # fmt: skip

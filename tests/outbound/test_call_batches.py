@@ -21,7 +21,7 @@ from app.models.credential import Credential
 from app.models.delivery import Delivery, EventType
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound import batches
 from app.outbound.send import lanes
 from tests.support import fake_twilio
@@ -52,7 +52,7 @@ def calling(rows: Rows, house: House, *people: dict[str, Any], **columns: Any) -
     made = communication(
         rows, house, TEMPLATE,
         **{
-            "destination": Channel.VOICE, "machine_detection": MachineDetection.CONTINUE,
+            "destination": Destination.VOICE, "machine_detection": MachineDetection.CONTINUE,
             **columns,
         },
     )  # fmt: skip

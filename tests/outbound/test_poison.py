@@ -32,7 +32,7 @@ from app.models.endpoint import Endpoint, EndpointKind, EndpointSecret
 from app.models.house import SetAside
 from app.models.incoming import Incoming
 from app.models.message import JournaledReport, Lane, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.voicemail import Voicemail, VoicemailState
 from app.outbound import batches
 from app.outbound.afterwards import reports
@@ -76,7 +76,8 @@ def make(app: Flask, rows: Rows, receiver: Receiver, name: str) -> Client:
     rows.add(EndpointSecret(endpoint_id=endpoint.id, secret=SECRET))
     now = datetime.now(UTC)
     call = {
-        "destination": Channel.VOICE, "lane_key": f"voice:{ACCOUNTS[name]}", "to": "+13195550161",
+        "destination": Destination.VOICE, "lane_key": f"voice:{ACCOUNTS[name]}",
+        "to": "+13195550161",
     }  # fmt: skip
     before, long_ago = now - AGO, now - timedelta(days=400)
     rows.add(
@@ -103,14 +104,14 @@ def make(app: Flask, rows: Rows, receiver: Receiver, name: str) -> Client:
             created_at=long_ago, updated_at=long_ago, lane_key=None,
         ),
         Incoming(
-            id=new_id(), client_id=house.client.id, destination=Channel.SMS,
+            id=new_id(), client_id=house.client.id, destination=Destination.SMS,
             sid="SM" + new_id().zfill(32), sender_id=house.sender.id, from_="+13195550150",
             to=NUMBERS[name], body="hello", media=[], segments=1, parameters={},
             received_at=now - timedelta(hours=5), answer="<Response/>", outcome="replied",
         ),
     )  # fmt: skip
     call_in = Incoming(
-        id=new_id(), client_id=house.client.id, destination=Channel.VOICE,
+        id=new_id(), client_id=house.client.id, destination=Destination.VOICE,
         sid="CA" + new_id().zfill(32), sender_id=house.sender.id, from_="+13195550150",
         to=NUMBERS[name], media=[], parameters={}, received_at=before, outcome="played",
         price=0.0, call_status="completed", ended_at=before,
@@ -295,7 +296,7 @@ def all_is_done(rows: Rows, good: Client, fake: FakeTwilio) -> None:
     mine = rows.all(select(Message).where(Message.client_id == good.id))
     states = {one.body or "call": one.state for one in mine if one.batch_id is None}
     assert states["text of good"] is MessageState.ACCEPTED
-    assert [one.state for one in mine if one.destination is Channel.VOICE] == [
+    assert [one.state for one in mine if one.destination is Destination.VOICE] == [
         MessageState.ACCEPTED
     ]
     assert states["lost"] is not MessageState.CLAIMED

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from embedded.process import free_port
 from sandbox import smtp
 from sandbox.settings import ACCOUNT_SID, AUTH_TOKEN
@@ -86,7 +86,9 @@ def test_stop_is_answered_by_twilio_alone(department: Department, served: Runnin
 
 def test_a_call_is_answered(department: Department, served: Running) -> None:
     sender = department.number()
-    department.route(sender, Handler.PLAY_MESSAGE, Channel.VOICE, options={"say": "We are closed."})
+    department.route(
+        sender, Handler.PLAY_MESSAGE, Destination.VOICE, options={"say": "We are closed."}
+    )
     sid = served.post("calls", {"from": PERSON, "to": NUMBER})["sid"]
     assert heard(served, sid) == ["We are closed."]
     eventually(
@@ -107,7 +109,7 @@ def test_a_call_is_forwarded(department: Department, served: Running, answers: s
         "caller_id": "number",
         "no_answer_say": "Nobody is here.",
     }
-    department.route(sender, Handler.CALL_FORWARD, Channel.VOICE, options=options)
+    department.route(sender, Handler.CALL_FORWARD, Destination.VOICE, options=options)
     sid = served.post("calls", {"from": PERSON, "to": NUMBER})["sid"]
     assert heard(served, sid) == ([] if answers == "person" else ["Nobody is here."])
     assert served.get("alerts")["items"] == []

@@ -23,7 +23,7 @@ from app.models.client import Client
 from app.models.communication import Callback, Communication
 from app.models.link import Click, Link
 from app.models.message import Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.suppression import SuppressionEntry, SuppressionSource
 from app.models.template import Template
 from app.models.user import Role, User
@@ -71,7 +71,7 @@ def message(ours: Department, batch: Batch | None, **columns: Any) -> Message:
         "batch_id": batch.id if batch else None, "position": 0 if batch else None,
     } | columns  # fmt: skip
     return Message(
-        client_id=ours.client.id, destination=Channel.SMS, sender_id=ours.number.id,
+        client_id=ours.client.id, destination=Destination.SMS, sender_id=ours.number.id,
         credential_id=ours.credential.id, from_=ours.number.address,
         communication_id=ours.texts.id, **values,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from app.models.client import Client
 from app.models.conversation import Conversation, ConversationNote, ConversationState, EntryKind
 from app.models.incoming import Incoming, Outcome
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template, TemplateKind, TemplateVersion
@@ -50,7 +50,7 @@ def asks(rows: Rows, number: Sender) -> Callable[..., Conversation]:
         rows.add(talk)
         rows.add(
             Incoming(
-                client_id=number.client_id, destination=Channel.SMS, sender_id=number.id,
+                client_id=number.client_id, destination=Destination.SMS, sender_id=number.id,
                 sid=f"SM{next(counter):032x}", from_=phone, to=number.address, body=body,
                 outcome=Outcome.REPLIED, received_at=at,
             )

@@ -13,7 +13,7 @@ from app.models.endpoint import DisabledReason, Endpoint, EndpointKind, Endpoint
 from app.models.house import Usage
 from app.models.incoming import Incoming, Outcome
 from app.models.installation import Hold, Installation
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from tests.staff.conftest import Staff
 from tests.support.rows import Rows
@@ -85,7 +85,7 @@ def test_today_is_the_clients_day(pat: Staff, number: Sender, rows: Rows) -> Non
     for index, age in enumerate((timedelta(0), timedelta(days=2))):
         rows.add(
             Incoming(
-                client_id=number.client_id, destination=Channel.SMS, sender_id=number.id,
+                client_id=number.client_id, destination=Destination.SMS, sender_id=number.id,
                 sid=f"SM{index:032x}", from_="+13195550142", to=number.address, body="hello",
                 outcome=Outcome.NO_ROUTE, flagged=True, received_at=utcnow() - age,
             )

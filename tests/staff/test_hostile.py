@@ -20,7 +20,7 @@ from app.models.incoming import Incoming, Outcome
 from app.models.link import Link
 from app.models.media import Media, MediaSource, Recording
 from app.models.message import Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.suppression import SuppressionEntry, SuppressionSource
 from app.models.user import User
 from app.models.voicemail import TranscriptionState, Voicemail, VoicemailState
@@ -53,7 +53,7 @@ def pat(app: Flask, ours: Department, add_person: AddPerson) -> Staff:
 def fill(rows: Rows, ours: Department) -> None:
     """Write one of each thing that comes and goes."""
     own = {"client_id": ours.client.id}
-    sent = {"sender_id": ours.number.id, "destination": Channel.SMS}
+    sent = {"sender_id": ours.number.id, "destination": Destination.SMS}
     now = utcnow()
     batch = Batch(
         **own,
@@ -104,7 +104,7 @@ def fill(rows: Rows, ours: Department) -> None:
     rows.add(message, incoming, Recording(**own, name="closed", media_code=media.code, sha256="0"))
     call = Incoming(
         **own,
-        **{**sent, "destination": Channel.VOICE},
+        **{**sent, "destination": Destination.VOICE},
         sid="CA1",
         from_="+13195550150",
         to="+13195550111",

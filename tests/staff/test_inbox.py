@@ -15,7 +15,7 @@ from app.models.client import Client
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.media import Media, MediaSource
 from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.voicemail import TranscriptionState, Voicemail, VoicemailState
 from tests.staff.conftest import OF_CLIENTS, Staff
@@ -31,7 +31,7 @@ def text_in(rows: Rows, number: Sender) -> Callable[..., Incoming]:
 
     def add(body: str, **more: object) -> Incoming:
         values: dict[str, object] = {
-            "client_id": number.client_id, "destination": Channel.SMS, "sender_id": number.id,
+            "client_id": number.client_id, "destination": Destination.SMS, "sender_id": number.id,
             "sid": f"SM{next(counter):032x}", "from_": PHONE, "to": number.address, "body": body,
             "outcome": Outcome.REPLIED,
         } | more  # fmt: skip
@@ -171,7 +171,7 @@ def test_a_voice_message_stands_wherever_its_call_does(
     columns: dict[str, object],
     words: str,
 ) -> None:
-    call = text_in("", destination=Channel.VOICE, outcome=Outcome.PLAYED)
+    call = text_in("", destination=Destination.VOICE, outcome=Outcome.PLAYED)
     own = {"client_id": call.client_id}
     if "media_code" in columns:
         sound = {"source": MediaSource.STORED, "content_type": "audio/mpeg", "content": b"ID3"}
@@ -191,7 +191,7 @@ def test_a_conversation_has_both_sides_in_order(
     text_in("When do you open?", received_at=utcnow() - timedelta(minutes=5))
     rows.add(
         Message(
-            client_id=number.client_id, destination=Channel.SMS, direction=Direction.REPLY,
+            client_id=number.client_id, destination=Destination.SMS, direction=Direction.REPLY,
             sender_id=number.id, credential_id=number.credential_id, to=PHONE,
             from_=number.address, body="At nine.", state=MessageState.ACCEPTED, status="delivered",
             created_at=utcnow() - timedelta(minutes=4),
@@ -244,7 +244,7 @@ def test_a_reply_follows_what_it_answers(
     rows.add(
         Message(
             client_id=number.client_id, sender_id=number.id, credential_id=number.credential_id,
-            destination=Channel.SMS, direction=Direction.REPLY, to=PHONE, from_=number.address,
+            destination=Destination.SMS, direction=Direction.REPLY, to=PHONE, from_=number.address,
             body="We are.", state=MessageState.ACCEPTED, created_at=began,
             sent_at=began + timedelta(seconds=30),
         )

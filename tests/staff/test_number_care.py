@@ -13,7 +13,7 @@ from app.models.breaker import Breaker
 from app.models.client import Client
 from app.models.house import AuditEntry
 from app.models.number import TwilioRequest, Verification
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender
 from app.models.suppression import SuppressionList
 from app.models.user import Role, User
@@ -58,7 +58,8 @@ def test_what_does_not_fit_is_refused(
     rows.add(
         SuppressionList(client_id=registrar.id, name="opted-out"),
         Route(
-            client_id=registrar.id, sender_id=number.id, channel=Channel.SMS, updated_by="x",
+            client_id=registrar.id, sender_id=number.id, destination=Destination.SMS,
+            updated_by="x",
             handler=Handler.HANDLE_YOURSELF, url="https://sis.example.edu/",
         ),
     )  # fmt: skip
@@ -124,7 +125,8 @@ def test_a_look_at_nothing_changes_nothing(
 ) -> None:
     rows.add(
         Route(
-            client_id=registrar.id, sender_id=number.id, channel=Channel.VOICE, updated_by="x",
+            client_id=registrar.id, sender_id=number.id, destination=Destination.VOICE,
+            updated_by="x",
             handler=Handler.PLAY_MESSAGE, options={"say": "We are closed."},
         )
     )  # fmt: skip

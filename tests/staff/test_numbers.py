@@ -11,7 +11,7 @@ from app.domain.routing.handlers.base import Shown, note, own_fields
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.media import Media, MediaSource, Recording
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateKind, TemplateVersion
 from tests.staff.conftest import OF_CLIENTS, Staff
@@ -32,10 +32,10 @@ def two_replies(rows: Rows, registrar: Client) -> None:
         )
 
 
-def save(staff: Staff, number: Sender, channel: str, **fields: object):
+def save(staff: Staff, number: Sender, destination: str, **fields: object):
     path = f"{HOME}/numbers/{number.id}"
     data = {"csrf_token": staff.token(path), **fields}
-    return staff.http.post(f"{path}/{channel}", data=data)
+    return staff.http.post(f"{path}/{destination}", data=data)
 
 
 def test_a_reply_with_keywords_is_chosen(pat: Staff, number: Sender, rows: Rows) -> None:
@@ -69,7 +69,7 @@ def test_a_look_shows_sentence_and_twiml_and_saves_nothing(
 
 
 @pytest.mark.parametrize(
-    ("channel", "fields", "said"),
+    ("destination", "fields", "said"),
     [
         ("sms", {"handler": "auto_reply"}, "“template” is required"),
         ("sms", {"handler": "auto_reply", "template": "gone"}, "gone"),
@@ -88,9 +88,9 @@ def test_a_look_shows_sentence_and_twiml_and_saves_nothing(
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_in_words(
-    pat: Staff, number: Sender, rows: Rows, channel: str, fields: dict[str, str], said: str
+    pat: Staff, number: Sender, rows: Rows, destination: str, fields: dict[str, str], said: str
 ) -> None:
-    answer = save(pat, number, channel, **fields)
+    answer = save(pat, number, destination, **fields)
     page = answer.get_data(as_text=True)
     assert answer.status_code == 422, page
     assert "Not saved yet" in page
@@ -129,7 +129,7 @@ def test_a_verified_number_has_no_routes(
     assert "for outgoing calls" in page
     assert 'name="handler"' not in page
     data = {"csrf_token": pat.token("/staff/account"), "handler": "none"}
-    path = f"{HOME}/numbers/{verified.id}/{Channel.SMS.value}"
+    path = f"{HOME}/numbers/{verified.id}/{Destination.SMS.value}"
     assert pat.http.post(path, data=data).status_code == 404
 
 
@@ -167,8 +167,8 @@ def test_a_number_in_a_service_does_what_the_service_does(
 
 def test_the_form_has_every_field_of_every_handler(pat: Staff, number: Sender) -> None:
     page = pat.http.get(f"{HOME}/numbers/{number.id}").get_data(as_text=True)
-    for channel in Channel:
-        for spec in offered(channel):
+    for destination in Destination:
+        for spec in offered(destination):
             assert f'value="{spec.name()}"' in page
             assert spec.label in page
             for name, field in own_fields(spec):

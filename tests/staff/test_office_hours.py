@@ -97,11 +97,11 @@ def away(rows: Rows, client: Client, name: str, body: str) -> None:
     rows.add(template)
 
 
-def choose(pat: Staff, number: Sender, channel: str, **fields: str):
+def choose(pat: Staff, number: Sender, destination: str, **fields: str):
     page = f"{HOME}/numbers/{number.id}"
     fields = {name.replace("_", "-"): value for name, value in fields.items()}
     data = {"csrf_token": pat.token(page), "do": "save", **fields}
-    return pat.http.post(f"{page}/{channel}", data=data)
+    return pat.http.post(f"{page}/{destination}", data=data)
 
 
 CALLS = {

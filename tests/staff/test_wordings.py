@@ -11,7 +11,7 @@ from app.models.audience import Member, Population
 from app.models.client import Client
 from app.models.media import Media
 from app.models.message import Message
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender
 from app.models.template import Template, TemplateVersion
 from tests.staff.conftest import Staff
@@ -107,7 +107,7 @@ def test_what_a_number_uses_cannot_be_deleted(pat: Staff, rows: Rows, number: Se
     template = rows.one(Template)
     rows.add(
         Route(
-            client_id=number.client_id, sender_id=number.id, channel=Channel.SMS,
+            client_id=number.client_id, sender_id=number.id, destination=Destination.SMS,
             handler=Handler.AUTO_REPLY, template_id=template.id, updated_by="pat@example.edu",
         )
     )  # fmt: skip

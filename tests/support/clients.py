@@ -10,7 +10,7 @@ from app.models.client import Client
 from app.models.credential import Credential
 from app.models.endpoint import Endpoint, EndpointKind, EndpointSecret
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from tests.support.rows import Rows
 from tests.support.twilio import ACCOUNT_SID, AUTH_TOKEN
@@ -60,7 +60,7 @@ class Department:
         """Write an outgoing text."""
         columns.setdefault("sender_id", self.number.id)
         message = Message(
-            client_id=self.client.id, credential_id=self.credential.id, destination=Channel.SMS,
+            client_id=self.client.id, credential_id=self.credential.id, destination=Destination.SMS,
             to=to, from_=self.number.address, **{"body": "Your class starts Monday.", **columns},
         )  # fmt: skip
         self.rows.add(message)

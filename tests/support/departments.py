@@ -16,7 +16,7 @@ from app.models.client import Client
 from app.models.communication import Campaign, Communication
 from app.models.credential import ApiKey, Credential, Scope
 from app.models.endpoint import Endpoint, EndpointKind
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind, SenderType
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateKind, TemplateVersion
@@ -86,8 +86,8 @@ def department(rows: Rows, name: str, tail: str) -> Department:
         twilio_sid="PN" + tail * 16,
     )  # fmt: skip
     rows.add(service, number)
-    texts = _communication(client, campaign, "reminders", Channel.SMS, reminder, number)
-    calls = _communication(client, campaign, "closing-call", Channel.VOICE, closing, number)
+    texts = _communication(client, campaign, "reminders", Destination.SMS, reminder, number)
+    calls = _communication(client, campaign, "closing-call", Destination.VOICE, closing, number)
     texts.population_id = calls.population_id = population.id
     made = Department(
         client, secret, credential, number, service, suppression, population, reply, reminder,
@@ -100,7 +100,7 @@ def department(rows: Rows, name: str, tail: str) -> Department:
             attributes={"toName": "Ann", "toPhone": "+13195550150", "major": "Art"},
         ),
         Route(
-            client_id=client.id, sender_id=number.id, channel=Channel.SMS,
+            client_id=client.id, sender_id=number.id, destination=Destination.SMS,
             handler=Handler.AUTO_REPLY, template_id=reply.id, updated_by="test",
         ),
     )  # fmt: skip
@@ -115,7 +115,7 @@ def _template(rows: Rows, client: Client, name: str, kind: TemplateKind, body: s
 
 
 def _communication(
-    client: Client, campaign: Campaign, name: str, destination: Channel, template: Template,
+    client: Client, campaign: Campaign, name: str, destination: Destination, template: Template,
     sender: Sender,
 ) -> Communication:  # fmt: skip
     return Communication(

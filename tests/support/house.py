@@ -12,7 +12,7 @@ from app.models.client import Client
 from app.models.communication import Campaign, Communication, CommunicationStep
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind, SenderType
 from app.models.template import Template, TemplateKind, TemplateVersion
 from tests.support.rows import Rows
@@ -72,7 +72,7 @@ def text(house: House, **changes: Any) -> Message:
     values: dict[str, Any] = {
         "id": new_id(),
         "client_id": house.client.id,
-        "destination": Channel.SMS,
+        "destination": Destination.SMS,
         "sender_id": house.sender.id,
         "credential_id": house.credential.id,
         "to": "+13195550150",
@@ -91,7 +91,9 @@ def communication(rows: Rows, house: House, *bodies: str, **changes: Any) -> Com
     client_id = house.client.id
     population = Population(id=new_id(), client_id=client_id, name=f"students {new_id()}")
     campaign = Campaign(id=new_id(), client_id=client_id, name=f"spring {new_id()}")
-    kind = TemplateKind.VOICE if changes.get("destination") is Channel.VOICE else TemplateKind.SMS
+    kind = (
+        TemplateKind.VOICE if changes.get("destination") is Destination.VOICE else TemplateKind.SMS
+    )
     templates = []
     for body in bodies or ("Hi {{ toName }}",):
         template = Template(id=new_id(), client_id=client_id, name=f"t {new_id()}", kind=kind)
@@ -103,7 +105,7 @@ def communication(rows: Rows, house: House, *bodies: str, **changes: Any) -> Com
         "client_id": client_id,
         "campaign_id": campaign.id,
         "name": "reminder",
-        "destination": Channel.SMS,
+        "destination": Destination.SMS,
         "template_id": templates[0].id,
         "population_id": population.id,
         "sender_id": house.sender.id,

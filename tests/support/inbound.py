@@ -6,7 +6,7 @@ from typing import Any
 
 from app.models.client import Client
 from app.models.credential import Credential
-from app.models.route import Channel, Handler, KeywordRule, Route
+from app.models.route import Destination, Handler, KeywordRule, Route
 from app.models.sender import DEFAULT_RATES, Sender, SenderKind, SenderType
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateKind, TemplateVersion
@@ -97,13 +97,17 @@ class Department:
         return made
 
     def route(
-        self, sender: Sender, handler: Handler, channel: Channel = Channel.SMS, **columns: Any
+        self,
+        sender: Sender,
+        handler: Handler,
+        destination: Destination = Destination.SMS,
+        **columns: Any,
     ) -> Route:
         """Say what a sender does with what comes in."""
         made = Route(
             client_id=self.client.id,
             sender_id=sender.id,
-            channel=channel,
+            destination=destination,
             handler=handler,
             updated_by="test",
             **columns,

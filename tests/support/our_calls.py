@@ -15,7 +15,7 @@ from app.models.communication import Callback, CallbackEvent, MachineDetection
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from tests.support.house import House, furnish, text
 from tests.support.relay import AS_RECORDED
@@ -54,7 +54,7 @@ def call(rows: Rows, house: House, source: str = TEMPLATE, **columns: Any) -> Me
         "member": {"toName": "Ann"}, "twiml_source": source, **columns,
     }  # fmt: skip
     message = text(
-        house, id=new_id(), destination=Channel.VOICE, body=FOR_ALL, segments=0,
+        house, id=new_id(), destination=Destination.VOICE, body=FOR_ALL, segments=0,
         lane_key=f"voice:{ACCOUNT_SID}", **values,
     )  # fmt: skip
     rows.add(message)

@@ -12,17 +12,17 @@ from app.domain import changes, phones
 from app.domain.changes import Change
 from app.domain.mistakes import Path, Refused
 from app.domain.routing import routes
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 
 
 def apply_routes(work: Work, scope: Scope) -> None:
     """Set the routes, once all numbers of all clients are known."""
     for path, sender, data in _written(work, scope):
-        for channel in Channel:
-            if channel in data:
-                with work.at(scope, (*path, channel.value)):
-                    _apply_route(work, scope, sender, channel, data[channel])
+        for destination in Destination:
+            if destination in data:
+                with work.at(scope, (*path, destination.value)):
+                    _apply_route(work, scope, sender, destination, data[destination])
     for path, sender, _data in _written(work, scope):
         with work.at(scope, path):
             reason = routes.conflict(work.session, sender)
@@ -31,19 +31,21 @@ def apply_routes(work: Work, scope: Scope) -> None:
                 raise Refused.because(reason, *field)
 
 
-def _apply_route(work: Work, scope: Scope, sender: Sender, channel: Channel, data: object) -> None:
-    spec = routes.parse(channel, data)
-    target = f"route {sender.name or sender.address} {channel}"
-    before = routes.find_route(work.session, sender, channel)
+def _apply_route(
+    work: Work, scope: Scope, sender: Sender, destination: Destination, data: object
+) -> None:
+    spec = routes.parse(destination, data)
+    target = f"route {sender.name or sender.address} {destination}"
+    before = routes.find_route(work.session, sender, destination)
     if before is not None:
         differs = routes.describe(before) != routes.shape(spec)
         if differs and before.updated_by != ACTOR and not work.force:
-            routes.check(work.session, sender, channel, spec)
+            routes.check(work.session, sender, destination, spec)
             work.left_alone(scope, target, before.updated_by)
             return
         if not differs:
             return
-    route = routes.save_route(work.session, sender, channel, spec, ACTOR)
+    route = routes.save_route(work.session, sender, destination, spec, ACTOR)
     details = {"route": routes.sentence(route)}
     change = Change(route, target, details, is_new=before is None)
     work.took(scope, changes.note(work.session, change, ACTOR))

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from app.domain.audience.suppression import UNIQUE
 from app.models.base import new_id
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.suppression import (
     SuppressionEntry,
     SuppressionList,
@@ -82,7 +82,7 @@ def proved_by(session: Session, arrived: Iterable[tuple[Message, datetime]]) -> 
     phones: dict[str, set[str]] = {}
     last = datetime.min.replace(tzinfo=UTC)
     for message, at in arrived:
-        if message.destination is Channel.SMS:
+        if message.destination is Destination.SMS:
             phones.setdefault(message.client_id, set()).add(message.to)
             last = max(last, at)
     for client_id, found in phones.items():

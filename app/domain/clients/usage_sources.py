@@ -15,7 +15,7 @@ from app.domain import aside
 from app.domain.clients import prices
 from app.models.incoming import Incoming
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.twilio.segments import estimate_cost
 
 LOOP = "usage"
@@ -114,7 +114,7 @@ def _sent(message: Message) -> Figures:
     """What a message of ours adds: nothing until Twilio has it."""
     if message.sid is None or (message.status in _NOT_CHARGED and message.price is None):
         return Figures()
-    if message.destination is Channel.VOICE:
+    if message.destination is Destination.VOICE:
         minutes = _minutes(message.call_duration)
         price = _price(message.price, prices.CALL_MINUTE * minutes)
         return Figures(messages_out=1, call_minutes=minutes, price=price)
@@ -129,7 +129,7 @@ def _sent(message: Message) -> Figures:
 
 def _received(incoming: Incoming) -> Figures:
     """What came in; its price is an estimate until Twilio's log names it."""
-    if incoming.destination is Channel.VOICE:
+    if incoming.destination is Destination.VOICE:
         minutes = _minutes(incoming.call_duration)
         price = _price(incoming.price, prices.INCOMING_CALL_MINUTE * minutes)
         return Figures(call_minutes=minutes, price=price)

@@ -16,7 +16,7 @@ from app.models.conversation import Conversation, ConversationNote, EntryKind
 from app.models.incoming import Incoming
 from app.models.media import Media
 from app.models.message import Direction, Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.voicemail import HEARD, Voicemail
 
@@ -109,7 +109,7 @@ def _theirs(
 ) -> Iterator[Entry]:
     query = select(Incoming).where(*_came(number, phone, since))
     for one in session.scalars(query.order_by(Incoming.received_at.desc()).limit(most)):
-        is_call = one.destination is Channel.VOICE
+        is_call = one.destination is Destination.VOICE
         kind = EntryKind.REACTION if one.reaction else EntryKind.IN
         yield Entry(
             EntryKind.CALL if is_call else kind, one.id, one.received_at, one.from_,
@@ -151,7 +151,7 @@ def _ours(
     found = session.scalars(query.order_by(Message.created_at.desc()).limit(most)).all()
     kinds = _kinds(session, number.client_id, [url for one in found for url in one.media])
     for one in found:
-        is_call = one.destination is Channel.VOICE
+        is_call = one.destination is Destination.VOICE
         yield Entry(
             EntryKind.CALL if is_call else EntryKind.OUT, one.id, gone_out(one), one.author,
             None if is_call else one.body, one.public_status,

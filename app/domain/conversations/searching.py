@@ -18,7 +18,7 @@ from app.models.client import Client
 from app.models.conversation import Conversation
 from app.models.incoming import Incoming
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.template import Template
 
 Named = TypeVar("Named", Population, Template)
@@ -136,7 +136,7 @@ def _words(session: Session, client: Client, wanted: str) -> list[Words]:
     ours = session.scalars(
         select(Message)
         .where(
-            *went, Message.batch_id.is_(None), Message.destination == Channel.SMS,
+            *went, Message.batch_id.is_(None), Message.destination == Destination.SMS,
             Message.body.icontains(wanted, autoescape=True),
         )
         .order_by(Message.created_at.desc())

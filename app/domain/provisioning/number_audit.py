@@ -25,7 +25,7 @@ from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.credential import Credential
-from app.models.route import Channel, Route
+from app.models.route import Destination, Route
 from app.models.sender import Sender, SenderKind
 from app.twilio.client import TwilioClient
 from app.twilio.failures import TwilioFailure
@@ -185,15 +185,15 @@ def _account(query: Select[Sender, Client, Credential]) -> _Account:
     rows = db.session.execute(query).all()
     clients = {client.id for _, client, _ in rows}
     ours = select(Route).where(Route.client_id.in_(clients), Route.parent_id.is_(None))
-    routes = {(route.sender_id, route.channel): route for route in db.session.scalars(ours)}
+    routes = {(route.sender_id, route.destination): route for route in db.session.scalars(ours)}
     named = {sender.service_id for sender, _, _ in rows if sender.service_id}
     services = dict(
         db.session.execute(select(Sender.id, Sender.address).where(Sender.id.in_(named))).all()
     )
     account = _Account(rows[0][2].id, client_of(rows[0][2]))
     for sender, client, credential in rows:
-        sms = routes.get((sender.id, Channel.SMS))
-        voice = routes.get((sender.id, Channel.VOICE))
+        sms = routes.get((sender.id, Destination.SMS))
+        voice = routes.get((sender.id, Destination.VOICE))
         if reach.handing_over(reach.standing(client, sender, credential)):
             sms = voice = None  # whatever they are: Twilio asks us, who know better
         settings: Mapping[str, str | bool] = {}

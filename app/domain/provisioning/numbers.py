@@ -25,7 +25,7 @@ from app.models.client import Client
 from app.models.communication import Communication
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import DEFAULT_RATES, Sender, SenderKind, SenderType
 from app.twilio import failures, results
 from app.twilio.client import TwilioClient
@@ -202,8 +202,8 @@ def release(where: Account, sender_id: str, by: str) -> None:
         sender = session.get_one(Sender, sender_id)
         sender.stopped_reason = "it has been given back to Twilio"
         sender.twilio_sid = sender.service_id = None
-        for channel in Channel:
-            routes.clear_route(session, sender, channel)
+        for destination in Destination:
+            routes.clear_route(session, sender, destination)
         audit.record(session, by, "release", sender.address, where.client_id)
 
 

@@ -20,7 +20,7 @@ from app.domain.sending import breaker
 from app.domain.specs import Address, Empty, Name, PerSecond, ServiceSid, Spec
 from app.models.base import utcnow
 from app.models.credential import Credential
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import DEFAULT_RATES, Sender, SenderKind, SenderType
 from app.models.suppression import SuppressionList
 
@@ -226,10 +226,10 @@ def _only_credential(session: Session, client_id: str) -> str:
 
 def _refuse_other_kind(session: Session, known: Sender) -> None:
     """Refuse to make a number with routes one that cannot have any."""
-    for channel in Channel:
-        if known.kind is SenderKind.TWILIO and routes.find_route(session, known, channel):
+    for destination in Destination:
+        if known.kind is SenderKind.TWILIO and routes.find_route(session, known, destination):
             raise Refused.because(
-                f"{known.address} has a route for incoming {channel}, which only a number at"
+                f"{known.address} has a route for incoming {destination}, which only a number at"
                 " Twilio can have; take the route away first.",
                 "kind",
             )

@@ -19,6 +19,7 @@ from app.domain.provisioning.numbers import Account, require_enabled
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.number import Verification, VerificationState
+from app.models.route import Destination
 from app.models.sender import DEFAULT_RATES, Sender, SenderKind, SenderType
 from app.twilio import failures
 
@@ -160,7 +161,7 @@ def _take_in(session: Session, verified: Verification, sid: str | None) -> None:
 def _why_not(session: Session, client_id: str, number: str) -> str | None:
     known = session.scalar(select(Sender).filter_by(address=number))
     if known is None:
-        return phones.refusal(number, international_allowed=True, destination="voice")
+        return phones.refusal(number, international_allowed=True, destination=Destination.VOICE)
     if known.client_id != client_id:
         return f"{number} belongs to another client."
     if known.kind is not SenderKind.VERIFIED:

@@ -28,7 +28,7 @@ from app.models.communication import CallbackEvent
 from app.models.delivery import Delivery, DeliveryState, EventType
 from app.models.endpoint import Endpoint
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.twilio import errors
 
 log = structlog.get_logger(__name__)
@@ -222,7 +222,7 @@ def _about(message: Message) -> dict[str, Any]:
 
 def _call_fields(message: Message) -> dict[str, Any]:
     """Return what is said of calls only, by Twilio's names, each where there is something."""
-    if message.destination is not Channel.VOICE:
+    if message.destination is not Destination.VOICE:
         return {}
     ended = message.status == "completed"
     found = {

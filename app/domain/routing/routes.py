@@ -16,7 +16,7 @@ from app.domain.routing.handlers import SPECS, parse
 from app.domain.routing.handlers.base import HandlerSpec, Place, inner, walk
 from app.domain.routing.handlers.handle_yourself import conflict
 from app.models.base import utcnow
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind
 
 __all__ = [
@@ -27,14 +27,16 @@ __all__ = [
 _COLUMNS = ("template_id", "population_id", "endpoint_id", "recording_id", "hours_id", "url")
 
 
-def find_route(session: Session, sender: Sender, channel: Channel) -> Route | None:
-    """Return the route of ``sender`` for ``channel``, or None where nothing was chosen."""
-    outermost = select(Route).filter_by(sender_id=sender.id, channel=channel, parent_id=None)
+def find_route(session: Session, sender: Sender, destination: Destination) -> Route | None:
+    """Return the route of ``sender`` for ``destination``, or None where nothing was chosen."""
+    outermost = select(Route).filter_by(
+        sender_id=sender.id, destination=destination, parent_id=None
+    )
     return session.scalar(outermost)
 
 
 def save_route(
-    session: Session, sender: Sender, channel: Channel, spec: HandlerSpec, by: str
+    session: Session, sender: Sender, destination: Destination, spec: HandlerSpec, by: str
 ) -> Route:
     """Let ``sender`` do what ``spec`` says with incoming texts or calls.
 
@@ -44,12 +46,12 @@ def save_route(
     :param by: the person's e-mail address, or ``flask apply``.
     :raises Refused: with every reason at once; nothing is changed then.
     """
-    columns = _columns(session, sender, channel, spec)
-    route = find_route(session, sender, channel)
+    columns = _columns(session, sender, destination, spec)
+    route = find_route(session, sender, destination)
     if route is not None and describe(route) == shape(spec):
         return route
     if route is None:
-        route = Route(client_id=sender.client_id, sender_id=sender.id, channel=channel)
+        route = Route(client_id=sender.client_id, sender_id=sender.id, destination=destination)
         session.add(route)
     elif route.keywords or route.inner:
         route.keywords.clear()
@@ -72,24 +74,24 @@ def _fill(
     route.updated_by, route.updated_at = by, utcnow()
     for place, one in inner(spec):
         row = Route(
-            client_id=route.client_id, sender_id=route.sender_id, channel=route.channel,
+            client_id=route.client_id, sender_id=route.sender_id, destination=route.destination,
             place=".".join(map(str, place)),
         )  # fmt: skip
         _fill(row, one, columns, by, (*path, *place))
         route.inner.append(row)
 
 
-def check(session: Session, sender: Sender, channel: Channel, spec: HandlerSpec) -> None:
+def check(session: Session, sender: Sender, destination: Destination, spec: HandlerSpec) -> None:
     """Look whether the route could be saved, without saving it.
 
     :raises Refused: with every reason at once.
     """
-    _columns(session, sender, channel, spec)
+    _columns(session, sender, destination, spec)
 
 
-def clear_route(session: Session, sender: Sender, channel: Channel) -> bool:
+def clear_route(session: Session, sender: Sender, destination: Destination) -> bool:
     """Take the route away, so that a neutral answer is given; return whether there was one."""
-    route = find_route(session, sender, channel)
+    route = find_route(session, sender, destination)
     if route is None:
         return False
     session.delete(route)
@@ -127,12 +129,12 @@ def _read(route: Route) -> HandlerSpec:
 
 
 def _columns(
-    session: Session, sender: Sender, channel: Channel, spec: HandlerSpec
+    session: Session, sender: Sender, destination: Destination, spec: HandlerSpec
 ) -> dict[Path, dict[str, Any]]:
     """Return the columns of the route and of each inside it, having checked all about them."""
     columns: dict[Path, dict[str, Any]] = {}
-    reasons, place = Reasons(), Place(session, sender, channel)
-    if refusal := _sender_refusal(sender, channel):
+    reasons, place = Reasons(), Place(session, sender, destination)
+    if refusal := _sender_refusal(sender, destination):
         reasons.add(refusal)
     for path, part in walk(spec):
         found = Reasons()
@@ -143,14 +145,14 @@ def _columns(
     return columns
 
 
-def _sender_refusal(sender: Sender, channel: Channel) -> str | None:
+def _sender_refusal(sender: Sender, destination: Destination) -> str | None:
     if sender.kind is SenderKind.VERIFIED:
         return (
             f"{sender.address} is owned by the institution and only verified with Twilio: it can"
             " place calls, but texts and calls to it never reach Dispatch."
         )
-    if channel is Channel.VOICE and not sender.is_number:
+    if destination is Destination.VOICE and not sender.is_number:
         return "A messaging service takes no calls; set the route for calls on its numbers."
-    if channel is Channel.VOICE and sender.is_short_code:
+    if destination is Destination.VOICE and sender.is_short_code:
         return f"{sender.address} is a short code, which takes no calls."
     return None

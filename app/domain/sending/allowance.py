@@ -23,7 +23,7 @@ from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 
 HOUR = timedelta(hours=1)
 _message = Message.__table__
@@ -42,9 +42,9 @@ class Recent:
     first: datetime
 
 
-def amount_of(destination: Channel, segments: int) -> Amount:
+def amount_of(destination: Destination, segments: int) -> Amount:
     """Return what one message counts when it is taken on: its segments, or the first minute."""
-    if destination is Channel.VOICE:
+    if destination is Destination.VOICE:
         return Amount(call_minutes=1)
     return Amount(segments=max(segments, 1))
 
@@ -108,7 +108,7 @@ def accept(session: Session, client: Client, message: Message) -> None:
 
 def end_call(session: Session, message: Message, report: Report, at: datetime) -> None:
     """Count the rest of a call that has ended: its first minute was, when it was taken on."""
-    if message.destination is Channel.VOICE and reports.is_end(message.destination, report):
+    if message.destination is Destination.VOICE and reports.is_end(message.destination, report):
         rest = rest_of(message.call_duration)
         spending.add(session, {(message.client_id, message.sender_id): rest}, at)
 

@@ -20,7 +20,7 @@ from app.models.client import Client
 from app.models.conversation import ConversationState
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 
 
@@ -29,8 +29,8 @@ def why_not(session: Session, client: Client, number: Sender, phone: str) -> Ref
     try:
         messages.check_client(client)
         credential = session.get_one(Credential, number.credential_id)
-        messages.check_sender(number, credential, Channel.SMS)
-        to = messages.check_recipient(client, number, phone, Channel.SMS)
+        messages.check_sender(number, credential, Destination.SMS)
+        to = messages.check_recipient(client, number, phone, Destination.SMS)
     except Refusal as refusal:
         return refusal
     list_id = texts.list_for(session, number, None)

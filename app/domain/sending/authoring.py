@@ -26,7 +26,7 @@ from app.models.communication import (
     Purpose,
 )
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionList
 from app.models.template import TemplateKind
@@ -199,7 +199,7 @@ def _resolve(
     kind = TemplateKind(spec.destination)
     template = reasons.get(named.template, session, client_id, spec.template, kind, "template")
     columns: dict[str, Any] = {
-        "destination": Channel(spec.destination),
+        "destination": Destination(spec.destination),
         "template_id": template.id if template else None,
         "population_id": None,
         "suppression_list_id": None,

@@ -29,7 +29,7 @@ from app.models.batch import Batch
 from app.models.breaker import REASON_LENGTH, Breaker
 from app.models.client import Client
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.twilio import errors
 from app.twilio.errors import Action
@@ -54,7 +54,7 @@ class Waiting(Protocol):
     """A message that waits, or an equal of it."""
 
     @property
-    def destination(self) -> Channel:
+    def destination(self) -> Destination:
         """Text or call."""
 
     @property
@@ -68,7 +68,7 @@ class Waiting(Protocol):
 
 def key_of(message: Waiting) -> str:
     """Return the key of a message's breaker: a caller ID has its own, whoever shares its lane."""
-    if message.destination is Channel.VOICE:
+    if message.destination is Destination.VOICE:
         return f"voice:{message.sender_id}"
     return message.lane_key or ""  # a reply by TwiML waits in none
 
@@ -78,21 +78,21 @@ def keys_of(sender: Sender) -> list[str]:
     return [lanes.text_lane(sender), f"voice:{sender.id}"]
 
 
-def destination_of(found: Breaker) -> Channel:
+def destination_of(found: Breaker) -> Destination:
     """Return what a breaker holds: texts or calls."""
-    return Channel(found.key.partition(":")[0])
+    return Destination(found.key.partition(":")[0])
 
 
 def key_of_batch(batch: Batch) -> str:
     """Return the key of the breaker of a batch's messages."""
-    is_call = batch.plan.get("destination") == Channel.VOICE
+    is_call = batch.plan.get("destination") == Destination.VOICE
     return f"voice:{batch.plan['sender_id']}" if is_call else batch.lane_key
 
 
 def holds_no_message(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Return the condition on a Message that waits: nothing of its sender's is held now."""
     key = case(
-        (Message.destination == Channel.VOICE, "voice:" + Message.sender_id),
+        (Message.destination == Destination.VOICE, "voice:" + Message.sender_id),
         else_=Message.lane_key,
     )
     return key.not_in(_open(now))
@@ -168,7 +168,9 @@ def hold(session: Session, message: Message, code: int, until: datetime, at: dat
 
 def _lock(session: Session, key: str, message: Message) -> Breaker:
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    sender_id = message.sender_id if message.destination is Channel.VOICE else key.partition(":")[2]
+    sender_id = (
+        message.sender_id if message.destination is Destination.VOICE else key.partition(":")[2]
+    )
     session.execute(
         dialect.insert(Breaker)
         .values(key=key, sender_id=sender_id, heals=False)
@@ -183,7 +185,7 @@ def _trip(session: Session, found: Breaker, message: Message, reason: str, at: d
     sender = session.get_one(Sender, found.sender_id)
     client = session.get_one(Client, message.client_id)
     name = sender.name or sender.address
-    what = "calls" if message.destination is Channel.VOICE else "texts"
+    what = "calls" if message.destination is Destination.VOICE else "texts"
     ahead = (
         "After a while one goes by itself; when it was sent on, the others follow."
         if found.heals
@@ -285,5 +287,5 @@ def release(session: Session, keys: Iterable[str], client_id: str, actor: str) -
 
 
 def _whose(session: Session, found: Breaker) -> str:
-    what = "calls" if destination_of(found) is Channel.VOICE else "texts"
+    what = "calls" if destination_of(found) is Destination.VOICE else "texts"
     return f"{what} of {session.get_one(Sender, found.sender_id).address}"

@@ -12,7 +12,7 @@ from app.models.base import new_id
 from app.models.batch import Batch, BatchState
 from app.models.communication import Communication
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 
 NOT_TAKEN = ("busy", "no-answer")
 _UNDER_WAY = ("queued", "initiated", "ringing", "in-progress")
@@ -32,7 +32,7 @@ def place_again(session: Session, message: Message, at: datetime) -> Message | N
     :returns: the next try, or None when there is none.
     """
     if (
-        message.destination is not Channel.VOICE
+        message.destination is not Destination.VOICE
         or message.status not in NOT_TAKEN
         or message.batch_id is None
         or message.communication_id is None
@@ -79,7 +79,7 @@ def may_follow() -> ColumnElement[bool]:
     ``check_at``) is not waited for.
     """
     asks = select(Communication.id).where(
-        Communication.destination == Channel.VOICE, Communication.retry_calls > 0
+        Communication.destination == Destination.VOICE, Communication.retry_calls > 0
     )
     under_way = (
         select(Message.id)

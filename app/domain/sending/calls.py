@@ -29,7 +29,7 @@ from app.models.client import Client
 from app.models.communication import Communication, MachineDetection
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.template import TemplateVersion
 from app.twiml import voice
@@ -110,13 +110,13 @@ def queue_call(
     """
     credential = session.get_one(Credential, sender.credential_id)
     check_client(client)
-    check_sender(sender, credential, Channel.VOICE)
-    number = check_recipient(client, sender, to, Channel.VOICE)
+    check_sender(sender, credential, Destination.VOICE)
+    number = check_recipient(client, sender, to, Destination.VOICE)
     told = check_options(script.detection, options or {})
     message = Message(
         id=new_id(),
         client_id=client.id,
-        destination=Channel.VOICE,
+        destination=Destination.VOICE,
         sender_id=sender.id,
         credential_id=credential.id,
         to=number,
@@ -127,7 +127,7 @@ def queue_call(
         communication_id=communication.id if communication else None,
         options=told,
         state=MessageState.WAITING,
-        lane_key=lanes.ensure_lane(session, sender, Channel.VOICE, credential),
+        lane_key=lanes.ensure_lane(session, sender, Destination.VOICE, credential),
         due_at=due_at or utcnow(),
     )
     session.add(message)

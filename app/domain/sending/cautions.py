@@ -13,7 +13,7 @@ from app.domain.sending.forecast import Forecast, Warned
 from app.models.client import Client
 from app.models.communication import Communication, MachineDetection, Purpose
 from app.models.credential import Credential
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind, SenderType
 
 MANY = 100
@@ -39,7 +39,7 @@ def cautions(
         yield Warned("unconfirmed", f"The Twilio account {credential.name} {UNCONFIRMED}")
     if trial := reach.standing(client, sender, credential).trial:
         yield Warned("trial", f"{trial}: only phones on the allow-list are reached.")
-    if plan.destination is Channel.SMS:
+    if plan.destination is Destination.SMS:
         yield from _of_the_sender(found, sender, communication)
         yield from _of_the_texts(found, plan)
     else:

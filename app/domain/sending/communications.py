@@ -29,7 +29,7 @@ from app.models.client import Client
 from app.models.communication import Communication, MachineDetection
 from app.models.credential import Credential
 from app.models.message import Lane, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.template import Template, TemplateVersion
 
@@ -100,7 +100,7 @@ def pin(session: Session, communication: Communication) -> Plan:
 
 def options_of(communication: Communication) -> dict[str, Any]:
     """Return what Twilio is told besides the text, as a message stores it."""
-    if communication.destination is Channel.VOICE:
+    if communication.destination is Destination.VOICE:
         detection = communication.machine_detection
         options = dict(communication.call_options)
         if detection is not MachineDetection.OFF:
@@ -278,7 +278,7 @@ def try_one(session: Session, batch: Batch, actor: str) -> None:
 def progress(session: Session, batch: Batch) -> Progress:
     """Count where the batch's messages are, and estimate when the last one goes out."""
     query = select(Message.state, Message.status, func.count()).where(Message.batch_id == batch.id)
-    if batch.plan.get("destination") == Channel.VOICE:
+    if batch.plan.get("destination") == Destination.VOICE:
         query = query.where(call_retries.is_last_try())
     counted = session.execute(query.group_by(Message.state, Message.status))
     counts: Counter[str] = Counter()

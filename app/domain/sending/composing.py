@@ -19,7 +19,7 @@ from app.domain.sending.twiml_rules import TwimlRules
 from app.models.batch import Batch
 from app.models.client import Client
 from app.models.credential import Credential
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.template import TemplateVersion
 
@@ -41,7 +41,7 @@ class StepPlan:
 class Plan:
     """What a batch says and how, as it was at the start."""
 
-    destination: Channel
+    destination: Destination
     steps: tuple[StepPlan, ...]
     link_tracking: bool
     short_link_base: str
@@ -89,7 +89,7 @@ def read_plan(session: Session, stored: Mapping[str, Any]) -> Plan:
         version = session.get_one(TemplateVersion, version_id)
         steps.append(StepPlan(version_id, version.body, tuple(version.media), after))
     rest = {name: stored[name] for name in stored if name not in ("steps", "destination")}
-    return Plan(steps=tuple(steps), destination=Channel(stored["destination"]), **rest)
+    return Plan(steps=tuple(steps), destination=Destination(stored["destination"]), **rest)
 
 
 def compose(
@@ -115,7 +115,7 @@ def compose(
 
 
 def phone_of(
-    attributes: Mapping[str, Any], client: Client, sender: Sender, destination: Channel
+    attributes: Mapping[str, Any], client: Client, sender: Sender, destination: Destination
 ) -> str:
     """Return a member's phone in E.164.
 
@@ -131,7 +131,7 @@ def phone_of(
 
 def unreachable(
     session: Session,
-    destination: Channel,
+    destination: Destination,
     list_id: str | None,
     client: Client,
     sender: Sender,
@@ -155,10 +155,14 @@ def unreachable(
 
 
 def _listed(
-    session: Session, destination: Channel, list_id: str | None, sender: Sender, numbers: set[str]
+    session: Session,
+    destination: Destination,
+    list_id: str | None,
+    sender: Sender,
+    numbers: set[str],
 ) -> dict[str, reach.Listed]:
     """Return the phones among ``numbers`` that must not be texted, by the list or by a “Stop.”."""
-    if destination is Channel.VOICE:
+    if destination is Destination.VOICE:
         return {}
     scopes = in_force.scopes_of(sender.id, sender.service_id)
     entries = in_force.in_force(session, [list_id], numbers)
@@ -167,7 +171,7 @@ def _listed(
 
 
 def _render(plan: Plan, step: StepPlan, attributes: Mapping[str, Any], rules: TwimlRules) -> str:
-    if plan.destination is Channel.VOICE:
+    if plan.destination is Destination.VOICE:
         detection = calls.detection_of(plan.options)
         return calls.prepare(step.body, attributes, detection, rules)
     try:
@@ -178,7 +182,7 @@ def _render(plan: Plan, step: StepPlan, attributes: Mapping[str, Any], rules: Tw
 
 def _finish(plan: Plan, body: str, media: tuple[str, ...]) -> Text:
     """Shorten the links, then count: a text is measured as it goes out."""
-    if plan.destination is Channel.VOICE:
+    if plan.destination is Destination.VOICE:
         return Text(body, media, 1, [])
     found: list[links.ShortLink] = []
     if plan.link_tracking:

@@ -15,7 +15,7 @@ from app.extensions import Base, current_settings
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.suppression import SuppressionSource
 from app.twilio import errors
@@ -27,7 +27,7 @@ def apply(session: Session, message: Message, code: int | None, at: datetime) ->
     if code is None:
         return
     rule = errors.rule(code)
-    if rule.action is Action.SUPPRESS and message.destination is Channel.SMS:
+    if rule.action is Action.SUPPRESS and message.destination is Destination.SMS:
         _suppress(session, message, rule, at)
     elif rule.action is Action.STOP_SENDER:
         _stop(session, message, Sender, message.sender_id, rule, at)

@@ -17,12 +17,12 @@ from app.domain.sending import journal, reports, statuses
 from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.message import Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 
 ASKED_FOR = timedelta(minutes=30)
 """How long Twilio is asked before people may say what became of a message."""
 _CANDIDATES = "candidates"
-_PREFIXES = {Channel.SMS: ("SM", "MM"), Channel.VOICE: ("CA",)}
+_PREFIXES = {Destination.SMS: ("SM", "MM"), Destination.VOICE: ("CA",)}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from app.domain.restoring.installation import ensure as ensure_installation
 from app.models.credential import Credential
 from app.models.message import Lane
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 
 
@@ -31,14 +31,14 @@ def call_lane(credential: Credential) -> str:
 
 
 def ensure_lane(
-    session: Session, sender: Sender, destination: Channel, credential: Credential
+    session: Session, sender: Sender, destination: Destination, credential: Credential
 ) -> str:
     """Return the key of the lane that a message of ``sender`` waits in, and make that lane.
 
     Its rate follows the sender's (segments per second) or the account's (calls per second; the
     lowest where several credentials share the account, of those that Twilio has confirmed).
     """
-    if destination is Channel.VOICE:
+    if destination is Destination.VOICE:
         key = call_lane(credential)
         rate = _rate_of(session, key)
     else:
@@ -65,7 +65,7 @@ def make(session: Session, key: str) -> None:
 def _rate_of(session: Session, key: str) -> float:
     """Return the pace of a lane, asked for without reading anything that is encrypted."""
     kind, _, name = key.partition(":")
-    if kind == Channel.SMS:
+    if kind == Destination.SMS:
         rate = session.scalar(select(Sender.rate).where(Sender.id == name))
     else:
         slowest = select(func.min(Credential.calls_per_second))

@@ -16,7 +16,7 @@ from app.models.base import new_id, utcnow
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from app.twilio import segments
 
@@ -32,24 +32,24 @@ def check_client(client: Client) -> None:
         raise refusal
 
 
-def check_sender(sender: Sender, credential: Credential, destination: Channel) -> None:
+def check_sender(sender: Sender, credential: Credential, destination: Destination) -> None:
     """Refuse a sender that cannot, or must not, send.
 
     :raises Refusal: ``verified_number``, ``not_verified``, ``wrong_sender`` or
         ``sender_stopped``.
     """
-    if destination is Channel.SMS and sender.kind is SenderKind.VERIFIED:
+    if destination is Destination.SMS and sender.kind is SenderKind.VERIFIED:
         raise Refusal(
             "verified_number",
             f"{sender.address} is verified as a caller ID only: Twilio lets it place calls, but a"
             " text needs a number procured from Twilio.",
             "from",
         )
-    if destination is Channel.VOICE and not sender.is_number:
+    if destination is Destination.VOICE and not sender.is_number:
         raise Refusal(
             "wrong_sender", "A messaging service cannot place calls; choose a number.", "from"
         )
-    if destination is Channel.VOICE and sender.is_short_code:
+    if destination is Destination.VOICE and sender.is_short_code:
         raise Refusal(
             "wrong_sender", f"{sender.address} is a short code, which places no calls.", "from"
         )
@@ -68,7 +68,7 @@ def check_recipient(
     client: Client,
     sender: Sender | None,
     phone: str,
-    destination: Channel,
+    destination: Destination,
     ours: Container[str] | None = None,
 ) -> str:
     """Return ``phone`` in E.164 if it may be texted or called.
@@ -143,7 +143,7 @@ def address(
     client: Client,
     sender: Sender,
     to: str,
-    destination: Channel,
+    destination: Destination,
     due_at: datetime | None = None,
 ) -> Message:
     """Make a message that waits in its lane and has nothing to say yet; it is not stored.

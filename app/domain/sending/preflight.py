@@ -36,7 +36,7 @@ from app.models.client import Client
 from app.models.communication import Communication
 from app.models.credential import Credential
 from app.models.message import Lane, Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.twilio import segments
 
@@ -199,13 +199,13 @@ def _get_nothing(found: Forecast, position: int, refused: Refusal) -> None:
 def _add(found: Forecast, one: Composed, plan: Plan, attributes: Mapping[str, Any]) -> None:
     if not found.recipients:
         found.sample = [part.body for part in one.texts]
-        if plan.destination is Channel.VOICE:
+        if plan.destination is Destination.VOICE:
             detection = calls.detection_of(plan.options)
             found.heard = calls.preview(plan.steps[0].body, attributes, detection)
     found.recipients += 1
     for part in one.texts:
         found.messages += 1
-        if plan.destination is Channel.VOICE:
+        if plan.destination is Destination.VOICE:
             found.cost += prices.CALL_MINUTE
             found.segments += 1
             continue
@@ -236,7 +236,7 @@ def _time(
     communication: Communication,
     credential: Credential,
 ) -> None:
-    voice = communication.destination is Channel.VOICE
+    voice = communication.destination is Destination.VOICE
     key = lanes.call_lane(credential) if voice else lanes.text_lane(sender)
     lane = session.get(Lane, key)
     owner = session.get_one(Sender, sender.service_id) if sender.service_id else sender

@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from app.models.message import Message, MessageReport
-from app.models.route import Channel
+from app.models.route import Destination
 from app.twilio import statuses as words
 
 
@@ -50,16 +50,16 @@ class Report:
 
 def is_news(message: Message, report: Report) -> bool:
     """Tell whether the report's word replaces the message's; never a word that we do not know."""
-    if message.destination is Channel.VOICE:
+    if message.destination is Destination.VOICE:
         return words.call_may_become(
             message.status, report.status, message.status_sequence, report.sequence
         )
     return words.message_may_become(message.status, report.status)
 
 
-def is_end(destination: Channel, report: Report) -> bool:
+def is_end(destination: Destination, report: Report) -> bool:
     """Tell whether nothing can follow the report's word."""
-    voice = destination is Channel.VOICE
+    voice = destination is Destination.VOICE
     return report.status in (words.CALL_TERMINAL if voice else words.MESSAGE_TERMINAL)
 
 

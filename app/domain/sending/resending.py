@@ -22,7 +22,7 @@ from app.models.client import Client
 from app.models.communication import Callback
 from app.models.credential import Credential
 from app.models.message import Direction, Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.twilio import errors
 
@@ -81,7 +81,7 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
     check_client(client)
     check_sender(sender, credential, first.destination)
     check_recipient(client, sender, first.to, first.destination)
-    if first.destination is Channel.SMS and (
+    if first.destination is Destination.SMS and (
         listed := in_force.why_suppressed(session, first.suppression_list_id, first.to, sender)
     ):
         raise suppressed(listed)

@@ -23,7 +23,7 @@ from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.batch import Batch
 from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.twilio import errors
 from app.twilio import statuses as words
 
@@ -222,7 +222,7 @@ def taken_values(at: datetime) -> dict[Any, Any]:
 
 def is_contact(message: Message) -> bool:
     """Whether its phone is remembered: texts of our own, no replies and no calls."""
-    return message.destination is Channel.SMS and message.direction is Direction.API
+    return message.destination is Destination.SMS and message.direction is Direction.API
 
 
 def _go_on(message: Message, report: Report, at: datetime) -> bool:

@@ -19,7 +19,7 @@ from app.models.base import utcnow
 from app.models.client import Client
 from app.models.communication import Communication
 from app.models.message import Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 
 
@@ -54,7 +54,7 @@ def queue_text(
     :raises app.domain.mistakes.Refused: when the callbacks name what does not exist.
     """
     options = dict(options or {})
-    message = address(session, client, sender, to, Channel.SMS, due_at)
+    message = address(session, client, sender, to, Destination.SMS, due_at)
     check_media(session, client.id, media, looks)
     message.body = body
     message.media = list(media)

@@ -20,7 +20,7 @@ from app.extensions import current_settings
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.endpoint import Endpoint, EndpointKind
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind
 from app.twiml.addresses import listed_host, sip_domain, web_origin
 from app.twiml.onward import Way, ways_onward
@@ -75,7 +75,7 @@ class TwimlRules:
         if to not in self._ours_among:
             self._ours_among[to] = bool(reach.own_numbers(self._session, [to]))
         ours = [to] if self._ours_among[to] else []
-        if refusal := reach.why_not(self._standing, to, Channel.VOICE, ours):
+        if refusal := reach.why_not(self._standing, to, Destination.VOICE, ours):
             raise _refused(refusal.sentence)
         way.put(to)
 
@@ -89,7 +89,7 @@ class TwimlRules:
             )
         sender, credential = found
         try:
-            check_sender(sender, credential, Channel.VOICE)
+            check_sender(sender, credential, Destination.VOICE)
         except Refusal as refusal:
             raise _refused(f"It cannot be shown as the caller. {refusal}") from refusal
         if self._credential and self._credential.account_sid != credential.account_sid:

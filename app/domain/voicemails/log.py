@@ -9,13 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.models.incoming import Incoming
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.voicemail import HEARD, Voicemail
 
 
 def beside(session: Session, calls: Iterable[Incoming]) -> dict[str, list[Voicemail]]:
     """Return what callers have left, by the id of the call: one statement, none without a call."""
-    ids = [one.id for one in calls if one.destination is Channel.VOICE]
+    ids = [one.id for one in calls if one.destination is Destination.VOICE]
     found: dict[str, list[Voicemail]] = defaultdict(list)
     if ids:
         left = select(Voicemail).where(Voicemail.incoming_id.in_(ids), Voicemail.state.in_(HEARD))

@@ -24,7 +24,7 @@ from app.models.client import Client
 from app.models.credential import Credential
 from app.models.house import Bookmark
 from app.models.incoming import Incoming
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.twilio import results
 from app.twilio.client import TwilioClient
@@ -56,7 +56,7 @@ class _Unpriced:
 
     sid: str
     to: str
-    destination: Channel
+    destination: Destination
     received_at: datetime
 
 
@@ -173,7 +173,7 @@ def _listed(
     wanted = {one.sid for one in part}
     prices: dict[str, float] = {}
     cut = False
-    for destination in Channel:
+    for destination in Destination:
         numbers = sorted({one.to for one in part if one.destination is destination})
         for number in numbers if len(numbers) <= A_FEW else [None]:
             listed = _ask(twilio, destination, number, after, before, limit)
@@ -189,10 +189,10 @@ def _listed(
 
 
 def _ask(
-    twilio: TwilioClient, destination: Channel, to: str | None,
+    twilio: TwilioClient, destination: Destination, to: str | None,
     after: datetime, before: datetime, limit: int,
 ) -> Sequence[results.Message | results.Call]:  # fmt: skip
-    if destination is Channel.VOICE:
+    if destination is Destination.VOICE:
         calls = twilio.list_calls(
             to=to, started_after=after, started_before=before, limit=limit, page_size=1000
         )

@@ -30,7 +30,7 @@ from app.models.client import Client
 from app.models.credential import Credential
 from app.models.house import Bookmark
 from app.models.incoming import Incoming
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from app.models.sender import Sender, SenderKind
 from app.twilio import addresses, results
 from app.twilio.client import TwilioClient
@@ -227,7 +227,7 @@ def _take_in_text(account: Account, text: results.Message) -> bool:
     media = tuple(_media(account.twilio, text)) if text.num_media else ()
     received_at = account.twilio.clock.known().ours(came(text))
     arrival = Arrival(
-        channel=Channel.SMS,
+        destination=Destination.SMS,
         sid=text.sid,
         account_sid=account.sid,
         from_=phone_of(text.from_ or "")[:PHONE_LENGTH],
@@ -292,7 +292,7 @@ def _take_in_call(account: Account, call: results.Call) -> bool:
     if number is None or not _ours(number, account, at):
         return False
     arrival = Arrival(
-        channel=Channel.VOICE,
+        destination=Destination.VOICE,
         sid=call.sid,
         account_sid=account.sid,
         from_=(call.from_ or "")[:PHONE_LENGTH],

@@ -25,7 +25,7 @@ from app.inbound.number import Number, RouteFacts
 from app.inbound.parsing import Arrival
 from app.models.base import new_id, utcnow
 from app.models.incoming import OptOut, Outcome
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from app.models.template import Template, TemplateKind, TemplateVersion
 from app.twilio.segments import measure
 from app.twiml import messaging
@@ -187,7 +187,7 @@ def refusal(
     found = silence or reach.why_not(
         standing,
         phone,
-        Channel.SMS,
+        Destination.SMS,
         ours=(phone,) if number.from_is_ours else (),
         listed=OPTED_OUT_LISTED if suppressed and asked not in (OptOut.STOP, OptOut.HELP) else None,
     )

@@ -20,7 +20,7 @@ from app.inbound.number import Number, RouteFacts
 from app.inbound.parsing import Arrival
 from app.models.client import Client
 from app.models.incoming import Incoming, Outcome
-from app.models.route import Channel
+from app.models.route import Destination
 from app.twiml import voice
 
 NO_ANSWER = "We are sorry. Nobody can take your call just now. Please try again later. Goodbye."
@@ -61,7 +61,7 @@ def refusal(session: Session, to: str, number: Number) -> str | None:
     """
     ours = reach.own_numbers(session, [to])
     refused = reach.silence(number.standing) or reach.why_not(
-        number.standing, to, Channel.VOICE, ours
+        number.standing, to, Destination.VOICE, ours
     )
     return f"The call was not forwarded. {refused.sentence}" if refused else None
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.sending import fates, statuses
 from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound.afterwards.traces import LATEST_POST, Found, essence
 
 LOST: ColumnElement[bool] = Message.state == MessageState.UNKNOWN
@@ -110,4 +110,4 @@ def _sentence(message: Message, ours: int, theirs: int) -> str:
 
 
 def _is_call(message: Message) -> bool:
-    return message.destination is Channel.VOICE
+    return message.destination is Destination.VOICE

@@ -17,7 +17,7 @@ from app.domain.sending.reports import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound.afterwards.traces import report_of, report_of_call
 from app.twilio.client import Refused, TwilioClient, TwilioFailure
 from app.twilio.statuses import CALL_TERMINAL, MESSAGE_TERMINAL
@@ -64,8 +64,8 @@ def _calls(twilio: TwilioClient, after: datetime, before: datetime) -> Iterator[
 
 
 _LOGS = {
-    Channel.SMS: _Log(lambda twilio, sid: report_of(twilio.fetch_message(sid)), _texts),
-    Channel.VOICE: _Log(lambda twilio, sid: report_of_call(twilio.fetch_call(sid)), _calls),
+    Destination.SMS: _Log(lambda twilio, sid: report_of(twilio.fetch_message(sid)), _texts),
+    Destination.VOICE: _Log(lambda twilio, sid: report_of_call(twilio.fetch_call(sid)), _calls),
 }
 
 
@@ -76,7 +76,7 @@ def run() -> None:
     wait behind it. The rest waits for the next time.
     """
     end = time.monotonic() + wake.DRAIN_SECONDS
-    for destination in Channel:
+    for destination in Destination:
         due = _due(destination)
         accounts = select(Message.credential_id).where(due).group_by(Message.credential_id)
         for credential_id in db.session.scalars(
@@ -88,7 +88,7 @@ def run() -> None:
     db.session.rollback()
 
 
-def _due(destination: Channel) -> ColumnElement[bool]:
+def _due(destination: Destination) -> ColumnElement[bool]:
     return and_(
         clocks.has_come(Message.check_at, utcnow(), max(AGAIN, statuses.MISSING_AFTER)),
         Message.state == MessageState.ACCEPTED,
@@ -100,7 +100,7 @@ def _due(destination: Channel) -> ColumnElement[bool]:
     )
 
 
-def _look(credential_id: str, destination: Channel, end: float) -> None:
+def _look(credential_id: str, destination: Destination, end: float) -> None:
     """Ask about the oldest of an account's due messages, as many as lie close together."""
     rows = db.session.execute(
         select(Message.id, Message.sid, _taken_at.label("taken_at"))

@@ -29,7 +29,7 @@ from app.models.credential import Credential
 from app.models.incoming import Incoming
 from app.models.installation import Hold
 from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.outbound.afterwards.traces import essence, report_of, report_of_call
 from app.twilio import results
@@ -52,7 +52,7 @@ class Sent:
     """A text or call of one of our senders, as Twilio's log has it."""
 
     sid: str
-    destination: Channel
+    destination: Destination
     sender_id: str
     to: str
     words: str
@@ -189,7 +189,7 @@ def _texts(
         sender = senders.get(one.messaging_service_sid or "") or senders.get(one.from_ or "")
         if one.direction == Direction.API and sender is not None:
             yield Sent(
-                one.sid, Channel.SMS, sender, one.to or "", _words(one.body), at, report_of(one)
+                one.sid, Destination.SMS, sender, one.to or "", _words(one.body), at, report_of(one)
             )
 
 
@@ -200,7 +200,9 @@ def _calls(
     for one, at in _newest(listed, since, lambda: twilio.clock.known().minus(database)):
         sender = senders.get(one.from_ or "")
         if one.direction == Direction.API and sender is not None:
-            yield Sent(one.sid, Channel.VOICE, sender, one.to or "", "", at, report_of_call(one))
+            yield Sent(
+                one.sid, Destination.VOICE, sender, one.to or "", "", at, report_of_call(one)
+            )
 
 
 Listed = TypeVar("Listed", results.Message, results.Call)
@@ -242,7 +244,7 @@ class _Open:
         return sent.at is None or self.wanted_at <= sent.at + clocks.MOST_APART
 
 
-Key = tuple[Channel, str, str, str]
+Key = tuple[Destination, str, str, str]
 Queues = Mapping[Key, list[_Open]]
 
 
@@ -283,7 +285,7 @@ def _open_messages(unknown: Sequence[Sent], since: datetime) -> Queues:
             )
         ).all()
         for message, wanted in sorted(rows, key=lambda row: _place(row[0])):
-            is_text = message.destination is Channel.SMS
+            is_text = message.destination is Destination.SMS
             words = _words(message.body or "") if is_text else ""
             key = (message.destination, message.sender_id, message.to, words)
             found[key].append(_Open(message.id, wanted))

@@ -10,7 +10,7 @@ from app.domain import clocks
 from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.message import Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.twilio.client import TwilioClient
 from app.twilio.clock import Difference
 from app.twilio.results import Call
@@ -63,7 +63,7 @@ def span_of(message: Message, ahead: Difference) -> Span:
     wrong = claimed > now + clocks.MOST_APART  # our clock was ahead then, and was set since
     earliest = now - WRONG_CLOCK if wrong else claimed - STAMPED
     latest = (now if wrong else claimed) + LATEST_POST
-    is_call = message.destination is Channel.VOICE
+    is_call = message.destination is Destination.VOICE
     return Span(ahead.earliest(earliest), ahead.latest(latest) if is_call else None)
 
 
@@ -117,7 +117,7 @@ def report_of_call(found: Call) -> Report:
     )
 
 
-SEARCHES: dict[Channel, Search] = {Channel.SMS: find_texts, Channel.VOICE: find_calls}
+SEARCHES: dict[Destination, Search] = {Destination.SMS: find_texts, Destination.VOICE: find_calls}
 """How each destination is looked for; what follows from the finds is the same for all."""
 
 

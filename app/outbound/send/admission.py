@@ -24,7 +24,7 @@ from app.domain.sending import allowance, breaker, statuses
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.outbound.send.candidates import Candidate
 
@@ -79,7 +79,7 @@ class Admission:
     def _reachable(self, messages: Sequence[Candidate]) -> list[Candidate]:
         phones = {one.to for one in messages}
         ours = reach.own_numbers(self._session, phones)
-        texts = [one for one in messages if one.destination is Channel.SMS]
+        texts = [one for one in messages if one.destination is Destination.SMS]
         listed = in_force.in_force(
             self._session, {one.suppression_list_id for one in texts}, {one.to for one in texts}
         )
@@ -168,7 +168,7 @@ class Admission:
         self, client: Client, messages: Sequence[Candidate], spent: Spent
     ) -> set[str]:
         kept: set[str] = set()
-        full: set[Channel] = set()
+        full: set[Destination] = set()
         for one in messages:
             wanted = allowance.amount_of(one.destination, one.segments)
             if one.destination in full:
@@ -186,14 +186,16 @@ class Admission:
     def _hold(
         self,
         client: Client,
-        destination: Channel,
+        destination: Destination,
         limit: spending.Limit,
         wanted: Amount,
         spent: Spent,
     ) -> None:
         """Let the client's batches wait until there is room."""
         until = spending.free_at(self._session, client.id, limit, wanted, spent, self._now)
-        column = Client.texts_held_until if destination is Channel.SMS else Client.calls_held_until
+        column = (
+            Client.texts_held_until if destination is Destination.SMS else Client.calls_held_until
+        )
         self._session.execute(
             update(Client)
             .where(Client.id == client.id)

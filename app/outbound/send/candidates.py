@@ -35,7 +35,7 @@ from sqlalchemy.orm import Session
 from app.domain import aside
 from app.domain.sending import breaker
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 
 _PAGES = 8
 _SPARE = 2
@@ -73,7 +73,7 @@ class Candidate:
     """What a choice needs to know of a message that waits, and what its POST will need."""
 
     id: str
-    destination: Channel
+    destination: Destination
     lane_key: str
     batch_id: str | None
     position: int | None

@@ -18,7 +18,7 @@ from app.domain import clocks
 from app.domain.sending import breaker
 from app.models.base import new_id, utcnow
 from app.models.message import Lane, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound.send import candidates
 from app.outbound.send.admission import Admission
 from app.outbound.send.candidates import Candidate, Wanted
@@ -55,7 +55,7 @@ class Outgoing:
     """A claimed message with all that its POST needs; no database row."""
 
     id: str
-    destination: Channel
+    destination: Destination
     lane_key: str
     slot_us: int
     cost_us: int

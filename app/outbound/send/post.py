@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.domain.clients.accounts import client_by_id
 from app.extensions import current_settings, db
 from app.models.communication import MachineDetection
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound.send.claims import Outgoing
 from app.twilio import turns
 from app.twilio.client import NotSent, Refused, TwilioClient, Uncertain
@@ -103,7 +103,7 @@ DETECTIONS: dict[str, Literal["Enable", "DetectMessageEnd"]] = {
 """What Twilio does in each of our modes (Twilio, answering machine detection); off: nothing."""
 
 Post = Callable[[TwilioClient, Outgoing, str], Taken]
-POSTS: dict[Channel, Post] = {Channel.SMS: post_text, Channel.VOICE: post_call}
+POSTS: dict[Destination, Post] = {Destination.SMS: post_text, Destination.VOICE: post_call}
 """How each destination is posted; lanes, claims and settling are the same for all."""
 
 

@@ -22,7 +22,7 @@ from app.models.endpoint import Endpoint, EndpointState
 from app.models.house import Usage
 from app.models.incoming import Incoming
 from app.models.message import Direction, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.staff import words
 from app.staff.access import client_blueprint
@@ -78,8 +78,8 @@ def _today(session: Session) -> dict[str, int]:
         Message.state == MessageState.ACCEPTED,
     )
     return {
-        "texts": _count(session, *came_in, Incoming.destination == Channel.SMS),
-        "calls": _count(session, *came_in, Incoming.destination == Channel.VOICE),
+        "texts": _count(session, *came_in, Incoming.destination == Destination.SMS),
+        "calls": _count(session, *came_in, Incoming.destination == Destination.VOICE),
         "sent": _count(session, *sent),
     }
 

@@ -21,7 +21,7 @@ from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint
 from app.models.incoming import Incoming
 from app.models.message import Direction, Message
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.voicemail import HEARD, Voicemail
 from app.staff import listing, own
@@ -93,8 +93,8 @@ def _page(wanted: str, kind: str) -> listing.Page[Incoming]:
 
 
 def _kind(kind: str) -> list[ColumnElement[bool]]:
-    if kind in set(Channel):
-        return [Incoming.destination == Channel(kind)]
+    if kind in set(Destination):
+        return [Incoming.destination == Destination(kind)]
     if kind == "voicemail":
         left = select(Voicemail.incoming_id).where(
             Voicemail.client_id == g.client.id, Voicemail.state.in_(HEARD)

@@ -16,7 +16,7 @@ from app.extensions import db
 from app.models.client import Client
 from app.models.hours import Hours
 from app.models.house import AuditEntry
-from app.models.route import Channel, Route
+from app.models.route import Destination, Route
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionList
 from app.staff import own
@@ -50,23 +50,23 @@ def back(sender: Sender) -> Response:
     return redirect(url_for("client.number", sender_id=sender.id))
 
 
-def channels(sender: Sender) -> list[Channel]:
+def destinations(sender: Sender) -> list[Destination]:
     """Return what can come in: nothing to a verified number, texts only to a service."""
     if sender.kind is SenderKind.VERIFIED:
         return []
     if sender.kind is SenderKind.MESSAGING_SERVICE or sender.is_short_code:
-        return [Channel.SMS]
-    return [Channel.SMS, Channel.VOICE]
+        return [Destination.SMS]
+    return [Destination.SMS, Destination.VOICE]
 
 
-def stored_form(sender: Sender, channel: Channel) -> RouteForm:
+def stored_form(sender: Sender, destination: Destination) -> RouteForm:
     """Return the form of a route as it is saved."""
     session = db.session()
-    route = routes.find_route(session, sender, channel)
-    form = RouteForm(channel, routes.describe(route) if route else {"handler": "none"})
+    route = routes.find_route(session, sender, destination)
+    form = RouteForm(destination, routes.describe(route) if route else {"handler": "none"})
     if route:
         form.sentence = routes.sentence(route)
-        form.now = route_preview.now(session, sender, channel)
+        form.now = route_preview.now(session, sender, destination)
     return form
 
 
@@ -78,8 +78,8 @@ def show(sender: Sender, edited: RouteForm | None = None, asked: AtTwilio | None
     """
     session = db.session()
     forms = [
-        edited if edited and edited.channel is channel else stored_form(sender, channel)
-        for channel in channels(sender)
+        edited if edited and edited.destination is destination else stored_form(sender, destination)
+        for destination in destinations(sender)
     ]
     return render_template(
         "staff/number.html",
@@ -87,7 +87,7 @@ def show(sender: Sender, edited: RouteForm | None = None, asked: AtTwilio | None
         sender=sender,
         forms=forms,
         asked=asked,
-        earlier={form.channel: earlier(session, sender, form.channel) for form in forms},
+        earlier={form.destination: earlier(session, sender, form.destination) for form in forms},
         kinds=KINDS,
         offered=offered,
         inner=route_form.inner,
@@ -99,7 +99,7 @@ def show(sender: Sender, edited: RouteForm | None = None, asked: AtTwilio | None
         days=office_hours.DAYS,
         closed_until=office_hours.closed_until(sender),
         voices=VOICES,
-        choices=route_form.choices(session, g.client.id, channels(sender)),
+        choices=route_form.choices(session, g.client.id, destinations(sender)),
         service=session.get(Sender, sender.service_id) if sender.service_id else None,
         suppression=session.get(SuppressionList, sender.suppression_list_id or ""),
         lists=list(
@@ -120,16 +120,16 @@ def _by_hours(session: Session, sender: Sender) -> list[tuple[Hours, str, dict[s
     return [(row, hours.now_words(row, client, sender), office_hours.week(row)) for row in rows]
 
 
-def target(sender: Sender, channel: Channel) -> str:
+def target(sender: Sender, destination: Destination) -> str:
     """Return what a route is called in the audit log."""
-    return f"{channel.value} of {sender.address}"
+    return f"{destination.value} of {sender.address}"
 
 
-def earlier(session: Session, sender: Sender, channel: Channel) -> list[AuditEntry]:
+def earlier(session: Session, sender: Sender, destination: Destination) -> list[AuditEntry]:
     """Return how a route was saved before, newest first: who, when, and what it said."""
     entry = AuditEntry
     query = select(entry).where(
         entry.client_id == g.client.id, entry.action == SAVED,
-        entry.target == target(sender, channel),
+        entry.target == target(sender, destination),
     )  # fmt: skip
     return list(session.scalars(query.order_by(entry.id.desc()).limit(EARLIER)))

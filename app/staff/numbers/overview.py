@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.routing import routes
 from app.extensions import db
-from app.models.route import Channel, Route
+from app.models.route import Destination, Route
 from app.models.sender import Sender, SenderKind
 from app.staff.access import client_blueprint
 
@@ -35,7 +35,7 @@ def numbers() -> str:
     )
 
 
-def what_numbers_do(session: Session, senders: list[Sender]) -> dict[tuple[str, Channel], str]:
+def what_numbers_do(session: Session, senders: list[Sender]) -> dict[tuple[str, Destination], str]:
     """Return in a sentence what each sender of the client does with texts and with calls.
 
     A number inside a messaging service does with texts what the service does, if that does
@@ -44,11 +44,11 @@ def what_numbers_do(session: Session, senders: list[Sender]) -> dict[tuple[str, 
     found = session.scalars(
         select(Route).where(Route.client_id == g.client.id, Route.parent_id.is_(None))
     )
-    does = {(route.sender_id, route.channel): routes.sentence(route) for route in found}
+    does = {(route.sender_id, route.destination): routes.sentence(route) for route in found}
     names = {sender.id: sender.name for sender in senders}
     for sender in senders:
-        service = (sender.service_id or "", Channel.SMS)
+        service = (sender.service_id or "", Destination.SMS)
         if service in does:
             said = f"As the messaging service “{names[service[0]]}”: {does[service]}"
-            does[(sender.id, Channel.SMS)] = said
+            does[(sender.id, Destination.SMS)] = said
     return does

@@ -18,7 +18,7 @@ from app.domain.routing.handlers.base import HandlerSpec, Refers, Shown, note, o
 from app.domain.routing.handlers.menu import KEYS
 from app.domain.specs import Spec
 from app.models.endpoint import Endpoint, EndpointKind
-from app.models.route import Channel
+from app.models.route import Destination
 from app.staff.numbers.route_preview import Preview
 from app.staff.wordings.voices import LANGUAGES, VOICES
 
@@ -46,7 +46,7 @@ class FormField:
 class RouteForm:
     """One route being edited: its values as typed, what is wrong, and what it would do."""
 
-    channel: Channel
+    destination: Destination
     values: dict[str, Any]
     mistakes: dict[str, list[str]] = field(default_factory=dict)
     sentence: str | None = None
@@ -73,13 +73,17 @@ def fields(model: type[Spec]) -> tuple[FormField, ...]:
     return tuple(found)
 
 
-def choices(session: Session, client_id: str, channels: list[Channel]) -> dict[Any, list[Any]]:
+def choices(
+    session: Session, client_id: str, destinations: list[Destination]
+) -> dict[Any, list[Any]]:
     """Return what can be chosen, each with its words, by the field's kind or what it refers to."""
     found: dict[Any, list[Any]] = {
         "voice": [(name, words) for name, (words, _) in VOICES.items()],
         "language": list(LANGUAGES.items()),
     }
-    every = [one for channel in channels for spec in offered(channel) for one in fields(spec)]
+    every = [
+        one for destination in destinations for spec in offered(destination) for one in fields(spec)
+    ]
     items = [row for one in every for row in one.rows]
     for one in every + items:
         if one.refers is not None and one.refers not in found:
@@ -94,26 +98,26 @@ def slots(values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     return [*used, ("", {}), ("", {})][: len(KEYS)]
 
 
-def typed(channel: Channel) -> RouteForm:
+def typed(destination: Destination) -> RouteForm:
     """Return the form as it was sent."""
-    return RouteForm(channel, _typed(channel, request.form, ""))
+    return RouteForm(destination, _typed(destination, request.form, ""))
 
 
-def inner(channel: Channel) -> list[type[HandlerSpec]]:
+def inner(destination: Destination) -> list[type[HandlerSpec]]:
     """Return what can be chosen inside another route: nothing that leads on once more."""
-    return [spec for spec in offered(channel) if spec.name() not in LEADING]
+    return [spec for spec in offered(destination) if spec.name() not in LEADING]
 
 
-def _typed(channel: Channel, sent: MultiDict[str, str], prefix: str) -> dict[str, Any]:
+def _typed(destination: Destination, sent: MultiDict[str, str], prefix: str) -> dict[str, Any]:
     """Return the values of the route whose fields begin with ``prefix``."""
     values: dict[str, Any] = {"handler": sent.get(f"{prefix}handler", "none")}
-    for spec in inner(channel) if prefix else offered(channel):
+    for spec in inner(destination) if prefix else offered(destination):
         for one in fields(spec):
             name = prefix + one.name
             if one.kind == "route":
-                values[one.name] = _typed(channel, sent, f"{name}-")
+                values[one.name] = _typed(destination, sent, f"{name}-")
             elif one.kind == "routes":
-                values[one.name] = _typed_by_key(channel, sent, name)
+                values[one.name] = _typed_by_key(destination, sent, name)
             elif one.rows:
                 values[one.name] = _rows(sent, one, prefix)
             elif name in sent:
@@ -123,13 +127,13 @@ def _typed(channel: Channel, sent: MultiDict[str, str], prefix: str) -> dict[str
     return values
 
 
-def _typed_by_key(channel: Channel, sent: MultiDict[str, str], name: str) -> dict[str, Any]:
+def _typed_by_key(destination: Destination, sent: MultiDict[str, str], name: str) -> dict[str, Any]:
     """Return the routes of a menu by their key; what was given one twice is kept for the page."""
     found: dict[str, Any] = {}
     for slot in range(len(KEYS)):
         prefix = f"{name}-{slot}-"
         if key := sent.get(f"{prefix}key", ""):
-            values = _typed(channel, sent, prefix)
+            values = _typed(destination, sent, prefix)
             found[f"{key} (twice)" if key in found else key] = values
     return found
 
@@ -139,20 +143,20 @@ def as_written(form: RouteForm) -> Mapping[str, Any]:
 
     :raises Refused: when no handler is chosen, or an item of a list is half filled in.
     """
-    return _written(form.channel, form.values)
+    return _written(form.destination, form.values)
 
 
-def _written(channel: Channel, values: dict[str, Any], *path: str) -> dict[str, Any]:
-    spec = next((one for one in offered(channel) if one.name() == values.get("handler")), None)
+def _written(destination: Destination, values: dict[str, Any], *path: str) -> dict[str, Any]:
+    spec = next((one for one in offered(destination) if one.name() == values.get("handler")), None)
     if spec is None:
         raise Refused.because("Choose what is to be done.", *path, "handler")
     data: dict[str, Any] = {"handler": spec.name()}
     for one in fields(spec):
         value, other = values.get(one.name), one.shown.only_with
         if one.kind == "route":
-            value = _inner_written(channel, one, value or {}, *path, one.name)
+            value = _inner_written(destination, one, value or {}, *path, one.name)
         elif one.kind == "routes":
-            value = _keys_written(channel, one, value or {}, *path)
+            value = _keys_written(destination, one, value or {}, *path)
         elif one.kind == "words":
             value = _words(value or "", *path, one.name)
         if value in ("", None, [], {}) or (other and not values.get(other)):
@@ -167,13 +171,14 @@ def _written(channel: Channel, values: dict[str, Any], *path: str) -> dict[str, 
 
 
 def _keys_written(
-    channel: Channel, one: FormField, values: dict[str, Any], *path: str
+    destination: Destination, one: FormField, values: dict[str, Any], *path: str
 ) -> dict[str, Any]:
     """Return the routes of a menu by their key; there must be one."""
     if not values:
         raise Refused.because("Choose what a key leads to.", *path, one.name)
     return {
-        key: _inner_written(channel, one, inside, *path, one.name) for key, inside in values.items()
+        key: _inner_written(destination, one, inside, *path, one.name)
+        for key, inside in values.items()
     }
 
 
@@ -189,7 +194,7 @@ def _words(lines: str, *path: str) -> dict[str, str]:
 
 
 def _inner_written(
-    channel: Channel, one: FormField, values: dict[str, Any], *path: str
+    destination: Destination, one: FormField, values: dict[str, Any], *path: str
 ) -> dict[str, Any] | None:
     """Return a route inside another; what this form cannot draw is kept as it was."""
     if values.get("handler") == KEPT:
@@ -199,7 +204,7 @@ def _inner_written(
             raise Refused.because("Choose what is to be done.", *path) from None
     if values.get("handler", "none") == "none" and one.shown.empty is not None:
         return None
-    return _written(channel, values, *path)
+    return _written(destination, values, *path)
 
 
 def by_field(refused: Refused) -> dict[str, list[str]]:

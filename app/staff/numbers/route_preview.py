@@ -14,7 +14,7 @@ from app.inbound.number import Number
 from app.inbound.parsing import Arrival
 from app.models.base import utcnow
 from app.models.incoming import Outcome
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.twiml import messaging
 
@@ -30,30 +30,30 @@ class Preview:
     why: str | None = None
 
 
-def now(session: Session, sender: Sender, channel: Channel) -> Preview | None:
+def now(session: Session, sender: Sender, destination: Destination) -> Preview | None:
     """Return the answer of the saved route, decided as for Twilio; nothing is stored.
 
     It is the answer to somebody of whom nothing is known. None where nothing was chosen.
     """
-    return shown(session, found(session, sender, channel), channel)
+    return shown(session, found(session, sender, destination), destination)
 
 
-def found(session: Session, sender: Sender, channel: Channel) -> Number | None:
+def found(session: Session, sender: Sender, destination: Destination) -> Number | None:
     """Return what the answer of the route depends on, as it is for Twilio."""
     connection = session.connection()
-    if channel is Channel.VOICE:
+    if destination is Destination.VOICE:
         return lookup.for_call(connection, sender.address, CALLER)
     return lookup.for_text(connection, sender.address, CALLER, None, "")
 
 
-def shown(session: Session, number: Number | None, channel: Channel) -> Preview | None:
+def shown(session: Session, number: Number | None, destination: Destination) -> Preview | None:
     """Return the answer of what was :func:`found`; templates are filled in, so nothing is locked.
 
     None where nothing was chosen.
     """
     if number is None:
         return None
-    if channel is Channel.VOICE:
+    if destination is Destination.VOICE:
         return _of(calls.choose(_call(session, number)), number)
     return None if number.route is None else _of(texts.choose(_text(session, number), None), number)
 
@@ -67,21 +67,21 @@ def _of(answer: Answer, number: Number) -> Preview:
 
 
 def _call(session: Session, number: Number) -> CallContext:
-    return CallContext(session, "preview", _arrival(number, Channel.VOICE), number)
+    return CallContext(session, "preview", _arrival(number, Destination.VOICE), number)
 
 
 def _text(session: Session, number: Number) -> TextContext:
-    arrival = _arrival(number, Channel.SMS)
+    arrival = _arrival(number, Destination.SMS)
     prepared = auto_reply.prepare(arrival, number)
     return TextContext(session, "preview", arrival, number, NOTHING, None, None, (), prepared)
 
 
-def _arrival(number: Number, channel: Channel) -> Arrival:
+def _arrival(number: Number, destination: Destination) -> Arrival:
     """Return a call, or a text of somebody who may be answered, on trial too."""
     standing = number.standing
-    listed = standing.allow_list if standing.trial and channel is Channel.SMS else ()
+    listed = standing.allow_list if standing.trial and destination is Destination.SMS else ()
     return Arrival(
-        channel=channel,
+        destination=destination,
         sid="CA" + "0" * 32,
         account_sid="AC" + "0" * 32,
         from_=listed[0] if listed else CALLER,

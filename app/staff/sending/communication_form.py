@@ -16,7 +16,7 @@ from app.domain.mistakes import Mistake, Refused
 from app.domain.sending.authoring import CommunicationSpec
 from app.models.audience import Population
 from app.models.communication import Campaign, Communication
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind, SenderType
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateKind
@@ -58,7 +58,7 @@ DETECTION = {
 class Form:
     """What the form holds; ``wrong`` has what is to be mended, by field."""
 
-    destination: Channel
+    destination: Destination
     values: dict[str, Any]
     steps: list[dict[str, str]]
     callbacks: list[CallbackField]
@@ -90,7 +90,7 @@ class Choices:
     callbacks: callback_fields.Choices
 
 
-def empty(destination: Channel, choices: Choices) -> Form:
+def empty(destination: Destination, choices: Choices) -> Form:
     """Return the form of a new communication, with the first of what is there once only."""
     values: dict[str, Any] = {
         "campaign": "General", "purpose": "notification", "machine_detection": "off",
@@ -140,7 +140,7 @@ def stored_options(one: Communication) -> list[tuple[str, str]]:
     return [(label, f"{value:,} {unit}") for (label, _, unit), value in given if value is not None]
 
 
-def typed(destination: Channel) -> Form:
+def typed(destination: Destination) -> Form:
     """Return the form as it was sent."""
     names = (
         "name", "campaign", "template", "population", "suppression_list", "sender", "purpose",
@@ -176,7 +176,7 @@ def read(session: Session, client_id: str, form: Form) -> CommunicationSpec:
             wrong.append(Mistake((name,), sentence))
     data |= _sender(session, client_id, values["sender"])
     data["population"] = values["population"] or None
-    if form.destination is Channel.VOICE:
+    if form.destination is Destination.VOICE:
         data["machine_detection"] = values["machine_detection"] or "off"
         data["retry_calls"] = values["retry_calls"] or 0
         data["retry_calls_after"] = _seconds(values["retry_calls_after"] or "15",
@@ -216,7 +216,7 @@ def show_mistakes(form: Form, refused: Refused) -> None:
         form.wrong.setdefault(name, []).append(sentence)
 
 
-def choices(session: Session, client_id: str, destination: Channel) -> Choices:
+def choices(session: Session, client_id: str, destination: Destination) -> Choices:
     """Return what may be chosen for texts, or for calls."""
 
     def names(model: Any, *conditions: Any) -> list[str]:
@@ -224,7 +224,7 @@ def choices(session: Session, client_id: str, destination: Channel) -> Choices:
         return list(session.scalars(query.order_by(model.name)))
 
     senders = select(Sender).where(Sender.client_id == client_id).order_by(Sender.address)
-    if destination is Channel.VOICE:
+    if destination is Destination.VOICE:
         senders = senders.where(
             Sender.kind != SenderKind.MESSAGING_SERVICE, Sender.type != SenderType.SHORT_CODE
         )

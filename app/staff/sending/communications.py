@@ -16,7 +16,7 @@ from app.extensions import db, unit_of_work
 from app.models.audience import Population
 from app.models.batch import Batch
 from app.models.communication import Campaign, Communication
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateVersion
@@ -28,7 +28,7 @@ from app.staff.sending.communication_form import Form
 from app.staff.systems import callback_fields
 
 BATCHES = 20
-NOUNS = {Channel.SMS: "text", Channel.VOICE: "call"}
+NOUNS = {Destination.SMS: "text", Destination.VOICE: "call"}
 
 
 @client_blueprint.get("/communications")
@@ -53,9 +53,9 @@ def communications() -> str:
 @client_blueprint.route("/communications/new/<destination>", methods=["GET", "POST"])
 def communication_new(destination: str) -> str | Response | tuple[str, int]:
     """Write a new communication, of texts or of calls."""
-    if destination not in set(Channel):
+    if destination not in set(Destination):
         abort(404)
-    return _edit(None, Channel(destination))
+    return _edit(None, Destination(destination))
 
 
 @client_blueprint.route("/communications/<communication_id>/edit", methods=["GET", "POST"])
@@ -65,7 +65,9 @@ def communication_edit_page(communication_id: str) -> str | Response | tuple[str
     return _edit(found, found.destination)
 
 
-def _edit(found: Communication | None, destination: Channel) -> str | Response | tuple[str, int]:
+def _edit(
+    found: Communication | None, destination: Destination
+) -> str | Response | tuple[str, int]:
     session = db.session()
     choices = communication_form.choices(session, g.client.id, destination)
     form = communication_form.typed(destination)

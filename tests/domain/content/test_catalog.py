@@ -22,7 +22,7 @@ from app.models.communication import Callback
 from app.models.credential import Credential, SavedCredential
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.media import Media, Recording
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateKind, TemplateVersion
@@ -175,7 +175,7 @@ class TestDeleting:
             ({"handler": "forward_to_email", "population": "helpdesk"}, "sms"),
             ({"handler": "play_message", "recording": "closed"}, "voice"),
         )
-        for index, (data, channel) in enumerate(specs):
+        for index, (data, destination) in enumerate(specs):
             number = add(
                 Sender(
                     **owned, credential_id=things["credential"].id, kind=SenderKind.TWILIO,
@@ -183,8 +183,8 @@ class TestDeleting:
                     suppression_list_id=things["list"].id if index == 0 else None,
                 )
             )  # fmt: skip
-            spec = routes.parse(Channel(channel), data)
-            routes.save_route(session, number, Channel(channel), spec, PAT)
+            spec = routes.parse(Destination(destination), data)
+            routes.save_route(session, number, Destination(destination), spec, PAT)
         spec = parse(
             callbacks.CallbacksSpec,
             {"complete": {"url": "https://old.example.edu/", "credential": "legacy"}},
@@ -215,8 +215,8 @@ class TestDeleting:
         self, session: Session, things: dict[str, Any]
     ) -> None:
         for number in session.scalars(select(Sender)).all():
-            for channel in Channel:
-                routes.clear_route(session, number, channel)
+            for destination in Destination:
+                routes.clear_route(session, number, destination)
             session.delete(number)
         for callback in session.scalars(select(Callback)).all():
             session.delete(callback)

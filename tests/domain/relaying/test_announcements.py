@@ -22,7 +22,7 @@ from app.models.communication import Callback, CallbackEvent, Campaign, Communic
 from app.models.delivery import Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template, TemplateKind
@@ -62,14 +62,16 @@ def listen(rows: Rows, house: House, name: str, *events: CallbackEvent, **owner:
     return made
 
 
-def communication(rows: Rows, house: House, channel: Channel = Channel.SMS) -> Communication:
+def communication(
+    rows: Rows, house: House, destination: Destination = Destination.SMS
+) -> Communication:
     campaign = Campaign(id=new_id(), client_id=house.client.id, name=f"spring {new_id()}")
-    kind = TemplateKind.SMS if channel is Channel.SMS else TemplateKind.VOICE
+    kind = TemplateKind.SMS if destination is Destination.SMS else TemplateKind.VOICE
     template = Template(id=new_id(), client_id=house.client.id, name=new_id(), kind=kind)
     rows.add(campaign, template)
     made = Communication(
         id=new_id(), client_id=house.client.id, campaign_id=campaign.id, name="reminders",
-        destination=channel, template_id=template.id, sender_id=house.sender.id,
+        destination=destination, template_id=template.id, sender_id=house.sender.id,
     )  # fmt: skip
     rows.add(made)
     return made
@@ -364,7 +366,7 @@ def test_the_largest_member_is_told_whole(app: Flask, rows: Rows, house: House) 
 
 def call(house: House, **changes: Any) -> Message:
     return text(
-        house, destination=Channel.VOICE, body="<Response><Record/></Response>", segments=0,
+        house, destination=Destination.VOICE, body="<Response><Record/></Response>", segments=0,
         lane_key=f"voice:{house.credential.account_sid}",
         **{"state": MessageState.ACCEPTED, "sid": CALL_SID, "status": "in-progress", **changes},
     )  # fmt: skip

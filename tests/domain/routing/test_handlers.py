@@ -13,19 +13,19 @@ from app.domain.routing.handlers.base import HandlerSpec, Nested, Shown, note, o
 from app.domain.routing.handlers.call_forward import CallForward
 from app.domain.specs import Spec
 from app.inbound.handlers import CALLS, TEXTS
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 
-ANSWERS = {Channel.SMS: TEXTS, Channel.VOICE: CALLS}
+ANSWERS = {Destination.SMS: TEXTS, Destination.VOICE: CALLS}
 
 
 def test_every_handler_has_a_specification() -> None:
     assert set(handlers.SPECS) == {handler.value for handler in Handler}
 
 
-@pytest.mark.parametrize("channel", Channel)
-def test_whatever_can_be_chosen_is_answered_and_nothing_else_is(channel: Channel) -> None:
-    offered = {Handler(spec.name()) for spec in handlers.offered(channel) if not spec.leads_on}
-    assert set(ANSWERS[channel]) == offered
+@pytest.mark.parametrize("destination", Destination)
+def test_whatever_can_be_chosen_is_answered_and_nothing_else_is(destination: Destination) -> None:
+    offered = {Handler(spec.name()) for spec in handlers.offered(destination) if not spec.leads_on}
+    assert set(ANSWERS[destination]) == offered
 
 
 def _fields(model: type[Spec]) -> list[tuple[str, Any]]:
@@ -36,14 +36,14 @@ def _fields(model: type[Spec]) -> list[tuple[str, Any]]:
 def test_every_handler_has_its_words_and_every_field_its_label(spec: type[HandlerSpec]) -> None:
     assert spec.label
     assert spec.hint.endswith(".")
-    assert spec.channels
+    assert spec.destinations
     assert [name for name, field in _fields(spec) if note(field, Shown) is None] == []
 
 
 class Menu(HandlerSpec):
     """Keys that lead to other routes: as handlers will be that hold routes."""
 
-    label, hint, channels = "Menu", "Callers press a key.", (Channel.SMS, Channel.VOICE)
+    label, hint, destinations = "Menu", "Callers press a key.", (Destination.SMS, Destination.VOICE)
 
     handler: Literal["menu"]
     say: Annotated[str, Shown("Greeting")] = "Welcome."
@@ -67,7 +67,7 @@ HELLO = {"handler": "play_message", "say": "Hello."}
 @pytest.mark.usefixtures("menus")
 def test_routes_inside_a_route_are_read_and_written_as_the_outer_one_is() -> None:
     inner = {"handler": "menu", "keys": {"1": FORWARD}, "otherwise": HELLO}
-    spec = routes.parse(Channel.VOICE, {"handler": "menu", "keys": {"1": inner, "2": HELLO}})
+    spec = routes.parse(Destination.VOICE, {"handler": "menu", "keys": {"1": inner, "2": HELLO}})
     forward = FORWARD | {"to": "+13195550123"}
     assert routes.shape(spec) == {
         "handler": "menu",
@@ -94,7 +94,7 @@ WRONG = {
 @pytest.mark.parametrize(("keys", "field"), WRONG.values(), ids=WRONG)
 def test_a_mistake_inside_names_its_place(keys: dict[str, Any], field: str) -> None:
     with pytest.raises(Refused) as caught:
-        routes.parse(Channel.VOICE, {"handler": "menu", "keys": keys})
+        routes.parse(Destination.VOICE, {"handler": "menu", "keys": keys})
     assert [mistake.field for mistake in caught.value.mistakes] == [field]
 
 
@@ -103,14 +103,14 @@ def test_routes_go_five_deep_and_no_deeper() -> None:
     def deep(depth: int) -> dict[str, Any]:
         return {"handler": "menu", "keys": {"1": deep(depth - 1)}} if depth > 1 else HELLO
 
-    assert len(list(walk(routes.parse(Channel.VOICE, deep(5))))) == 5
+    assert len(list(walk(routes.parse(Destination.VOICE, deep(5))))) == 5
     with pytest.raises(Refused, match="At most 5 routes") as caught:
-        routes.parse(Channel.VOICE, deep(6))
+        routes.parse(Destination.VOICE, deep(6))
     assert caught.value.mistakes[0].field == "keys.1.keys.1.keys.1.keys.1.keys.1.handler"
 
 
 def test_defaults_are_those_of_the_specification(app: Flask) -> None:
     with app.app_context():
-        spec = routes.parse(Channel.VOICE, FORWARD)
+        spec = routes.parse(Destination.VOICE, FORWARD)
         assert isinstance(spec, CallForward)
         assert (spec.timeout, spec.caller_id) == (30, "caller")

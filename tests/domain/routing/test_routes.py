@@ -18,7 +18,7 @@ from app.models.audience import Member, Population
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.endpoint import Endpoint, EndpointKind
-from app.models.route import Channel, KeywordRule, Route
+from app.models.route import Destination, KeywordRule, Route
 from app.models.sender import Sender, SenderKind, SenderType
 from app.models.suppression import SuppressionList
 from app.models.template import TemplateKind
@@ -72,9 +72,11 @@ class House:
         self.session.flush()
         return sender
 
-    def save(self, data: dict[str, Any], channel: str, sender: Sender | None = None) -> Route:
-        spec = routes.parse(Channel(channel), data)
-        return routes.save_route(self.session, sender or self.number, Channel(channel), spec, PAT)
+    def save(self, data: dict[str, Any], destination: str, sender: Sender | None = None) -> Route:
+        spec = routes.parse(Destination(destination), data)
+        return routes.save_route(
+            self.session, sender or self.number, Destination(destination), spec, PAT
+        )
 
 
 @pytest.fixture
@@ -165,11 +167,11 @@ GOOD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("channel", "data", "words"), GOOD.values(), ids=GOOD)
+@pytest.mark.parametrize(("destination", "data", "words"), GOOD.values(), ids=GOOD)
 def test_a_route_is_read_back_as_it_was_written(
-    house: House, channel: str, data: dict[str, Any], words: str
+    house: House, destination: str, data: dict[str, Any], words: str
 ) -> None:
-    route = house.save(data, channel)
+    route = house.save(data, destination)
     assert routes.describe(route) == data
     assert words in routes.sentence(route)
     assert route.updated_by == PAT
@@ -190,8 +192,8 @@ def test_saving_the_same_again_leaves_who_changed_it(house: House) -> None:
         "keywords": GOOD["keywords"][1]["keywords"],
     }
     first = house.save(data, "sms")
-    spec = routes.parse(Channel.SMS, data)
-    again = routes.save_route(house.session, house.number, Channel.SMS, spec, "lee@example.edu")
+    spec = routes.parse(Destination.SMS, data)
+    again = routes.save_route(house.session, house.number, Destination.SMS, spec, "lee@example.edu")
     assert (again.id, again.updated_by) == (first.id, PAT)
 
 
@@ -293,13 +295,13 @@ BAD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("channel", "data", "field", "words"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("destination", "data", "field", "words"), BAD.values(), ids=BAD)
 @pytest.mark.database("sqlite")
 def test_a_wrong_route_is_refused_with_its_place_and_a_sentence(
-    house: House, channel: str, data: dict[str, Any], field: str, words: str
+    house: House, destination: str, data: dict[str, Any], field: str, words: str
 ) -> None:
     with pytest.raises(Refused) as refused:
-        house.save(data, channel)
+        house.save(data, destination)
     assert [mistake.field for mistake in refused.value.mistakes] == [field]
     assert words in refused.value.mistakes[0].message
     assert house.session.scalars(select(Route)).all() == []
@@ -335,16 +337,16 @@ SENDERS = {
 
 
 @pytest.mark.parametrize(
-    ("address", "columns", "channel", "data", "words"), SENDERS.values(), ids=SENDERS
+    ("address", "columns", "destination", "data", "words"), SENDERS.values(), ids=SENDERS
 )
 @pytest.mark.database("sqlite")
 def test_what_a_sender_cannot_do_is_refused(
-    house: House, address: str, columns: dict[str, Any], channel: str, data: dict[str, Any],
+    house: House, address: str, columns: dict[str, Any], destination: str, data: dict[str, Any],
     words: str,
 ) -> None:  # fmt: skip
     sender = house.sender(address, **columns)
     with pytest.raises(Refused, match=words):
-        house.save(data, channel, sender)
+        house.save(data, destination, sender)
 
 
 class TestHandleYourselfAndSuppressionLists:

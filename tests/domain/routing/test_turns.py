@@ -12,7 +12,7 @@ from flask import Flask
 from app.domain.mistakes import Refused
 from app.domain.routing import routes
 from app.extensions import unit_of_work
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from tests.support.departments import Department, department
 from tests.support.rows import Rows
@@ -25,7 +25,9 @@ PATIENCE = 0.5
 def hand_over(house: Department, hold: Callable[[], None]) -> None:
     with unit_of_work() as session:
         number = session.get_one(Sender, house.number.id)
-        routes.save_route(session, number, Channel.SMS, routes.parse(Channel.SMS, OWN), "pat")
+        routes.save_route(
+            session, number, Destination.SMS, routes.parse(Destination.SMS, OWN), "pat"
+        )
         hold()
 
 

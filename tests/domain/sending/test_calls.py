@@ -16,7 +16,7 @@ from app.models.client import Client
 from app.models.communication import MachineDetection
 from app.models.credential import Credential
 from app.models.message import Lane, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind, SenderType
 from tests.support.house import House, furnish
 from tests.support.our_calls import queued
@@ -39,7 +39,7 @@ def test_a_call_waits_in_the_lane_of_its_account(app: Flask, rows: Rows) -> None
     house = furnish(rows, rate=100)
     queue(app, house)
     message = rows.one(Message)
-    assert (message.destination, message.state) == (Channel.VOICE, MessageState.WAITING)
+    assert (message.destination, message.state) == (Destination.VOICE, MessageState.WAITING)
     assert (message.to, message.from_) == ("+13195550150", "+13195550100")
     assert message.body == "<Response><Say>Hello Ann &amp; Bo.</Say></Response>"
     assert message.options == {}

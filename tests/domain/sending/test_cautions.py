@@ -8,7 +8,7 @@ from flask import Flask
 from app.domain.sending.preflight import preflight
 from app.extensions import db
 from app.models.communication import Communication, MachineDetection
-from app.models.route import Channel
+from app.models.route import Destination
 from tests.support.house import communication, furnish, join
 from tests.support.rows import Rows
 
@@ -35,7 +35,7 @@ def test_waiting_for_the_beep_is_suggested_where_a_template_speaks_to_machines(
 ) -> None:
     house = furnish(rows)
     made = communication(
-        rows, house, f"<Response>{inside}</Response>", destination=Channel.VOICE,
+        rows, house, f"<Response>{inside}</Response>", destination=Destination.VOICE,
         machine_detection=detection,
     )  # fmt: skip
     join(rows, made, {"toPhone": "+13195550150"})

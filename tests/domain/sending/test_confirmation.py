@@ -25,7 +25,7 @@ from app.models.client import Client
 from app.models.credential import Credential
 from app.models.delivery import Delivery
 from app.models.message import Lane, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.outbound.afterwards import restored
 from app.outbound.send import agenda
@@ -175,9 +175,9 @@ class TestUnconfirmed:
             with unit_of_work() as session:
                 sender = session.get_one(Sender, house.sender.id)
                 credential = session.get_one(Credential, house.credential.id)
-                key = lanes.ensure_lane(session, sender, Channel.VOICE, credential)
+                key = lanes.ensure_lane(session, sender, Destination.VOICE, credential)
                 assert key == f"voice:{credential.id}"
-            call = {"destination": Channel.VOICE, "lane_key": key, "to": "+13195550151"}
+            call = {"destination": Destination.VOICE, "lane_key": key, "to": "+13195550151"}
             rows.add(text(house, **call, twiml_source="<Response/>"))
             assert agenda.due(db.session(), datetime.now(UTC)) == {}
             drains.drain()
@@ -197,14 +197,14 @@ class TestUnconfirmed:
             for one in (house, other):
                 sender = session.get_one(Sender, one.sender.id)
                 credential = session.get_one(Credential, one.credential.id)
-                lanes.ensure_lane(session, sender, Channel.VOICE, credential)
+                lanes.ensure_lane(session, sender, Destination.VOICE, credential)
         rates = {lane.key: lane.rate for lane in rows.all(Lane)}
         assert rates == {f"voice:{AC}": 10, f"voice:{other.credential.id}": 0.01}
         rows.change(update(Credential).values(unconfirmed_since=None))
         with app.app_context(), unit_of_work() as session:
             sender = session.get_one(Sender, house.sender.id)
             credential = session.get_one(Credential, house.credential.id)
-            lanes.ensure_lane(session, sender, Channel.VOICE, credential)
+            lanes.ensure_lane(session, sender, Destination.VOICE, credential)
         assert rows.one(select(Lane).where(Lane.key == f"voice:{AC}")).rate == 0.01
 
     def test_its_token_signs_for_no_unknown_number(

@@ -13,7 +13,7 @@ from app.domain.sending.fates import Candidate
 from app.extensions import db, unit_of_work
 from app.models.house import AuditEntry
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from tests.support.house import House, furnish, text
 from tests.support.rows import Rows
 from tests.support.twilio import sid
@@ -106,12 +106,12 @@ def test_when_twilio_cannot_be_asked_for_half_an_hour_people_may_say(
 @pytest.mark.parametrize(
     ("destination", "wrong"),
     [
-        (Channel.SMS, ""), (Channel.SMS, "SM123"), (Channel.SMS, "CA" + "1" * 32),
-        (Channel.SMS, "SM" + "G" * 32), (Channel.VOICE, "SM" + "1" * 32),
+        (Destination.SMS, ""), (Destination.SMS, "SM123"), (Destination.SMS, "CA" + "1" * 32),
+        (Destination.SMS, "SM" + "G" * 32), (Destination.VOICE, "SM" + "1" * 32),
     ],
 )  # fmt: skip
 def test_what_is_no_id_of_twilios_is_refused(
-    destination: Channel, wrong: str, app: Flask, rows: Rows, house: House
+    destination: Destination, wrong: str, app: Flask, rows: Rows, house: House
 ) -> None:
     message = lost(house, destination=destination)
     rows.add(message)

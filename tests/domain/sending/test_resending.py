@@ -16,7 +16,7 @@ from app.models.base import new_id
 from app.models.communication import Callback, CallbackEvent
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from tests.support.house import House, furnish, text
 from tests.support.our_calls import told_by
 from tests.support.rows import Rows
@@ -44,7 +44,7 @@ def test_a_call_says_the_same_to_a_machine_as_the_first_would_have(
     app: Flask, rows: Rows, house: House
 ) -> None:
     lost = text(
-        house, id=new_id(), destination=Channel.VOICE, body="<Response><Say/></Response>",
+        house, id=new_id(), destination=Destination.VOICE, body="<Response><Say/></Response>",
         twiml_source=SOURCE, options={"machineDetection": "continue"}, member={"toName": "Ann"},
         state=MessageState.FAILED, lane_key=f"voice:{ACCOUNT_SID}",
     )  # fmt: skip

@@ -19,7 +19,7 @@ from app.models.base import new_id
 from app.models.batch import Batch
 from app.models.communication import Campaign, Communication
 from app.models.message import MESSAGE_TRANSITIONS, Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.template import Template, TemplateKind
 from tests.support.house import House, furnish, text
 from tests.support.rows import Rows
@@ -148,7 +148,7 @@ class TestSteps:
         rows.add(template, campaign)
         communication = Communication(
             id=new_id(), client_id=client_id, campaign_id=campaign.id, name="c",
-            destination=Channel.SMS, template_id=template.id, sender_id=house.sender.id,
+            destination=Destination.SMS, template_id=template.id, sender_id=house.sender.id,
         )  # fmt: skip
         rows.add(communication)
         batch = Batch(

@@ -25,7 +25,7 @@ from app.models.communication import MachineDetection
 from app.models.credential import Credential
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind
 from app.models.template import TemplateKind
 from tests.support.house import House, furnish
@@ -49,7 +49,7 @@ def house(rows: Rows) -> House:
                  url="https://sis.example.edu:8443/hooks"),
         Endpoint(client_id=house.client.id, kind=EndpointKind.PLAIN, name="d1",
                  url="https://plain.example.edu/{{ batchId }}"),
-        Route(client_id=house.client.id, sender_id=house.sender.id, channel=Channel.SMS,
+        Route(client_id=house.client.id, sender_id=house.sender.id, channel=Destination.SMS,
               handler=Handler.HANDLE_YOURSELF, url="https://own.example.edu/sms",
               updated_by="pat"),
     )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound.afterwards import refresh
 from tests.support.fake_twilio import Accepted, FakeTwilio
 from tests.support.house import House, furnish, text
@@ -64,14 +64,14 @@ def test_many_missing_statuses_are_fetched_by_one_list(
     assert fake.looked_up == 1
 
 
-@pytest.mark.parametrize("destination", list(Channel))
+@pytest.mark.parametrize("destination", list(Destination))
 def test_one_job_asks_for_so_many_and_leaves_the_rest_for_the_next(
-    app: Flask, rows: Rows, fake: FakeTwilio, house: House, destination: Channel,
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House, destination: Destination,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(refresh, "A_FEW", 100)
     monkeypatch.setattr(refresh, "MOST_SINGLE", 4)
-    prefix, end = ("CA", "completed") if destination is Channel.VOICE else ("SM", "delivered")
+    prefix, end = ("CA", "completed") if destination is Destination.VOICE else ("SM", "delivered")
     for _ in range(6):
         made = logged(fake, sid=sid(prefix), status=end)
         rows.add(
@@ -93,7 +93,7 @@ def test_many_calls_are_fetched_by_one_list(
         made = logged(fake, sid=sid("CA"), status="completed")
         rows.add(
             text(house, state=MessageState.ACCEPTED, sid=made.sid, check_at=NOW, accepted_at=NOW,
-                 destination=Channel.VOICE)
+                 destination=Destination.VOICE)
         )  # fmt: skip
     run(app)
     assert {message.status for message in rows.all(Message)} == {"completed"}

@@ -21,7 +21,7 @@ from app.models.delivery import Delivery, EventType
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.installation import Installation
 from app.models.message import Message, MessageState
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.outbound import batches
 from tests.outbound.afterwards.test_settle import logged
 from tests.support.databases import PostgresTemplate, back_up, migrate, restore
@@ -67,7 +67,7 @@ def forwarding(rows: Rows, house: House) -> None:
     rows.add(endpoint)
     rows.add(
         Route(
-            client_id=house.client.id, sender_id=house.sender.id, channel=Channel.SMS,
+            client_id=house.client.id, sender_id=house.sender.id, destination=Destination.SMS,
             handler=Handler.FORWARD_TO_WEBHOOK, endpoint_id=endpoint.id, updated_by="pat",
         )
     )  # fmt: skip

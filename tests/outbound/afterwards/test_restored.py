@@ -20,7 +20,7 @@ from app.extensions import db, unit_of_work
 from app.models.delivery import Delivery, EventType
 from app.models.installation import ClaimCount, Hold, Installation
 from app.models.message import Lane, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound.afterwards import restored
 from app.outbound.send import lanes
 from tests.outbound.afterwards.test_settle import logged
@@ -337,7 +337,7 @@ def test_calls_are_taken_in_as_well(
     made = logged(fake, sid=sid("CA"), body="", created=datetime.now(UTC), status="completed")
     rows.add(
         text(
-            house, destination=Channel.VOICE, body="<Response/>",
+            house, destination=Destination.VOICE, body="<Response/>",
             lane_key=f"voice:{house.credential.account_sid}",
         )
     )  # fmt: skip

@@ -14,7 +14,7 @@ from app.domain.sending import fates
 from app.extensions import db
 from app.models.batch import Batch, BatchState
 from app.models.message import Direction, Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound import batches
 from app.outbound.afterwards import settle, sweep
 from app.twilio.client import TwilioClient
@@ -78,7 +78,7 @@ def test_a_look_that_was_overtaken_changes_nothing(
         rows.change(update(Message).values(checks=2, check_at=later))
         return iter(())
 
-    monkeypatch.setitem(settle.SEARCHES, Channel.SMS, meanwhile)
+    monkeypatch.setitem(settle.SEARCHES, Destination.SMS, meanwhile)
     look(app)
     message = rows.one(Message)
     assert (message.state, message.checks, message.check_at) == (MessageState.UNKNOWN, 2, later)
@@ -116,10 +116,12 @@ def test_a_sid_that_another_message_has_is_not_adopted(
 
 @pytest.mark.parametrize("ahead", [-3600, -3, 3, 3600])
 @pytest.mark.parametrize(
-    ("prefix", "destination"), [("SM", Channel.SMS), ("CA", Channel.VOICE)], ids=["text", "call"]
+    ("prefix", "destination"),
+    [("SM", Destination.SMS), ("CA", Destination.VOICE)],
+    ids=["text", "call"],
 )
 def test_twilios_times_are_told_by_twilios_clock(
-    ahead: float, prefix: str, destination: Channel,
+    ahead: float, prefix: str, destination: Destination,
     app: Flask, rows: Rows, fake: FakeTwilio, house: House,
 ) -> None:  # fmt: skip
     """Its answers' Date headers say how its clock differs from ours."""
@@ -326,13 +328,13 @@ def test_a_report_that_comes_during_a_look_says_more_than_the_log(
     app: Flask, rows: Rows, fake: FakeTwilio, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows.add(given_reply(house, checks=1))
-    found = settle.SEARCHES[Channel.SMS]
+    found = settle.SEARCHES[Destination.SMS]
 
     def search(twilio: TwilioClient, message: Message) -> Iterator[settle.Found]:
         rows.change(update(Message).values(sid=sid("SM"), status="sent"))
         return found(twilio, message)
 
-    monkeypatch.setitem(settle.SEARCHES, Channel.SMS, search)
+    monkeypatch.setitem(settle.SEARCHES, Destination.SMS, search)
     look(app)
     assert rows.one(Message).public_status == "sent"
 

@@ -27,7 +27,7 @@ from app.extensions import redis_client, unit_of_work
 from app.models.base import utcnow
 from app.models.delivery import Delivery, DeliveryAttempt, DeliveryState, EventType
 from app.models.endpoint import Endpoint
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from embedded.process import free_port
 from tests.support.clients import Department
 from tests.support.hostile import answering, silent
@@ -221,7 +221,8 @@ class TestRedis:
     ) -> None:  # fmt: skip
         registrar.rows.add(
             Route(
-                client_id=registrar.client.id, sender_id=registrar.number.id, channel=Channel.SMS,
+                client_id=registrar.client.id, sender_id=registrar.number.id,
+                destination=Destination.SMS,
                 handler=Handler.FORWARD_TO_WEBHOOK, updated_by="test",
                 endpoint_id=registrar.endpoint(receiver.url()).id,
             )

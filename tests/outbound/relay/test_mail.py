@@ -19,7 +19,7 @@ from app.extensions import unit_of_work
 from app.models.base import new_id
 from app.models.delivery import Delivery, DeliveryAttempt, DeliveryState, EventType
 from app.models.incoming import Incoming, Outcome
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound.relay import smtp
 from embedded.process import free_port
 from tests.outbound.relay.test_letters import DATA
@@ -245,7 +245,7 @@ def texted(registrar: Department, *urls: str) -> Incoming:
         for url in urls
     ]
     return Incoming(
-        id=new_id(), client_id=registrar.client.id, destination=Channel.SMS, sid=sid("MM"),
+        id=new_id(), client_id=registrar.client.id, destination=Destination.SMS, sid=sid("MM"),
         sender_id=registrar.number.id, from_=DATA["from"], to=DATA["to"], body=DATA["body"],
         media=media, outcome=Outcome.FORWARDED,
     )  # fmt: skip

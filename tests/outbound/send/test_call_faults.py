@@ -23,7 +23,7 @@ from app.models.batch import Batch, BatchState
 from app.models.communication import Communication, MachineDetection
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from tests.outbound.send.test_faults import (
     WORKERS,
     Redis,
@@ -121,7 +121,7 @@ def start_batch(app: Flask, rows: Rows) -> None:
     house = furnish(rows)
     rows.change(update(Credential).values(calls_per_second=20))
     made = communication(
-        rows, house, TEMPLATE, destination=Channel.VOICE,
+        rows, house, TEMPLATE, destination=Destination.VOICE,
         machine_detection=MachineDetection.CONTINUE,
     )  # fmt: skip
     join(rows, made, *({"toName": f"P{n}", "toPhone": f"+1319556{n:04}"} for n in range(MEMBERS)))

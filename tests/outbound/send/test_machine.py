@@ -33,7 +33,7 @@ from app.models.message import (
     MessageReport,
     MessageState,
 )
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.outbound.afterwards import settle, sweep
@@ -330,7 +330,7 @@ def test_no_history_loses_or_doubles_anything(
     class ThisMachine(Machine):
         def __init__(self) -> None:
             super().__init__()
-            monkeypatch.setitem(SEARCHES, Channel.SMS, self.in_twilios_log)
+            monkeypatch.setitem(SEARCHES, Destination.SMS, self.in_twilios_log)
 
     happened: Counter[str] = Counter()
     more: dict[str, Any] = {

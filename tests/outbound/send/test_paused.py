@@ -16,7 +16,7 @@ from app.extensions import db, unit_of_work
 from app.models.base import new_id
 from app.models.batch import Batch, BatchState
 from app.models.message import Lane, Message, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound import batches
 from app.outbound.afterwards import sweep
 from app.outbound.send import claims, lanes, outcomes, pace
@@ -220,7 +220,7 @@ def test_a_machine_that_slept_posts_nothing_whose_time_has_passed(
     """While it sleeps its monotonic clock stands still; other machines go on meanwhile."""
     posting = Posting(app)
     outgoing = Outgoing(
-        id="m", destination=Channel.SMS, lane_key="lane", slot_us=posting.clock.now_us(),
+        id="m", destination=Destination.SMS, lane_key="lane", slot_us=posting.clock.now_us(),
         cost_us=1, segments=1, to="+13195550150", from_="+13195550100", body="Hello", media=(),
         options={}, credential_id="", claim_token="", tries=1,
     )  # fmt: skip

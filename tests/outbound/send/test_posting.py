@@ -7,7 +7,7 @@ import time
 import pytest
 from flask import Flask
 
-from app.models.route import Channel
+from app.models.route import Destination
 from app.outbound.send.claims import Outgoing
 from app.outbound.send.pace import Gate
 from app.outbound.send.post import Outcome
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.database("sqlite")
 def outgoing(lane: str, slot_us: int) -> Outgoing:
     return Outgoing(
         id=lane,
-        destination=Channel.SMS,
+        destination=Destination.SMS,
         lane_key=lane,
         slot_us=slot_us,
         cost_us=1_000_000,

@@ -19,7 +19,7 @@ from app.models.client import Client
 from app.models.delivery import Delivery
 from app.models.last_contact import LastContact
 from app.models.message import Lane, Message, MessageReport, MessageState
-from app.models.route import Channel
+from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.outbound.send import agenda, lanes, outcomes
@@ -189,8 +189,8 @@ def test_a_lane_waits_as_long_as_twilio_asks_within_reason(
     waiting = text(house, state=MessageState.CLAIMED, claim_token="T")
     rows.add(Lane(key="sms:x", rate=1), waiting)
     refused = Outgoing(
-        id=waiting.id, destination=Channel.SMS, lane_key="sms:x", slot_us=0, cost_us=1, segments=1,
-        to=PHONE, from_=house.sender.address, body="Hello", media=(), options={},
+        id=waiting.id, destination=Destination.SMS, lane_key="sms:x", slot_us=0, cost_us=1,
+        segments=1, to=PHONE, from_=house.sender.address, body="Hello", media=(), options={},
         credential_id=house.credential.id, claim_token="T", tries=1,
     )  # fmt: skip
     before = datetime.now(UTC)

@@ -27,7 +27,7 @@ from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind, EndpointSecret
 from app.models.incoming import Incoming, Outcome
 from app.models.media import Media
-from app.models.route import Channel, Handler
+from app.models.route import Destination, Handler
 from app.models.sender import Sender
 from app.models.voicemail import Voicemail, VoicemailState
 from app.outbound.voicemails import drain
@@ -182,7 +182,7 @@ def office(
             ),
         )  # fmt: skip
         department.route(
-            department.number(), Handler.VOICEMAIL, Channel.VOICE, options=options,
+            department.number(), Handler.VOICEMAIL, Destination.VOICE, options=options,
             population_id=people.id, endpoint_id=endpoint.id,
         )  # fmt: skip
         yield Office(app, rows, twilio, clock, receiver, box)

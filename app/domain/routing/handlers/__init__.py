@@ -17,7 +17,7 @@ from app.domain.routing.handlers.hours import ByHours
 from app.domain.routing.handlers.menu import Menu
 from app.domain.routing.handlers.play_message import PlayMessage
 from app.domain.routing.handlers.voicemail import Voicemail
-from app.models.route import Channel
+from app.models.route import Destination
 
 SPECS: dict[str, type[HandlerSpec]] = {
     spec.name(): spec
@@ -31,12 +31,12 @@ MAX_DEPTH = 5
 """Most routes inside each other, the outermost counted."""
 
 
-def offered(channel: Channel) -> list[type[HandlerSpec]]:
+def offered(destination: Destination) -> list[type[HandlerSpec]]:
     """Return what can be done with texts, or with calls."""
-    return [spec for spec in SPECS.values() if channel in spec.channels]
+    return [spec for spec in SPECS.values() if destination in spec.destinations]
 
 
-def parse(channel: Channel, data: object, depth: int = 1) -> HandlerSpec:
+def parse(destination: Destination, data: object, depth: int = 1) -> HandlerSpec:
     """Read a route as people write it: ``{handler: auto_reply, template: away}``.
 
     :param depth: how many routes it is inside of, itself counted.
@@ -46,15 +46,15 @@ def parse(channel: Channel, data: object, depth: int = 1) -> HandlerSpec:
         raise Refused.because("A route must name its handler, such as {handler: auto_reply, …}.")
     if depth > MAX_DEPTH:
         raise Refused.because(f"At most {MAX_DEPTH} routes can be inside each other.", "handler")
-    specs = {spec.name(): spec for spec in offered(channel)}
+    specs = {spec.name(): spec for spec in offered(destination)}
     allowed, handler = ", ".join(specs), data.get("handler")
     if handler is None and "hours" in data:  # the one handler that may go without its name
         handler, data = "hours", {"handler": "hours", **data}
     if handler is None:
         raise Refused([Mistake(("handler",), f"“handler” is required: {allowed}.")])
     if not isinstance(handler, str) or handler not in specs:
-        kind = "texts" if channel is Channel.SMS else "calls"
+        kind = "texts" if destination is Destination.SMS else "calls"
         message = f"“{handler}” is no handler for {kind}; it must be one of {allowed}."
         raise Refused.because(message, "handler")
-    nested = partial(parse, channel, depth=depth + 1)
+    nested = partial(parse, destination, depth=depth + 1)
     return mistakes.parse(specs[handler], dict(data), {"nested": nested})

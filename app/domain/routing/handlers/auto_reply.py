@@ -12,7 +12,7 @@ from app.domain.mistakes import Reasons
 from app.domain.routing.handlers.base import HandlerSpec, Place, Refers, Shown
 from app.domain.specs import Name, Spec
 from app.models.client import Client
-from app.models.route import Channel, KeywordRule, Route
+from app.models.route import Destination, KeywordRule, Route
 from app.models.template import Template, TemplateKind
 
 CARRIER_KEYWORDS = keywords.TWILIO_WORDS.keys() - {keywords.YES}
@@ -57,7 +57,7 @@ class AutoReply(HandlerSpec):
 
     label = "Answer with a canned reply"
     hint = "People get the same words back at once."
-    channels = (Channel.SMS,)
+    destinations = (Destination.SMS,)
 
     handler: Literal["auto_reply"]
     template: Annotated[

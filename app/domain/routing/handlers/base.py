@@ -27,7 +27,7 @@ from app.domain import named
 from app.domain.mistakes import SEVERAL, Path, Reasons, Refused
 from app.domain.specs import Spec
 from app.models.endpoint import Endpoint
-from app.models.route import Channel, Route
+from app.models.route import Destination, Route
 from app.models.sender import Sender
 from app.models.template import Template, TemplateKind
 
@@ -103,7 +103,7 @@ class Place:
 
     session: Session
     sender: Sender
-    channel: Channel
+    destination: Destination
 
 
 class HandlerSpec(Spec):
@@ -113,7 +113,7 @@ class HandlerSpec(Spec):
     """Its name for people."""
     hint: ClassVar[str]
     """When to choose it, or what comes of it."""
-    channels: ClassVar[tuple[Channel, ...]]
+    destinations: ClassVar[tuple[Destination, ...]]
     """For what it can be chosen."""
     leads_on: ClassVar[bool] = False
     """Whether it is answered by one of the routes inside it, never by itself."""

@@ -12,7 +12,7 @@ from app.domain.routing.handlers.base import HandlerSpec, Place, Shown, Spoken, 
 from app.domain.specs import Phone
 from app.models.client import Client
 from app.models.credential import Credential
-from app.models.route import Channel
+from app.models.route import Destination
 
 
 class CallForward(HandlerSpec):
@@ -20,7 +20,7 @@ class CallForward(HandlerSpec):
 
     label = "Forward to another phone"
     hint = "The caller is put through."
-    channels = (Channel.VOICE,)
+    destinations = (Destination.VOICE,)
 
     handler: Literal["call_forward"]
     to: Annotated[Phone, Shown("Forward to", kind="tel")]
@@ -52,5 +52,5 @@ class CallForward(HandlerSpec):
             session.get_one(Credential, sender.credential_id),
         )
         ours = reach.own_numbers(session, [self.to])
-        if refusal := reach.why_not(standing, self.to, place.channel, ours):
+        if refusal := reach.why_not(standing, self.to, place.destination, ours):
             reasons.add(refusal.sentence, "to")

@@ -10,7 +10,7 @@ from app.domain.mistakes import Reasons
 from app.domain.routing.handlers.base import HandlerSpec, Place, Refers, Shown
 from app.domain.specs import Name
 from app.models.audience import Member, Population
-from app.models.route import Channel
+from app.models.route import Destination
 
 
 class ForwardToEmail(HandlerSpec):
@@ -18,7 +18,7 @@ class ForwardToEmail(HandlerSpec):
 
     label = "Forward to e-mail"
     hint = "Good when few answers come in."
-    channels = (Channel.SMS,)
+    destinations = (Destination.SMS,)
 
     handler: Literal["forward_to_email"]
     population: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from app.domain.routing.handlers.base import HandlerSpec, Refers, Shown
 from app.domain.specs import Name
 from app.models.endpoint import Endpoint
-from app.models.route import Channel
+from app.models.route import Destination
 
 
 class ForwardToWebhook(HandlerSpec):
@@ -15,7 +15,7 @@ class ForwardToWebhook(HandlerSpec):
 
     label = "Forward to your own system"
     hint = "Each text goes to an endpoint, with what you know about the person."
-    channels = (Channel.SMS,)
+    destinations = (Destination.SMS,)
 
     handler: Literal["forward_to_webhook"]
     endpoint: Annotated[Name, Refers(Endpoint), Shown("Send to", empty="Choose an endpoint")]

@@ -13,7 +13,7 @@ from app.domain.routing.handlers.base import HandlerSpec, Place, Shown
 from app.domain.specs import WebAddress
 from app.models.client import Client
 from app.models.credential import Credential
-from app.models.route import Channel, Handler, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender
 
 _CIRCLE = (
@@ -31,7 +31,7 @@ class HandleYourself(HandlerSpec):
 
     label = "Handle it yourself"
     hint = "Twilio asks your own web address, which answers with TwiML."
-    channels = (Channel.SMS, Channel.VOICE)
+    destinations = (Destination.SMS, Destination.VOICE)
 
     handler: Literal["handle_yourself"]
     url: Annotated[
@@ -56,7 +56,7 @@ class HandleYourself(HandlerSpec):
             reasons.add(refusal.sentence, "handler")
         if urls.points_here(self.url):
             reasons.add(_CIRCLE, "url")
-        if place.channel is Channel.SMS:
+        if place.destination is Destination.SMS:
             _take_turns(place.session, place.sender)
             if _has_list(place.session, place.sender):
                 reasons.add(_EXCLUSIVE, "handler")
@@ -92,7 +92,7 @@ def _has_list(session: Session, sender: Sender) -> bool:
 def _answers_itself(session: Session, sender: Sender) -> bool:
     own = select(Route.id).where(
         Route.sender_id.in_(select(Sender.id).where(_family(sender))),
-        Route.channel == Channel.SMS,
+        Route.destination == Destination.SMS,
         Route.handler == Handler.HANDLE_YOURSELF,
     )
     return session.scalar(own.limit(1)) is not None

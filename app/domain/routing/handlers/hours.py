@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from app.domain.routing.handlers.base import HandlerSpec, Nested, Refers, Shown
 from app.domain.specs import Name
 from app.models.hours import Hours
-from app.models.route import Channel
+from app.models.route import Destination
 
 
 class ByHours(HandlerSpec):
@@ -15,7 +15,7 @@ class ByHours(HandlerSpec):
 
     label = "Go by office hours"
     hint = "One answer while somebody is there, another while nobody is."
-    channels = (Channel.SMS, Channel.VOICE)
+    destinations = (Destination.SMS, Destination.VOICE)
     leads_on = True
 
     handler: Literal["hours"]

@@ -17,7 +17,7 @@ from app.domain.routing.handlers.base import (
 )
 from app.domain.specs import Name
 from app.models.media import Recording
-from app.models.route import Channel
+from app.models.route import Destination
 
 KEYS = "1234567890*#"
 """The keys of a phone, in the order in which people look for them."""
@@ -37,7 +37,7 @@ class Menu(HandlerSpec):
 
     label = "Let callers choose"
     hint = "“For the library press 1, for …”: each key leads on."
-    channels = (Channel.VOICE,)
+    destinations = (Destination.VOICE,)
 
     handler: Literal["menu"]
     say: Annotated[

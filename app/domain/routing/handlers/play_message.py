@@ -17,7 +17,7 @@ from app.domain.routing.handlers.base import (
 )
 from app.domain.specs import Name, WebAddress
 from app.models.media import Recording
-from app.models.route import Channel
+from app.models.route import Destination
 
 
 class PlayMessage(HandlerSpec):
@@ -25,7 +25,7 @@ class PlayMessage(HandlerSpec):
 
     label = "Play a message"
     hint = "A voice reads a text, or a recording is played."
-    channels = (Channel.VOICE,)
+    destinations = (Destination.VOICE,)
 
     handler: Literal["play_message"]
     say: Annotated[Spoken | None, Shown("Words to be read", kind="area")] = None

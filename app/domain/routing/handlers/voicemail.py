@@ -22,7 +22,7 @@ from app.extensions import current_settings
 from app.models.audience import Population
 from app.models.endpoint import Endpoint
 from app.models.media import Recording
-from app.models.route import Channel
+from app.models.route import Destination
 
 GREETING = "Nobody can take your call just now. Please leave a message after the tone."
 TWILIO_TRANSCRIBES = 120
@@ -35,7 +35,7 @@ class Voicemail(HandlerSpec):
 
     label = "Take a message"
     hint = "Callers speak after a tone; you hear it here, and by e-mail."
-    channels = (Channel.VOICE,)
+    destinations = (Destination.VOICE,)
 
     handler: Literal["voicemail"]
     say: Annotated[
