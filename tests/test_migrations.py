@@ -19,7 +19,7 @@ from app.maintenance.news import HOSTS_ADDED
 from app.models.audience import Member
 from app.models.client import Client
 from app.models.conversation import Conversation
-from app.models.house import Bookmark
+from app.models.house import Bookmark, IdempotencyKey
 from app.models.suppression import SuppressionEntry
 from tests.support.databases import PostgresTemplate, migrate
 from tests.support.environment import BASE
@@ -235,4 +235,24 @@ def test_conversations_begin_with_what_the_log_tells(alone: Flask, run: Run) -> 
     assert [row.waiting_since for row in rows if row.phone.endswith("111")] == [
         began + timedelta(minutes=5)
     ]
+    run("downgrade", "base")
+
+
+def test_the_version_before_gets_no_answer_that_it_would_change(alone: Flask, run: Run) -> None:
+    """“Answers with headers”: it knew 201 alone, and repeats it as it was."""
+    script = next(Path("migrations/versions").glob("*_answers_with_headers.py")).name[:4]
+    with alone.app_context(), db.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        fill(connection, tables, "client", id="r", name="registrar")
+        for status in (200, 201, 202):
+            fill(
+                connection, tables, "idempotency_key", client_id="r", key=str(status),
+                status=status, headers={"Location": "here"},
+            )  # fmt: skip
+    run("downgrade", f"{int(script) - 1:04}")
+    run("upgrade")
+    with alone.app_context(), db.engine.connect() as connection:
+        rows = connection.execute(select(IdempotencyKey.__table__)).all()
+    assert [(row.key, row.headers) for row in rows] == [("201", {})]
     run("downgrade", "base")

@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import Field
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
+from app.api.idempotency import once
 from app.api.operation import Answer, operation
 from app.api.problem import Refusal as ApiRefusal
 from app.api.reading import Shape
@@ -20,7 +22,7 @@ from app.domain.relaying import callbacks
 from app.domain.sending import call_retries, communications
 from app.domain.specs import Instant
 from app.domain.wake import wake
-from app.extensions import db, unit_of_work
+from app.extensions import db
 from app.models.batch import Batch, BatchMember, BatchState
 from app.models.communication import Communication
 from app.models.credential import Scope
@@ -126,7 +128,8 @@ def adhocs(caller: Caller, communication_id: str, body: AdhocsBody) -> Answer:
     members = [one.root for one in body.members]
     communication = owned(Communication, caller, communication_id, "communication")
     refused = communications.judge_phones(db.session(), communication, members)
-    with unit_of_work() as session:
+
+    def make(session: Session) -> Answer:
         communication = owned(Communication, caller, communication_id, "communication")
         try:
             if wrong := callbacks.structured_for(session, communication, members):
@@ -136,19 +139,18 @@ def adhocs(caller: Caller, communication_id: str, body: AdhocsBody) -> Answer:
             )
         except Refusal as refusal:
             raise _refused(refusal) from None
-    _wake()
-    batch_id = batch.id
-    address = url("batches", batch_id)
-    content = AdhocsObject(
-        batch=_describe(caller, batch_id) if body.include_batch_response else address,
-        refused=[
+        session.flush()
+        address = url("batches", batch.id)
+        shown = _describe(caller, batch.id) if body.include_batch_response else address
+        named = [
             RefusedMember(
                 index=one.position, reason=one.refusal.reason, message=one.refusal.sentence
             )
             for one in refused
-        ],
-    )
-    return Answer(201, content, {"Location": address})
+        ]
+        return Answer(201, AdhocsObject(batch=shown, refused=named), {"Location": address})
+
+    return _waking(once(caller, body, make))
 
 
 @operation(
@@ -165,15 +167,17 @@ def start(caller: Caller, communication_id: str, body: StartBody) -> Answer:
 
     The members are those at the time it begins.
     """
-    with unit_of_work() as session:
+
+    def make(session: Session) -> Answer:
         communication = owned(Communication, caller, communication_id, "communication")
         try:
             batch = communications.start_batch(session, communication, caller.actor, body.at)
         except Refusal as refusal:
             raise _refused(refusal) from None
-        batch_id = batch.id
-    _wake()
-    return Answer(202, _describe(caller, batch_id), {"Location": url("batches", batch_id)})
+        session.flush()
+        return Answer(202, _describe(caller, batch.id), {"Location": url("batches", batch.id)})
+
+    return _waking(once(caller, body, make))
 
 
 @operation("GET", "/batches/<batch_id>", Scope.READ, {200: BatchObject})
@@ -183,43 +187,46 @@ def show(caller: Caller, batch_id: str, query: BatchQuery) -> BatchObject:
 
 
 @operation("POST", "/batches/<batch_id>/pause", Scope.SEND, {200: BatchObject}, problems=(409,))
-def pause(caller: Caller, batch_id: str) -> BatchObject:
+def pause(caller: Caller, batch_id: str) -> Answer:
     """Stop sending for now; it takes effect within two seconds."""
     return _move(caller, batch_id, communications.pause)
 
 
 @operation("POST", "/batches/<batch_id>/resume", Scope.SEND, {200: BatchObject}, problems=(409,))
-def resume(caller: Caller, batch_id: str) -> BatchObject:
+def resume(caller: Caller, batch_id: str) -> Answer:
     """Go on after a pause."""
     return _move(caller, batch_id, communications.resume)
 
 
 @operation("POST", "/batches/<batch_id>/cancel", Scope.SEND, {200: BatchObject}, problems=(409,))
-def cancel(caller: Caller, batch_id: str) -> BatchObject:
+def cancel(caller: Caller, batch_id: str) -> Answer:
     """Stop for good; what has not gone out yet does not."""
     return _move(caller, batch_id, communications.cancel)
 
 
 @operation("POST", "/batches/<batch_id>/try-one", Scope.SEND, {200: BatchObject}, problems=(409,))
-def try_one(caller: Caller, batch_id: str) -> BatchObject:
+def try_one(caller: Caller, batch_id: str) -> Answer:
     """Let one message of a held sender go; when Twilio takes it, the others follow."""
     return _move(caller, batch_id, communications.try_one)
 
 
-def _move(caller: Caller, batch_id: str, change: Any) -> BatchObject:
-    with unit_of_work() as session:
+def _move(caller: Caller, batch_id: str, change: Any) -> Answer:
+    def make(session: Session) -> Answer:
         batch = owned(Batch, caller, batch_id, "batch")
         try:
             change(session, batch, caller.actor)
         except Refusal as refusal:
             raise _refused(refusal) from None
-    _wake()
-    return _describe(caller, batch_id)
+        session.flush()
+        return Answer(200, _describe(caller, batch_id))
+
+    return _waking(once(caller, None, make))
 
 
-def _wake() -> None:
+def _waking(answer: Answer) -> Answer:
     for queue in ("house", "send", "relay"):
         wake(queue)
+    return answer
 
 
 def _refused(refusal: Refusal) -> ApiRefusal:

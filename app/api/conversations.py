@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
-from app.api.idempotency import HEADER, once
+from app.api.idempotency import once
 from app.api.messages import MessageObject, describe
 from app.api.operation import Answer, operation
 from app.api.paging import CursorQuery, Page, read_page
@@ -26,7 +26,7 @@ from app.domain.mistakes import Mistake, Refused
 from app.domain.reach import Refusal
 from app.domain.sending import answering
 from app.domain.wake import wake
-from app.extensions import db, unit_of_work
+from app.extensions import db
 from app.models.base import PHONE_LENGTH
 from app.models.client import Client
 from app.models.conversation import Conversation, ConversationState, EntryKind
@@ -149,7 +149,6 @@ def show(caller: Caller, number: str, phone: str) -> WholeConversation:
     Scope.SEND,
     {201: MessageObject},
     problems=(409, 429),
-    headers={HEADER: "Repeats with the same key, for a day, make no second message."},
     example={"body": "We are open until five."},
 )
 def reply(caller: Caller, number: str, phone: str, body: ReplyBody) -> Answer:
@@ -160,7 +159,7 @@ def reply(caller: Caller, number: str, phone: str, body: ReplyBody) -> Answer:
     """
     looks = media_links.look_in_passing(body.media, caller.client_id)
 
-    def make(session: Session) -> MessageObject:
+    def make(session: Session) -> Answer:
         client = session.get_one(Client, caller.client_id)
         sender, talk, _ = _find(session, client, number, phone)
         wrong = attachments.inspect(session, client.id, body.media, looks).mistakes
@@ -173,9 +172,9 @@ def reply(caller: Caller, number: str, phone: str, body: ReplyBody) -> Answer:
             raise _refused(refusal, wrong) from None
         if wrong:
             raise Refused(wrong)
-        return describe([message])[0]
+        return Answer(201, describe([message])[0])
 
-    answer = once(caller, body, MessageObject, make)
+    answer = once(caller, body, make)
     wake("send")
     wake("relay")
     return answer
@@ -188,13 +187,16 @@ def reply(caller: Caller, number: str, phone: str, body: ReplyBody) -> Answer:
     {200: ConversationObject},
     example={"user": "pat@example.edu"},
 )
-def assign(caller: Caller, number: str, phone: str, body: AssignBody) -> ConversationObject:
+def assign(caller: Caller, number: str, phone: str, body: AssignBody) -> Answer:
     """Let one person look after a conversation, or with null give it back to all."""
-    with unit_of_work() as session:
+
+    def make(session: Session) -> Answer:
         talk = _kept(session, caller, number, phone)
         user = care.assignable(session, caller.client_id, body.user) if body.user else None
         care.assign(session, talk, user, caller.actor)
-        return _describe(session, caller, [talk])[0]
+        return Answer(200, _describe(session, caller, [talk])[0])
+
+    return once(caller, body, make)
 
 
 @operation(
@@ -204,23 +206,29 @@ def assign(caller: Caller, number: str, phone: str, body: AssignBody) -> Convers
     {201: EntryObject},
     example={"text": "Called the dean's office; they will write."},
 )
-def add_note(caller: Caller, number: str, phone: str, body: NoteBody) -> EntryObject:
+def add_note(caller: Caller, number: str, phone: str, body: NoteBody) -> Answer:
     """Write down what only those who work for the client see."""
-    with unit_of_work() as session:
+
+    def make(session: Session) -> Answer:
         talk = _kept(session, caller, number, phone)
         made = care.note(session, talk, body.text, caller.actor)
         entry = entries.Entry(EntryKind.NOTE, made.id, made.at, made.author, made.text, None)
-        return _entry(entry)
+        return Answer(201, _entry(entry))
+
+    return once(caller, body, make)
 
 
 @operation("POST", "/conversations/<number>/<phone>/close", Scope.SEND, {200: ConversationObject})
-def close(caller: Caller, number: str, phone: str) -> ConversationObject:
+def close(caller: Caller, number: str, phone: str) -> Answer:
     """Say that nobody waits for anything any more; a new text opens it again."""
-    with unit_of_work() as session:
+
+    def make(session: Session) -> Answer:
         talk = _kept(session, caller, number, phone)
         care.close(session, talk, caller.actor)
         session.refresh(talk)
-        return _describe(session, caller, [talk])[0]
+        return Answer(200, _describe(session, caller, [talk])[0])
+
+    return once(caller, None, make)
 
 
 def _find(

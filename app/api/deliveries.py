@@ -8,9 +8,11 @@ from datetime import datetime
 
 from pydantic import Field
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
-from app.api.operation import operation
+from app.api.idempotency import once
+from app.api.operation import Answer, operation
 from app.api.paging import Page, PageQuery, read_page
 from app.api.problem import Refusal
 from app.api.reading import Shape
@@ -18,7 +20,6 @@ from app.api.urls import owned
 from app.domain.mistakes import Refused
 from app.domain.relaying import deliveries
 from app.domain.wake import wake
-from app.extensions import unit_of_work
 from app.models.credential import Scope
 from app.models.delivery import Delivery, DeliveryState, EventType
 
@@ -70,18 +71,22 @@ def show(caller: Caller, delivery_id: str) -> DeliveryObject:
 @operation(
     "POST", "/deliveries/<delivery_id>/resend", Scope.SEND, {202: DeliveryObject}, problems=(409,)
 )
-def resend(caller: Caller, delivery_id: str) -> DeliveryObject:
+def resend(caller: Caller, delivery_id: str) -> Answer:
     """Send a delivery again at once, whatever its state, with its same id.
 
     Its schedule of retries begins anew.
     """
-    with unit_of_work() as session, not_now():
+
+    def make(session: Session) -> Answer:
         delivery = owned(Delivery, caller, delivery_id, "delivery")
-        deliveries.resend(session, delivery, caller.actor)
+        with not_now():
+            deliveries.resend(session, delivery, caller.actor)
         session.flush()
-        sent = describe(delivery)
+        return Answer(202, describe(delivery))
+
+    answer = once(caller, None, make)
     wake("relay")
-    return sent
+    return answer
 
 
 @contextmanager

@@ -6,17 +6,19 @@ from datetime import datetime
 
 from pydantic import Field
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
 from app.api.deliveries import DeliveryObject, describe, not_now
-from app.api.operation import operation
+from app.api.idempotency import once
+from app.api.operation import Answer, operation
 from app.api.problem import not_found
 from app.api.reading import Shape
 from app.api.urls import Url, is_id, owned_select, url
 from app.domain.relaying import deliveries, endpoints
 from app.domain.specs import Instant
 from app.domain.wake import wake
-from app.extensions import db, unit_of_work
+from app.extensions import db
 from app.models.base import utcnow
 from app.models.credential import Scope
 from app.models.endpoint import DisabledReason, Endpoint, EndpointKind, EndpointState
@@ -85,15 +87,19 @@ def show(caller: Caller, endpoint_id: str) -> EndpointObject:
 
 
 @operation("POST", "/endpoints/<endpoint_id>/ping", Scope.SEND, {202: DeliveryObject})
-def ping(caller: Caller, endpoint_id: str) -> DeliveryObject:
+def ping(caller: Caller, endpoint_id: str) -> Answer:
     """Send a test event, once and at once.
 
     It goes out even to an endpoint that is paused or disabled. The answer is its delivery.
     """
-    with unit_of_work() as session:
-        sent = describe(endpoints.ping(session, find(caller, endpoint_id), caller.actor))
+
+    def make(session: Session) -> Answer:
+        sent = endpoints.ping(session, find(caller, endpoint_id), caller.actor)
+        return Answer(202, describe(sent))
+
+    answer = once(caller, None, make)
     wake("relay")
-    return sent
+    return answer
 
 
 @operation(
@@ -104,20 +110,25 @@ def ping(caller: Caller, endpoint_id: str) -> DeliveryObject:
     problems=(409,),
     example={"from": "2026-11-21T20:00:00Z", "to": "2026-11-22T08:00:00Z", "failedOnly": True},
 )
-def replay(caller: Caller, endpoint_id: str, body: ReplayBody) -> ReplayObject:
+def replay(caller: Caller, endpoint_id: str, body: ReplayBody) -> Answer:
     """Send a range of deliveries again, after what is new, each with its same id.
 
     With `dryRun` they are counted only.
     """
     wanted = deliveries.Range(body.from_, body.to or utcnow(), body.failed_only)
-    with unit_of_work() as session, not_now():
+
+    def make(session: Session) -> Answer:
         endpoint = find(caller, endpoint_id)
-        if body.dry_run:
-            count = deliveries.count_replay(session, endpoint, wanted)
-        else:
-            count = deliveries.replay(session, endpoint, wanted, caller.actor)
+        with not_now():
+            if body.dry_run:
+                count = deliveries.count_replay(session, endpoint, wanted)
+            else:
+                count = deliveries.replay(session, endpoint, wanted, caller.actor)
+        return Answer(202, ReplayObject(count=count, dry_run=body.dry_run))
+
+    answer = once(caller, body, make)
     wake("relay")
-    return ReplayObject(count=count, dry_run=body.dry_run)
+    return answer
 
 
 def find(caller: Caller, endpoint_id: str) -> Endpoint:

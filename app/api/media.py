@@ -7,15 +7,16 @@ import binascii
 from datetime import datetime
 
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
-from app.api.operation import operation
+from app.api.idempotency import once
+from app.api.operation import Answer, operation
 from app.api.problem import invalid
 from app.api.reading import Shape
 from app.api.urls import Url
 from app.domain import urls
 from app.domain.content import attachments, vcards
-from app.extensions import unit_of_work
 from app.models.client import Client
 from app.models.credential import Scope
 
@@ -57,24 +58,28 @@ class MediaObject(Shape):
     {201: MediaObject},
     example={"vcard": {"name": "Registrar", "phone": "+13195550100"}},
 )
-def upload(caller: Caller, body: MediaBody) -> MediaObject:
+def upload(caller: Caller, body: MediaBody) -> Answer:
     """Keep a file for texts to show.
 
     What it is is told by its content. Twilio takes the usual kinds of pictures, audio and video,
     PDF and vCards; all of one message together may have 5 MB.
     """
     filename, content = _file(body)
-    with unit_of_work() as session:
+
+    def make(session: Session) -> Answer:
         client = session.get_one(Client, caller.client_id)
         kept = attachments.keep(session, client, filename, content)
         url = urls.of_media(kept.code)
-        return MediaObject(
+        made = MediaObject(
             url=url,
             content_type=kept.content_type,
             size=len(content),
             expires_at=kept.expires_at,
             warnings=attachments.inspect(session, client.id, [url]).advice,
         )
+        return Answer(201, made)
+
+    return once(caller, body, make)
 
 
 def _file(body: MediaBody) -> tuple[str, bytes]:

@@ -6,9 +6,11 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, Field
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
-from app.api.operation import operation
+from app.api.idempotency import once
+from app.api.operation import Answer, operation
 from app.api.problem import Refusal, not_found
 from app.api.reading import Shape
 from app.api.urls import Url, url, url_or_none
@@ -154,25 +156,36 @@ def put_routes(caller: Caller, number: str, body: RoutesBody) -> NumberObject:
 
 
 @operation("POST", "/numbers/<number>/try-one", Scope.SEND, {200: NumberObject}, problems=(409,))
-def try_one(caller: Caller, number: str) -> NumberObject:
+def try_one(caller: Caller, number: str) -> Answer:
     """Let one message go of what a number holds; when Twilio takes it, the others follow."""
-    with unit_of_work() as session:
+
+    def make(session: Session) -> Answer:
         sender = find(caller, number)
         keys = breaker.keys_of(sender)
         if not breaker.try_one(session, keys, caller.client_id, caller.actor, utcnow()):
             raise Refusal(409, breaker.NOTHING_HELD)
+        session.flush()
+        return Answer(200, describe(sender))
+
+    answer = once(caller, None, make)
     wake("send")
-    return describe(find(caller, number))
+    return answer
 
 
 @operation("POST", "/numbers/<number>/resume", Scope.ADMIN, {200: NumberObject}, problems=(409,))
-def resume(caller: Caller, number: str) -> NumberObject:
+def resume(caller: Caller, number: str) -> Answer:
     """Let a number that was stopped or is held send all that waits: what was wrong is mended."""
-    with unit_of_work() as session:
-        if not senders.resume(session, find(caller, number), caller.actor):
+
+    def make(session: Session) -> Answer:
+        sender = find(caller, number)
+        if not senders.resume(session, sender, caller.actor):
             raise Refusal(409, breaker.NOTHING_HELD)
+        session.flush()
+        return Answer(200, describe(sender))
+
+    answer = once(caller, None, make)
     wake("send")
-    return describe(find(caller, number))
+    return answer
 
 
 @operation("PUT", "/numbers/<number>/closed-until", Scope.ADMIN, {200: NumberObject})

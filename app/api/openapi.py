@@ -9,7 +9,7 @@ from flask import Response, current_app, json
 from pydantic import BaseModel, Field, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from app.api.operation import Operation, blueprint, operations
+from app.api.operation import IDEMPOTENCY_KEY, Operation, blueprint, operations
 from app.api.reading import Shape
 from app.api.webhooks import EVENTS
 from app.extensions import current_settings
@@ -196,15 +196,21 @@ def _parameters(one: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in _PART.findall(one.path)
     ]
-    parameters += [
-        {
-            "name": name,
-            "in": "header",
-            "description": words,
-            "schema": {"type": "string", "maxLength": 255, "pattern": "^[!-~]*$"},
-        }
-        for name, words in one.headers.items()
-    ]
+    if one.takes_key:
+        parameters.append(
+            {
+                "name": IDEMPOTENCY_KEY,
+                "in": "header",
+                "description": "Repeats with the same key get the same answer for a day, and do"
+                " nothing a second time.",
+                "schema": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 255,
+                    "pattern": "^[ -~]*$",
+                },
+            }
+        )
     if one.query is not None:
         schema = one.query.model_json_schema(mode="validation", ref_template="{model}")
         for name, field in schema["properties"].items():
@@ -241,6 +247,6 @@ def _problems(one: Operation) -> set[int]:
         found.add(404)
     if one.body is not None:
         found |= {400, 413, 422}
-    if one.query is not None:
+    if one.query is not None or one.takes_key:
         found.add(422)
     return found

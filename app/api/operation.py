@@ -29,6 +29,15 @@ log = structlog.get_logger(__name__)
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+"""The request header that makes a repeat safe; `app.api.idempotency` keeps the answers."""
+
+
+class Written(str):
+    """Content that is JSON already."""
+
+    __slots__ = ()
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -55,10 +64,13 @@ class Operation:
     answers: Mapping[int, Any]
     """Status → the type of the content (None: no content), the usual one first."""
     problems: tuple[int, ...]
-    headers: Mapping[str, str]
-    """Request headers beside the key, with what they are for."""
     example: Mapping[str, Any] | None
     body_optional: bool
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether it may be repeated with an Idempotency-Key: every POST that changes something."""
+        return self.method == "POST" and self.scope is not Scope.READ
 
 
 operations: list[Operation] = []
@@ -71,7 +83,6 @@ def operation(
     scope: Scope,
     answers: Mapping[int, Any],
     problems: tuple[int, ...] = (),
-    headers: Mapping[str, str] | None = None,
     example: Mapping[str, Any] | None = None,
     body_optional: bool = False,
     further: Further | None = None,
@@ -93,7 +104,7 @@ def operation(
         declared = Operation(
             method, path, scope, function.__module__.rpartition(".")[2], function.__name__,
             summary, description.strip(), hints.get("body"), hints.get("query"), answers, problems,
-            headers or {}, example, body_optional,
+            example, body_optional,
         )  # fmt: skip
         operations.append(declared)
         view = _view(function, declared, further)
@@ -136,7 +147,8 @@ def _respond(made: Answer, writer: TypeAdapter[Any] | None) -> Response:
         response = Response(status=made.status)
         response.headers.remove("Content-Type")
     else:
-        content = writer.dump_json(made.content, by_alias=True)
+        written = isinstance(made.content, Written)
+        content = made.content if written else writer.dump_json(made.content, by_alias=True)
         response = Response(content, made.status, mimetype="application/json")
     response.headers.update(made.headers)
     response.headers.setdefault("Cache-Control", "no-store")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from sqlalchemy.orm import Session
+
 from app.api.auth import Caller
+from app.api.idempotency import once
 from app.api.operation import Answer, operation
 from app.api.reading import Shape
 from app.api.shapes import MemberObject, PersonBody
 from app.api.urls import Url, ids, owned, url
 from app.domain.audience import members, populations
-from app.extensions import db, unit_of_work
+from app.extensions import db
 from app.models.audience import Population
 from app.models.credential import Scope
 
@@ -61,9 +64,12 @@ def subscribe(caller: Caller, population_id: str, body: PersonBody) -> Answer:
     Somebody who is there already (the same `toPhone`, or without one the same `toAddress`) gets
     the new attributes instead of a second place, and the answer is 200.
     """
-    with unit_of_work() as session:
+
+    def make(session: Session) -> Answer:
         population = owned(Population, caller, population_id, "population")
         saved = members.subscribe(session, population, body.root, caller.actor)
         kept = MemberObject(saved.row.attributes)
-    content = SubscriberObject(population=url("populations", population_id), member=kept)
-    return Answer(201 if saved.is_new else 200, content)
+        content = SubscriberObject(population=url("populations", population_id), member=kept)
+        return Answer(201 if saved.is_new else 200, content)
+
+    return once(caller, body, make)

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
-from app.api.idempotency import HEADER, once
+from app.api.idempotency import once
 from app.api.messages import MessageObject, describe
 from app.api.operation import Answer, operation
 from app.api.problem import Refusal as ApiRefusal
@@ -100,7 +100,6 @@ def _further(caller: Caller, body: MessageBody, unread: set[str | int]) -> list[
     Scope.SEND,
     {201: MessageObject},
     problems=(409, 429),
-    headers={HEADER: "Repeats with the same key, for a day, make no second message."},
     further=_further,
     example={
         "to": "+13195550150",
@@ -120,7 +119,7 @@ def create(caller: Caller, body: MessageBody) -> Answer:
     looks = media_links.look_in_passing(body.media, caller.client_id)
     script = _script(body)
     answer = once(
-        caller, body, MessageObject, lambda session: _queue(session, caller, body, looks, script)
+        caller, body, lambda session: Answer(201, _queue(session, caller, body, looks, script))
     )
     wake("send")
     wake("relay")

@@ -8,8 +8,10 @@ from urllib.parse import urlencode
 
 from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
+from app.api.idempotency import once
 from app.api.operation import Answer, operation
 from app.api.paging import Page, read_cursor, write_cursor
 from app.api.problem import Refusal
@@ -117,16 +119,19 @@ def entries(caller: Caller, list_id: str, query: EntriesQuery) -> Page[EntryObje
     {201: EntryObject},
     example={"phone": "+13195550199"},
 )
-def add(caller: Caller, list_id: str, body: EntryBody) -> EntryObject:
+def add(caller: Caller, list_id: str, body: EntryBody) -> Answer:
     """Put a phone on a suppression list.
 
     Only staff or the API take such an entry away; START does not. A phone that is there already
     stays as it is.
     """
-    with unit_of_work() as session:
+
+    def make(session: Session) -> Answer:
         found = owned(SuppressionList, caller, list_id, "suppression list")
         entry, _ = suppression_lists.add(session, found, body.phone, SCOPE_ALL, caller.actor)
-        return _describe(entry)
+        return Answer(201, _describe(entry))
+
+    return once(caller, body, make)
 
 
 @operation("DELETE", "/suppressionlists/<list_id>/entries/<phone>", Scope.SEND, {204: None})

@@ -86,6 +86,7 @@ class IdempotencyKey(Created, Base):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     request_sha256: Mapped[str] = mapped_column(String(64))
     status: Mapped[int]
+    headers: Mapped[dict[str, str]] = mapped_column(JSON, default=dict, server_default="{}")
     body: Mapped[str] = mapped_column(Text)
 
 

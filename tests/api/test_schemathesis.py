@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi import checks
 
+from app.api.operation import IDEMPOTENCY_KEY
 from app.models.base import utcnow
 from app.models.batch import Batch
 from app.models.delivery import Delivery, DeliveryState, EventType
@@ -88,6 +89,8 @@ def test_every_call_answers_as_documented(
         names = set(case.path_parameters or {})
         if known is not None:
             case.path_parameters = {name: known[name][-1] for name in names}
+        if known is theirs:  # one used before for something of mine is 409, whatever it asks for
+            (case.headers or {}).pop(IDEMPOTENCY_KEY, None)
         response = case.call(headers=api.headers)
         seen[response.status_code] += 1
         case.validate_response(response, checks=CHECKS)
