@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Final
 
 from app.models.incoming import OptOut
@@ -47,7 +48,7 @@ _MORE: Final[Mapping[str, Mapping[OptOut, str]]] = {
     },
     # TD and T are the words of China's carriers for 退订.
     "zh": {
-        OptOut.STOP: "停止 停 退订 退訂 取消 取消订阅 取消訂閱 TD T",
+        OptOut.STOP: "停止 停 退订 退訂 取消 取消订阅 取消訂閱 结束 結束 TD T",
         OptOut.START: "开始 開始 订阅 訂閱 恢复 恢復",
         OptOut.HELP: "帮助 幫助 帮忙 說明 说明",
     },
@@ -125,10 +126,12 @@ def read(text: str) -> str:
 def fold(text: str) -> str:
     """Return :func:`read` without accents and with single underscores between words.
 
-    Phones leave accents out and put others in (`arrêt`), and write `opt-out` for `opt out`.
+    Phones leave accents out and put others in (`arrêt`), and write `opt-out` for `opt out`. Greek
+    and Cyrillic letters that look like Latin ones count as these: a person sees no difference.
     """
     plain = read(text)
     if not plain.isascii():
+        plain = plain.translate(_LOOK_ALIKES)
         apart = unicodedata.normalize("NFD", plain)
         plain = "".join(one for one in apart if unicodedata.category(one) != "Mn")
         plain = unicodedata.normalize("NFC", plain)
@@ -141,9 +144,34 @@ def sounds_like_stop(body: str) -> bool:
     The FCC lets people revoke consent "by any reasonable means": a person has to read these.
     Spanish, French and Chinese wishes are seen whatever the client's languages are.
     """
-    return any(wish.search(body) for wish in _WISHES)
+    return any(wish.search(body) for wish in _WISHES) or _is_almost_a_stop(fold(body))
 
 
+def _is_almost_a_stop(word: str) -> bool:
+    """Tell whether a word is STOP or UNSUBSCRIBE spelled out or mistyped.
+
+    `S T O P`, `stooop` and `stpo` are, `shop` and `step` are not: letters that are there twice, in
+    each other's place or apart, but none that is another.
+    """
+    parts = re.split(r"[_\W]+", word)
+    joined = "".join(parts)
+    if len(parts) > 1 and any(len(part) > 1 for part in parts):
+        return False
+    once = re.sub(r"(.)\1+", r"\1", joined)
+    if once == "STOP" or joined in _SWAPPED:
+        return True
+    if not joined.startswith("UN"):
+        return False
+    return SequenceMatcher(None, joined, "UNSUBSCRIBE").ratio() >= _ALIKE
+
+
+_SWAPPED: Final = frozenset({"TSOP", "SOTP", "STPO"})
+_ALIKE: Final = 0.85
+"""Two letters of UNSUBSCRIBE missing, or one wrong."""
+_LOOK_ALIKES: Final = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABESIJKMHOPCTYX" + "ABEZHIKMNOPTYX"
+)
+"""Unicode, “confusables” (UTS #39), as far as capital letters of Greek and Cyrillic go."""
 _LONGEST: Final = 200
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 _UNSEEN_ASCII: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -175,6 +203,7 @@ _WISHES: Final = (
         r"\b(?:do\s{0,3}not|don.?t|never|no\s{1,3}longer)\s{1,3}(?:ever\s{1,3})?"
         r"(?:text|messag|contact|call|send)\w*",
         r"\bno\s{1,3}more\s{1,3}(?:text|messag|sms|call)\w*",
+        r"\b(?:cancel|end)\s{1,3}(?:all|these|those|the|this|my|your|text|messag|sms|subscript)\w*",
         r"\brevoke\s{1,3}(?:my\s{1,3})?consent\b",
         r"\b(?:wrong|not\s{1,3}my)\s{1,3}number\b",
     ),
@@ -182,6 +211,8 @@ _WISHES: Final = (
         r"\bno\s{1,3}m[aá]s\s{1,3}(?:mensaj|text|sms|llamad)\w*",
         r"\b(?:no\s{1,3}(?:me\s{1,3})?(?:env[ií]e|mand|escrib|llam)\w*)",
         r"\b(?:deje|dej[ae]n?|pare|paren|basta)\s{1,3}(?:ya\s{1,3})?de\b",
+        r"\A\W{0,20}(?:parar?|paren|detener|detengan?|cancelar|cancelen?|alto|basta)\W{1,5}"
+        r"(?:ya|por\s{1,3}favor|todo|gracias|mensajes|textos|los|las|estos|sus)\b",
         r"\b(?:darme|dar|denme|d[eé]me)\s{1,3}de\s{1,3}baja\b",
         r"\bno\s{1,3}quiero\s{1,3}(?:recibir\s{1,3})?m[aá]s\b",
         r"\b(?:quiten|quite|borren|borre|elimin\w{1,4})\s{1,3}mi\s{1,3}(?:n[uú]mero|tel[eé]fono)\b",

@@ -30,12 +30,13 @@ class Reaction:
 
 _SAID: Final = {
     # What Apple's phones write, by kind; for a removal the noun that stands behind “Removed a”.
-    "like": r"Liked|Le gust[óo]|(?:[AÀ] aim[ée]|[AÀ] attribué la mention « ?J[’']aime ?» à)",
-    "love": r"Loved|Le encant[óo]"
+    "like": r"Liked|(?:Le|Me) gust[óo]|(?:[AÀ] aim[ée]|[AÀ] attribué la mention « ?J[’']aime ?» à)",
+    "love": r"Loved|(?:Le|Me) encant[óo]"
     r"|(?:[AÀ] ador[ée]|[AÀ] attribué la mention « ?(?:J[’'])?Adore ?» à)",
-    "dislike": r"Disliked|No le gust[óo]"
+    "dislike": r"Disliked|No (?:le|me) gust[óo]"
     r"|(?:N[’']a pas aim[ée]|[AÀ] attribué la mention « ?Je n[’']aime pas ?» à)",
-    "laugh": r"Laughed at|Le dio risa|Se ri[óo] (?:de|con)|[AÀ] (?:ri (?:de|à)|trouvé drôle)",
+    "laugh": r"Laughed at|(?:Le|Me) dio risa|Se ri[óo] (?:de|con)"
+    r"|[AÀ] (?:ri (?:de|à)|trouvé drôle)",
     "emphasize": r"Emphasi[sz]ed|Exclam[óo] (?:por|ante)|Enfatiz[óo]|Destac[óo]"
     r"|[AÀ] (?:insisté sur|mis l[’']accent sur|accentué)",
     "question": r"Questioned|Dud[óo] (?:sobre|de)|Cuestion[óo]|Pregunt[óo] por"
@@ -57,7 +58,8 @@ _PICTURES: Final = (
     ("like", "👍"), ("love", "❤♥💕💖💗💘💙💚💛💜🖤🤍🤎🧡😍🥰😘"), ("dislike", "👎"),
     ("laugh", "😂🤣😆😄😁😹"), ("emphasize", "‼❗❕"), ("question", "❓❔⁉"),
 )  # fmt: skip
-_QUOTE: Final = r"(?:[“\"«]\s*(?P<quotes>.+?)\s*[”\"»])"
+_CLOSED_BY: Final = {"“": "”", '"': '"', "«": "»", "‘": "’", "'": "'"}
+_QUOTE: Final = rf"(?P<quotation>[{''.join(_CLOSED_BY)}].+)"
 _THING: Final = (
     r"(?:an?|un|une|una) (?:image|photo|picture|movie|video|audio message|voice message|sticker"
     r"|attachment|link|contact|location|imagen|foto|película|v[íi]deo|mensaje de (?:audio|voz)"
@@ -79,7 +81,7 @@ def _forms() -> list[tuple[str | None, bool, regex.Pattern[str]]]:
     reacted = r"(?:Reacted(?: with)?|Reaccion[óo] con|[AÀ] réagi (?:avec|par))"
     forms += [
         (None, False, rf"{reacted} {shown} (?:to|a|à){_ABOUT}"),
-        (None, True, rf"{removed} {shown} {from_}{_ABOUT}"),
+        (None, True, rf"{removed} (?:an? )?{shown} (?:reaction )?{from_}{_ABOUT}"),
         # Google's phones put blanks that cannot be seen around picture and quotation.
         (None, False, rf"{shown}\s+(?:to|a|à|para|pour)\s+{_QUOTE}"),
         (None, True, rf"{shown}\s+(?:was\s+)?removed\s+from\s+{_QUOTE}"),
@@ -101,9 +103,35 @@ def parse(body: str) -> Reaction | None:
     for kind, removed, form in _FORMS:
         if found := form.fullmatch(text):
             groups = found.groupdict()
-            quotes = groups.get("quotes")
+            quotation = groups.get("quotation")
+            quotes = _unquoted(quotation) if quotation else None
+            if quotation and not quotes:
+                return None
             return Reaction(kind or _kind(groups["emoji"]), removed, quotes)
     return None
+
+
+def _unquoted(quotation: str) -> str | None:
+    """Return what stands between the marks; None if they close before the end.
+
+    `“Hamlet”, but not “Othello”` is what somebody wrote. A long quotation may have lost its end.
+    """
+    begin, end = quotation[0], _CLOSED_BY[quotation[0]]
+    depth = 0
+    for at, mark in enumerate(quotation):
+        if mark not in (begin, end):
+            continue
+        before, after = quotation[at - 1 : at], quotation[at + 1 : at + 2]
+        if before.isalnum() and after.isalnum():
+            continue  # an apostrophe
+        opens = mark == begin and (begin != end or not before or before.isspace())
+        depth += 1 if opens else -1
+        if not depth:
+            return quotation[1:at].strip() if at == len(quotation) - 1 else None
+    said = quotation[1:].strip()
+    if said.endswith(_CUT):
+        return said
+    return f"{said}…" if len(said) >= _LONG else None
 
 
 def is_about(quotes: str, text: str) -> bool:
@@ -111,11 +139,14 @@ def is_about(quotes: str, text: str) -> bool:
     said, sent = _plain(quotes), _plain(text)
     if said == sent:
         return True
-    cut = said.rstrip("….").rstrip()
+    cut = said.rstrip("".join(_CUT)).rstrip()
     return said != cut and len(cut) >= _SHORTEST_CUT and sent.startswith(cut)
 
 
 _SHORTEST_CUT: Final = 10
+_CUT: Final = ("…", "...")
+_LONG: Final = 60
+"""Characters from which on a quotation without an end is one that was cut, on its way or before."""
 
 
 def _plain(text: str) -> str:

@@ -37,6 +37,10 @@ ALL = Vocabulary.of(["en", "es", "fr", "zh"])
         ("\u202eSTOP\u202c", OptOut.STOP, False),
         ("ST\u00adOP", OptOut.STOP, False),
         ("ＳＴＯＰ", OptOut.STOP, False),
+        # UTS #39: letters of other scripts that nobody can tell apart.
+        ("ЅТОР", OptOut.STOP, False),
+        ("STΟP", OptOut.STOP, False),
+        ("Stор!", OptOut.STOP, False),
         ("𝐒𝐓𝐎𝐏", OptOut.STOP, False),
         ("STOP\u3000。", OptOut.STOP, False),
         ("Unsubscribe.", OptOut.STOP, False),
@@ -78,6 +82,7 @@ def test_sentences_and_other_words_are_none(body: str) -> None:
         ("Cancelar", OptOut.STOP), ("darse de baja", None), ("AYUDA", OptOut.HELP),
         ("ayuda!", OptOut.HELP), ("Información", OptOut.HELP), ("informacion", OptOut.HELP),
         ("INICIAR", OptOut.START), ("ARRET", OptOut.STOP), ("Arrêt", OptOut.STOP),
+        ("结束", OptOut.STOP), ("結束！", OptOut.STOP),
         ("ARRÊTE!", OptOut.STOP), ("ARRETT", OptOut.STOP), ("désabonner", OptOut.STOP),
         ("Aide ?", OptOut.HELP), ("début", OptOut.START), ("退订", OptOut.STOP),
         ("退訂。", OptOut.STOP), ("停止！", OptOut.STOP), ("td", OptOut.STOP),
@@ -138,6 +143,29 @@ def test_plain_letters_are_read_by_the_same_rules_as_any(text: str) -> None:
     assert fold(text + "\u200b") == fold(text)
 
 
-@pytest.mark.parametrize("body", ["Stop. Thank you", "no más mensajes", "arrêtez vos messages"])
-def test_a_wish_is_heard_in_each_language(body: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Stop. Thank you", "no más mensajes", "arrêtez vos messages", "please cancel all texts",
+        "End these messages", "cancel my subscription", "basta ya", "Parar, por favor",
+        "¡alto ya!", "不要再给我发短信",
+        # What is not quite the word is for a person to read.
+        "S T O P", "s.t.o.p", "S-T-O-P!", "stooop", "STOPP", "Sttop", "stpo", "SOTP", "unsuscribe",
+        "UNSUBCRIBE", "unsubscibe", "unsubscribed",
+    ],
+)  # fmt: skip
+def test_a_wish_is_heard_in_each_language_and_spelling(body: str) -> None:
+    assert ALL.read(body) is None
     assert sounds_like_stop(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "shop", "step", "top", "stoic", "post", "spot", "pots", "opts", "stop by at 5", "subscribe",
+        "Stop sign on Main St.", "bus stop 5 is closed", "the end of term", "a s k", "S. T. Olp",
+        "weekend texts", "el más alto", "una parada", "",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_wish_is_none(body: str) -> None:
+    assert not sounds_like_stop(body)
