@@ -14,6 +14,7 @@ from pathlib import Path
 import flask_migrate
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 import config
 from app import create_app
@@ -143,9 +144,9 @@ def restore(file: Path, url: str) -> None:
             Path(f"{target}{leftover}").unlink(missing_ok=True)
         shutil.copyfile(file, target)
         return
-    server, _, name = url.rpartition("/")
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
-        database = sql.Identifier(name)
+    name = conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as admin:
+        database = sql.Identifier(str(name))
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
         admin.execute(sql.SQL("CREATE DATABASE {}").format(database))
     subprocess.run(

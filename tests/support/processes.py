@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
     """Wait until `condition()` is true; after `seconds` fail with the name of what was awaited."""
     deadline = time.monotonic() + seconds
     while not condition():

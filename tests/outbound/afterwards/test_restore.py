@@ -105,7 +105,7 @@ def test_what_waited_at_the_backup_and_was_sent_since_goes_out_once(
             processes.procfile(name)
 
     run()
-    wait_until(lambda: len(fake.accepted) == MEMBERS, "all are sent", 60)
+    wait_until(lambda: len(fake.accepted) == MEMBERS, "all are sent", 180)
     came = datetime.now(UTC) - timedelta(minutes=2)
     logged(
         fake, sid=sid("SM"), sender="+13195551000", to=house.sender.address, body="Thanks",
