@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.mailbox import mail
+from tests.support import cost
 
 MACHINES = {  # RFC 3834; RFC 2076; what mail programs and lists do besides
     "out of office": "Auto-Submitted: auto-replied (vacation)",
@@ -76,3 +79,33 @@ def test_any_bytes_are_a_mail(content: bytes) -> None:
         for part in mail.leaves(found.message):
             mail.text_of(part)
             mail.filename_of(part)
+
+
+def _nested(kind: str, depth: int) -> bytes:
+    heads = (f"Content-Type: {kind}; boundary=b{n}\n\n--b{n}\n" for n in range(depth))
+    return "".join(heads).encode() + b"Content-Type: text/plain\n\nYes\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(lambda: _nested("multipart/mixed", 5_000), id="parts in parts"),
+        pytest.param(lambda: _nested("multipart/mixed", 900), id="parts in parts, fewer"),
+        pytest.param(lambda: _nested("multipart/digest", 5_000), id="digests in digests"),
+        pytest.param(lambda: b"Content-Type: message/rfc822\n\n" * 5_000, id="mails in mails"),
+        pytest.param(
+            lambda: b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 300_000,
+            id="many parts",
+        ),
+        pytest.param(lambda: b"X: y\n" * 20_000 + b"\nYes", id="many headers"),
+    ],
+)
+def test_no_mail_is_too_deep_or_too_wide(body: Callable[[], bytes]) -> None:
+    content = b"From: pat@example.edu\nMessage-ID: <a@example.edu>\n" + body()
+
+    def take() -> None:
+        found = mail.read(content)
+        assert (found.author, found.id) == ("pat@example.edu", "<a@example.edu>")
+        assert len(list(mail.leaves(found.message))) <= mail.MAX_PARTS
+
+    assert cost.seconds(take, 3) < 3
