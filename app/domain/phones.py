@@ -91,6 +91,11 @@ _SHORT_CODE: Final = re.compile(r"[1-9]\d{4,5}")
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _DECIMAL: Final = re.compile(r"(\+?\d{7,})[.,](\d+)")
 """Seven digits and more before the only point: no way in which people group a phone number."""
+_LINK: Final = re.compile(r"(?:tel|sms):(?=\s*[+\d(])", re.IGNORECASE)
+"""RFC 3966 and RFC 5724: what a contact or a page makes of a number."""
+_DIALLED_ABROAD: Final = re.compile(r"^00(?=[1-9]\d{6})")
+"""What most of the world dials in place of the plus sign (ITU-T E.123); no number of the +1 plan,
+and none of a country within itself, begins with it."""
 _E164: Final = re.compile(r"\+[1-9]\d{6,14}")
 _WRITTEN: Final = re.compile(r"[+\d\s().\-/]+")
 _DIGIT: Final = re.compile("[0-9]")
@@ -108,9 +113,9 @@ def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -
     """
     text = unicodedata.normalize("NFKC", raw).strip()
     text = re.sub("[\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", text)
-    text = _as_a_spreadsheet_wrote_it(text, raw)
+    text = _as_a_spreadsheet_wrote_it(_alone(text), raw)
     _refuse_what_is_no_number(text, raw)
-    digits = re.sub(r"[^+\d]", "", text)
+    digits = _DIALLED_ABROAD.sub("+", re.sub(r"[^+\d]", "", text))
     if "+" in digits[1:]:
         raise InvalidPhone(
             f"“{raw.strip()}” has a plus sign inside; write it like +1 319 555 0100."
@@ -189,6 +194,11 @@ _REFUSALS: Final = {
     Kind.ALPHANUMERIC: "{phone} is a name, not a phone number, and cannot be {verb}.",
     Kind.OTHER: "{phone} is not a phone number in the form +13195550100 and cannot be {verb}.",
 }
+
+
+def _alone(text: str) -> str:
+    """Return a number without what it was copied with: a link's scheme, marks of a list."""
+    return _LINK.sub("", text).rstrip(" \t\r\n.,;")
 
 
 def _as_a_spreadsheet_wrote_it(text: str, raw: str) -> str:
