@@ -25,11 +25,15 @@ OUTREACH = SERVICE_SID
 
 
 class Stack(Processes):
-    """Everything runs; ``sandbox`` is the address of the local Twilio."""
+    """Everything runs; ``sandbox`` is the address of the local Twilio.
 
-    def __init__(self, folder: Path, env: dict[str, str], sandbox: str) -> None:
+    Mail is handed over by LMTP at ``mail_port``.
+    """
+
+    def __init__(self, folder: Path, env: dict[str, str], sandbox: str, mail_port: int) -> None:
         super().__init__(folder, env)
         self.sandbox = sandbox
+        self.mail_port = mail_port
         self._http = requests.Session()
         self._http.trust_env = False
 
@@ -68,7 +72,7 @@ def eventually(look: Callable[[], Value], what: str, seconds: float = 30.0) -> V
 @contextmanager
 def running(folder: Path, database_url: str, redis_url: str) -> Iterator[Stack]:
     """Start everything on a migrated, empty database, with the demo's client in it."""
-    port, box, smtp = free_port(), free_port(), free_port()
+    port, box, smtp, lmtp = (free_port() for _ in range(4))
     sandbox = f"http://127.0.0.1:{box}"
     own = {
         "DATABASE_URL": database_url,
@@ -79,6 +83,7 @@ def running(folder: Path, database_url: str, redis_url: str) -> Iterator[Stack]:
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
         "TWILIO_API_BASE_URL": sandbox,
         "SMTP_URL": f"smtp://127.0.0.1:{smtp}",
+        "MAIL_IN_URL": f"lmtp://127.0.0.1:{lmtp}",
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "SANDBOX_PORT": str(box),
         "SANDBOX_SMTP_PORT": str(smtp),
@@ -86,7 +91,7 @@ def running(folder: Path, database_url: str, redis_url: str) -> Iterator[Stack]:
         "SANDBOX_APP_URL": f"http://127.0.0.1:{port}",
         "SANDBOX_SPEED": "20",
     }
-    stack = Stack(folder, {**BASE, **own}, sandbox)
+    stack = Stack(folder, {**BASE, **own}, sandbox, lmtp)
     try:
         twilio = stack.start("sandbox", [sys.executable, "-m", "sandbox"])
         stack.wait_healthy(twilio, sandbox)
