@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from sqlalchemy import event
 
 import config
 from app import create_app
+from app.domain import wake
 from app.extensions import db
+from app.outbound.send.posting import Posting
 from embedded import process, valkey
 from tests.support import browser as browsers
 from tests.support.databases import PostgresTemplate, SqliteTemplate
@@ -149,24 +152,28 @@ def settings(environ: dict[str, str], _instance: Path) -> config.Settings:
     return config.load(environ, _instance)
 
 
-@pytest.fixture(scope="session")
-def _applications() -> dict[config.Settings, Flask]:
-    return {}
+@lru_cache(maxsize=4)
+def _application(settings: config.Settings) -> Flask:
+    made = create_app(settings)
+    made.testing = True
+    return made
 
 
 @pytest.fixture
-def app(settings: config.Settings, _applications: dict[config.Settings, Flask]) -> Iterator[Flask]:
+def app(settings: config.Settings) -> Iterator[Flask]:
     """The application with these settings, made once per test process.
 
     A hundred and fifty routes take 100 ms to compile. What a test changes in the application's
-    extensions and configuration is put back; its database and Redis are empty for every test.
+    extensions and configuration is put back, threads that it had started end; its database and
+    Redis are empty for every test.
     """
-    if settings not in _applications:
-        _applications[settings] = create_app(settings)
-        _applications[settings].testing = True
-    application = _applications[settings]
+    application = _application(settings)
     before = dict(application.extensions), application.config.copy()
     yield application
+    for name in ("waker", "posting"):
+        if (kept := application.extensions.get(name)) is not before[0].get(name):
+            kept[1].close()
+    wake._on_stop.clear()
     application.extensions, application.config = before
     with application.app_context():
         db.engine.dispose()
@@ -217,6 +224,20 @@ def statements(app: Flask) -> Iterator[list[str]]:
 def twilio(client: FlaskClient) -> Twilio:
     """Twilio, posting signed webhooks."""
     return Twilio(client)
+
+
+@pytest.fixture(scope="session")
+def twilio_port() -> int:
+    """A TCP port of this test process: with one address for all, they share an application."""
+    return process.free_port()
+
+
+@pytest.fixture
+def posting(app: Flask) -> Iterator[Posting]:
+    """The threads of one process that sends."""
+    made = Posting(app)
+    yield made
+    made.close()
 
 
 @pytest.fixture

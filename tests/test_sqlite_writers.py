@@ -113,7 +113,7 @@ def test_giving_up_lost_claims_holds_it_briefly(app: Flask, rows: Rows) -> None:
     assert usual(held) <= LONGEST
 
 
-def test_writing_outcomes_down_holds_it_briefly(app: Flask, rows: Rows) -> None:
+def test_writing_outcomes_down_holds_it_briefly(app: Flask, rows: Rows, posting: Posting) -> None:
     house = furnish(rows)
     claimed = {"state": MessageState.CLAIMED, "claim_token": "t", "claimed_at": utcnow()}
     messages = [a_text(house, **claimed, to=f"+1319555{n:04}") for n in range(240)]
@@ -145,8 +145,6 @@ def test_writing_outcomes_down_holds_it_briefly(app: Flask, rows: Rows) -> None:
         )
         for n, message in enumerate(messages)
     ]
-    with app.app_context():
-        posting = Posting(app)
     with holds() as held:
         posting._write_all(found)
     states = Counter(one.state for one in rows.all(Message))

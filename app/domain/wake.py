@@ -131,6 +131,13 @@ class Waker:
         self._due: dict[str, float] = {}
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """End the thread; what is due and not yet told is the clock's."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
 
     def wake(self, name: str, within: float = 0.0) -> None:
         """Note that there is work for the drain ``name``, to be started in that many seconds."""
@@ -145,15 +152,15 @@ class Waker:
             self._condition.notify()
 
     def _run(self) -> None:
-        while True:
-            for name in self._take_due():
+        while names := self._take_due():
+            for name in names:
                 self._tell(name)
             self._pause(COALESCE_SECONDS)
 
     def _take_due(self) -> list[str]:
-        """Wait until something is due, and return it."""
+        """Wait until something is due, and return it; nothing when closed."""
         with self._condition:
-            while True:
+            while not self._closed:
                 now = time.monotonic()
                 names = sorted(name for name, due in self._due.items() if due <= now)
                 if names:
@@ -161,6 +168,7 @@ class Waker:
                         del self._due[name]
                     return names
                 self._condition.wait(min(self._due.values()) - now if self._due else None)
+        return []
 
     def _tell(self, name: str) -> None:
         try:

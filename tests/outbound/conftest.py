@@ -8,8 +8,8 @@ from tests.support.fake_twilio import FakeTwilio
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeTwilio]:
-    with FakeTwilio() as twilio:
+def fake(twilio_port: int) -> Iterator[FakeTwilio]:
+    with FakeTwilio(port=twilio_port) as twilio:
         yield twilio
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -131,6 +132,14 @@ def names_of(form: Form) -> list[str]:
     return [name for name in form.fields if name != "csrf_token"]
 
 
+def families(form: Form) -> list[list[str]]:
+    """Return the fields by what they are: those of every day, hour and key are read as one."""
+    found: dict[str, list[str]] = {}
+    for name in names_of(form):
+        found.setdefault(re.sub(r"^.*-|\d+", "", name) or name, []).append(name)
+    return list(found.values())
+
+
 @pytest.mark.database("sqlite")
 @pytest.mark.timeout(300)  # some thousand requests
 def test_a_field_left_out_is_never_a_failure(walker: Walker) -> None:
@@ -144,11 +153,12 @@ def test_a_field_left_out_is_never_a_failure(walker: Walker) -> None:
 
 
 @pytest.mark.database("sqlite")
-@pytest.mark.timeout(600)  # some ten thousand requests
+@pytest.mark.timeout(600)  # some thousand requests
 def test_an_absurd_field_is_never_a_failure(walker: Walker) -> None:
     for form in walker.forms():
-        for why, values in ABSURD.items():
-            for name in names_of(form):
+        for turn, (why, values) in enumerate(ABSURD.items()):
+            for family in families(form):
+                name = family[turn % len(family)]
                 walker.post(form.action, pairs_of(form, name, values), f"{name}: {why}")
             every = [(name, value) for name in names_of(form) for value in values]
             walker.post(form.action, every, f"everything: {why}")
@@ -156,7 +166,7 @@ def test_an_absurd_field_is_never_a_failure(walker: Walker) -> None:
         walker.post(form.action, every[:1], "a megabyte")
         walker.post(form.action, every, "megabytes")
     assert walker.failed == []
-    assert walker.sent > 3000
+    assert walker.sent > 2000
 
 
 @pytest.mark.database("sqlite")

@@ -114,9 +114,9 @@ class Accepted:
 
 
 class FakeTwilio:
-    """Listens on a port of its own, in a thread of its own."""
+    """Listens in a thread of its own, on a given port or on any."""
 
-    def __init__(self, latency: float = 0.0, plan: Plan | None = None) -> None:
+    def __init__(self, latency: float = 0.0, plan: Plan | None = None, port: int = 0) -> None:
         self.latency = latency
         self.plan = plan
         self.tells: Callable[[Accepted], None] | None = None
@@ -133,7 +133,7 @@ class FakeTwilio:
         """What questions about an account get instead."""
         self.account_shown: str | None = None
         self.asked_about: list[tuple[str, str]] = []
-        self.port = 0
+        self.port = port
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -154,13 +154,15 @@ class FakeTwilio:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
 
-        async def serve() -> None:
-            server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        async def serve() -> asyncio.Server:
+            server = await asyncio.start_server(self._connection, "127.0.0.1", self.port)
             self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
+            return server
 
-        self._loop.run_until_complete(serve())
+        server = self._loop.run_until_complete(serve())
         self._loop.run_forever()
+        server.close()  # the next one listens on the same port
         tasks = asyncio.all_tasks(self._loop)
         for task in tasks:
             task.cancel()

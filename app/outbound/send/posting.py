@@ -5,6 +5,7 @@ They belong to the process, not to one drain: a drain that ends does not wait fo
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import threading
@@ -61,7 +62,8 @@ class Posting:
         self.clock = Clock()
         self._poster = Poster(app)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="post")
-        self._results: SimpleQueue[tuple[Outgoing, Outcome]] = SimpleQueue()
+        self._results: SimpleQueue[tuple[Outgoing, Outcome] | None] = SimpleQueue()
+        self._closed = False
         self._changed = threading.Condition()
         self._waiting: list[tuple[float, int, Outgoing, float]] = []
         self._number = itertools.count()
@@ -115,11 +117,20 @@ class Posting:
         with self._changed:
             return self._changed.wait_for(lambda: not self._in_flight, seconds)
 
+    def close(self) -> None:
+        """End the threads, those with a request out when it is over; nothing more may be added."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._results.put(None)
+        self._pool.shutdown(wait=False)
+
     def _pace(self) -> None:
-        while True:
+        while not self._closed:
             with self._changed:
-                while not self._waiting:
+                if not self._waiting:
                     self._changed.wait()
+                    continue
                 moment, _, outgoing, slept = self._waiting[0]
                 at = max(moment, self._gates[outgoing.lane_key].opens())
                 wait = at - LEAD_SECONDS - time.monotonic()
@@ -154,14 +165,13 @@ class Posting:
     def _settle(self) -> None:
         """Write outcomes down, many in one commit, for as long as it takes."""
         written = 0.0
-        while True:
-            found = [self._results.get()]
+        while (first := self._results.get()) is not None:
+            found = [first]
             time.sleep(max(written + TOGETHER_SECONDS - time.monotonic(), 0.0))
-            try:
+            with contextlib.suppress(Empty):
                 while len(found) < SETTLED_TOGETHER:
-                    found.append(self._results.get_nowait())
-            except Empty:
-                pass
+                    if (more := self._results.get_nowait()) is not None:
+                        found.append(more)
             self._write_all(found)
             written = time.monotonic()
             with self._changed:

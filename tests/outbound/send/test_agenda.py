@@ -86,14 +86,20 @@ CANNOT_GO = {
 
 @pytest.mark.parametrize("reason", CANNOT_GO)
 def test_what_cannot_go_keeps_nobody_busy(
-    reason: str, app: Flask, rows: Rows, waiting: str, fake: FakeTwilio, redis_url: str
+    reason: str,
+    app: Flask,
+    rows: Rows,
+    waiting: str,
+    fake: FakeTwilio,
+    redis_url: str,
+    posting: Posting,
 ) -> None:
     """Sixty statements a second, and more for each process, it was before."""
     rows.change(CANNOT_GO[reason]())
     looks: list[int] = []
     with app.app_context(), statements(db.engine) as seen:
         for _ in range(4):  # four processes
-            drain = lanes.Drain(Posting(app))
+            drain = lanes.Drain(posting)
             assert drain.may_send()
             seen_before = len(seen)
             assert not drain.turn()
@@ -133,7 +139,9 @@ def test_a_drain_waits_for_what_falls_due_soon(
     assert len(fake.accepted) == 1
 
 
-def test_a_batch_in_quiet_hours_keeps_nobody_busy(app: Flask, rows: Rows, house: House) -> None:
+def test_a_batch_in_quiet_hours_keeps_nobody_busy(
+    app: Flask, rows: Rows, house: House, posting: Posting
+) -> None:
     made = communication(rows, house)
     join(rows, made, {"toName": "Ann", "toPhone": "+13195550150"})
     with app.app_context():
@@ -145,7 +153,7 @@ def test_a_batch_in_quiet_hours_keeps_nobody_busy(app: Flask, rows: Rows, house:
         begin, end = (f"{now + hours:%H:%M}" for hours in (-HOUR, HOUR))
         rows.change(update(Client).values(time_zone="UTC", quiet_from=begin, quiet_to=end))
         assert not agenda.wake_due()
-        assert not lanes.Drain(Posting(app)).turn()
+        assert not lanes.Drain(posting).turn()
     assert rows.one(Batch).lane_key == f"sms:{house.sender.id}"
 
 

@@ -215,10 +215,9 @@ def test_a_block_in_one_piece_puts_the_alarm_back() -> None:
 
 @pytest.mark.database("sqlite")
 def test_a_machine_that_slept_posts_nothing_whose_time_has_passed(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
+    posting: Posting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it sleeps its monotonic clock stands still; other machines go on meanwhile."""
-    posting = Posting(app)
     outgoing = Outgoing(
         id="m", destination=Destination.SMS, lane_key="lane", slot_us=posting.clock.now_us(),
         cost_us=1, segments=1, to="+13195550150", from_="+13195550100", body="Hello", media=(),

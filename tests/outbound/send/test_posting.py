@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from flask import Flask
 
 from app.models.route import Destination
 from app.outbound.send.claims import Outgoing
@@ -38,9 +37,8 @@ def outgoing(lane: str, slot_us: int) -> Outgoing:
 
 
 def test_a_lane_whose_gate_is_closed_keeps_no_other_waiting(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
+    posting: Posting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    posting = Posting(app)
     passed: list[str] = []
 
     def post(one: Outgoing, turn: Turn) -> Outcome:

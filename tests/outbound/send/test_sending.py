@@ -232,11 +232,11 @@ def test_a_lane_that_was_idle_is_served_again_at_once(
 
 
 def test_what_a_process_kept_while_it_stood_still_is_not_posted(
-    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue, posting: Posting,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     queue()
     with app.app_context():
-        posting = Posting(app)
         late: list[Outgoing] = []
         with monkeypatch.context() as patched:
             patched.setattr(posting, "add", late.append)
@@ -251,8 +251,9 @@ def test_what_a_process_kept_while_it_stood_still_is_not_posted(
 
 
 def test_an_outcome_that_cannot_be_written_does_not_keep_the_others(
-    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    app: Flask, rows: Rows, fake: FakeTwilio, queue: Queue, posting: Posting,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     faulty = queue()
     queue(to="+13195550151")
     settle = outcomes.settle
@@ -264,7 +265,7 @@ def test_an_outcome_that_cannot_be_written_does_not_keep_the_others(
 
     monkeypatch.setattr(outcomes, "settle", refuse_one)
     with app.app_context():
-        work = lanes.Drain(Posting(app))
+        work = lanes.Drain(posting)
         for _ in range(100):
             work.turn()
             if not any(message.state is MessageState.WAITING for message in rows.all(Message)):
