@@ -54,7 +54,9 @@ class Route(Identified, Owned, Base):
     )  # fmt: skip
 
     sender_id: Mapped[str] = mapped_column(ForeignKey("sender.id"))
-    destination: Mapped[Destination] = mapped_column("channel", choice(Destination), key="destination")
+    destination: Mapped[Destination] = mapped_column(
+        "channel", choice(Destination), key="destination"
+    )
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("route.id"))
     place: Mapped[str | None] = mapped_column(String(100))
     """Where it stands in the outer route: a field, or a field and a key (``keys.1``)."""
