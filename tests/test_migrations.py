@@ -20,6 +20,7 @@ from app.models.audience import Member
 from app.models.client import Client
 from app.models.conversation import Conversation
 from app.models.house import Bookmark, IdempotencyKey
+from app.models.said import FULL_TEXT, Said
 from app.models.suppression import SuppressionEntry
 from tests.support.databases import PostgresTemplate, migrate
 from tests.support.environment import BASE
@@ -49,7 +50,8 @@ def run(alone: Flask) -> Run:
         result = FlaskCliRunner(alone).invoke(args=["db", *arguments])
         assert result.exit_code == 0, result.output
         with alone.app_context():
-            return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+            found = set(inspect(db.engine).get_table_names()) - {"alembic_version"}
+            return {name for name in found if not name.startswith(FULL_TEXT)}
 
     return run
 
@@ -100,6 +102,39 @@ def test_hosts_that_saved_templates_use_are_listed(alone: Flask, run: Run) -> No
     assert names == [f"{HOSTS_ADDED}ivr"]
     run("downgrade", "0023")
     run("upgrade")
+
+
+def test_words_that_were_said_before_are_found_and_those_said_since(alone: Flask, run: Run) -> None:
+    """“Words that were said”: in their order; and no later migration loses the triggers."""
+    script = next(Path("migrations/versions").glob("*_words_that_were_said.py")).name[:4]
+    run("downgrade", f"{int(script) - 1:04}")
+    began = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+    def say(connection: Connection, *texts: tuple[str, int, str]) -> None:
+        tables = MetaData()
+        tables.reflect(connection)
+        for id, minute, destination in texts:
+            fill(
+                connection, tables, "incoming", id=id, sid=id, client_id="r", sender_id="n",
+                reply_id=None, destination=destination, body=f"Said by {id}",
+                received_at=began + timedelta(minutes=minute),
+            )  # fmt: skip
+
+    with alone.app_context(), db.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        fill(connection, tables, "client", id="r", name="registrar")
+        fill(connection, tables, "credential", id="c", client_id="r", auth_token=b"x")
+        fill(connection, tables, "sender", id="n", client_id="r", credential_id="c", rate=1)
+        say(connection, ("late", 9, "sms"), ("early", 1, "sms"), ("call", 2, "voice"))
+    run("upgrade")
+    run("downgrade", f"{int(script) - 1:04}")
+    run("upgrade")
+    with alone.app_context(), db.engine.begin() as connection:
+        say(connection, ("new", 5, "sms"))
+        heard = connection.scalars(select(Said.incoming_id).order_by(Said.id)).all()
+    assert heard == ["early", "late", "new"]
+    run("downgrade", "base")
 
 
 def test_people_who_were_there_before_are_found_by_their_phone(alone: Flask, run: Run) -> None:

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import InstrumentedAttribute as Column
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.domain.attributes import ADDRESS, NAME
-from app.domain.conversations import finding
+from app.domain.conversations import saying
+from app.domain.conversations.saying import LOOK, MOST, Saying
 from app.models.audience import Member, Population, phone_key
 from app.models.client import Client
 from app.models.conversation import Conversation
-from app.models.incoming import Incoming
-from app.models.message import Message
-from app.models.route import Destination
 from app.models.template import Template
 
 Named = TypeVar("Named", Population, Template)
-LOOK = 50_000
-"""How many of the newest rows of each kind are looked through where no index finds words."""
-MOST = 20
 SHORTEST = 2
 FEWEST_DIGITS = 4
 
@@ -49,22 +42,12 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Words:
-    """A text in which the words stand."""
-
-    at: datetime
-    phone: str
-    body: str
-    theirs: bool
-
-
-@dataclass(frozen=True)
 class Found:
     """What fits."""
 
     people: Sequence[Person] = ()
     conversations: Sequence[Conversation] = ()
-    words: Sequence[Words] = ()
+    words: Sequence[Saying] = ()
     populations: Sequence[Population] = ()
     templates: Sequence[Template] = ()
 
@@ -81,7 +64,7 @@ def search(session: Session, client: Client, wanted: str) -> Found:
     return Found(
         people=_people(session, client, wanted, digits if is_phone else ""),
         conversations=_conversations(session, client, digits) if is_phone else (),
-        words=() if is_phone else _words(session, client, wanted),
+        words=() if is_phone else saying.find(session, client, wanted),
         populations=_named(session, Population, client, wanted),
         templates=_named(session, Template, client, wanted),
     )
@@ -121,39 +104,6 @@ def _conversations(session: Session, client: Client, digits: str) -> Sequence[Co
         .order_by(Conversation.last_at.desc())
         .limit(MOST)
     ).all()
-
-
-def _words(session: Session, client: Client, wanted: str) -> list[Words]:
-    """Look through the newest texts of both sides, those of batches aside."""
-    came = _newest(session, client, Incoming.client_id, Incoming.received_at)
-    theirs = session.scalars(
-        select(Incoming)
-        .where(*came, Incoming.body.icontains(wanted, autoescape=True))
-        .order_by(Incoming.received_at.desc())
-        .limit(MOST)
-    )
-    went = _newest(session, client, Message.client_id, Message.created_at)
-    ours = session.scalars(
-        select(Message)
-        .where(
-            *went, Message.batch_id.is_(None), Message.destination == Destination.SMS,
-            Message.body.icontains(wanted, autoescape=True),
-        )
-        .order_by(Message.created_at.desc())
-        .limit(MOST)
-    )  # fmt: skip
-    found = [Words(one.received_at, one.from_, one.body or "", True) for one in theirs]
-    found += [Words(one.created_at, one.to, one.body or "", False) for one in ours]
-    return sorted(found, key=lambda one: one.at, reverse=True)[:MOST]
-
-
-def _newest(
-    session: Session, client: Client, owner: Column[str], at: Column[datetime]
-) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions of the newest :data:`LOOK` rows that are kept."""
-    own = (owner == client.id, at >= finding.retention_start(client))
-    edge = session.scalar(select(at).where(*own).order_by(at.desc()).offset(LOOK - 1).limit(1))
-    return own if edge is None else (*own, at >= edge)
 
 
 def _named(session: Session, model: type[Named], client: Client, wanted: str) -> Sequence[Named]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import g, render_template, request
 
 from app.domain.audience import names
-from app.domain.conversations import searching
+from app.domain.conversations import saying, searching
 from app.domain.conversations.searching import Found
 from app.extensions import db
 from app.staff.access import client_blueprint
@@ -25,7 +25,7 @@ def search() -> str:
         q=wanted,
         found=found,
         known=names.of(session, g.client.id, phones),
-        look=searching.LOOK,
+        look=saying.LOOK,
         shortest=searching.SHORTEST,
-        most=searching.MOST,
+        most=saying.MOST,
     )
