@@ -188,7 +188,13 @@ def resume(caller: Caller, number: str) -> Answer:
     return answer
 
 
-@operation("PUT", "/numbers/<number>/closed-until", Scope.ADMIN, {200: NumberObject})
+@operation(
+    "PUT",
+    "/numbers/<number>/closed-until",
+    Scope.ADMIN,
+    {200: NumberObject},
+    example={"until": "2026-11-30T14:00:00Z"},
+)
 def put_closed_until(caller: Caller, number: str, body: ClosedUntilBody) -> NumberObject:
     """Close a number until then, whatever its office hours say; null ends that."""
     with unit_of_work() as session:

@@ -142,18 +142,30 @@ class _Schemas:
             if isinstance(kind, type) and issubclass(kind, BaseModel)
         ]
         outputs += [(kind, "serialization") for kind in EVENTS.values()]
+        queries = dict.fromkeys(one.query for one in all_operations if one.query)
+        inputs += [(one, "validation") for one in queries]
         wanted = list(dict.fromkeys([*inputs, *outputs, (Problem, "serialization")]))
         self._references, definitions = models_json_schema(
             wanted, ref_template="#/components/schemas/{model}"
         )
         self.schemas: dict[str, Any] = definitions["$defs"]
         self.schemas["Problem"]["required"] = ["type", "status", "title", "detail"]
+        self._queries = {one: self.schemas.pop(self._name(one)) for one in queries}
 
     def of(self, kind: Any, mode: JsonSchemaMode) -> dict[str, Any]:
         """Return the schema of ``kind``: a reference where it is a shape."""
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return self._references[(kind, mode)]
         return TypeAdapter(kind).json_schema(mode=mode)
+
+    def of_query(self, query: type[BaseModel]) -> dict[str, Any]:
+        """Return the schemas of the parameters of a query, by name."""
+        properties: dict[str, Any] = self._queries[query]["properties"]
+        return {name: dict(schema) for name, schema in properties.items()}
+
+    def _name(self, kind: type[BaseModel]) -> str:
+        reference: str = self._references[(kind, "validation")]["$ref"]
+        return reference.rpartition("/")[2]
 
 
 def _webhook(kind: type[BaseModel], schemas: _Schemas) -> dict[str, Any]:
@@ -177,7 +189,7 @@ def _describe(one: Operation, schemas: _Schemas) -> dict[str, Any]:
         "description": "\n\n".join(
             part for part in (one.description, f"Scope: `{one.scope.value}`.") if part
         ),
-        "parameters": _parameters(one),
+        "parameters": _parameters(one, schemas),
         "responses": _responses(one, schemas),
     }
     if one.body is not None:
@@ -191,7 +203,7 @@ def _describe(one: Operation, schemas: _Schemas) -> dict[str, Any]:
     return described
 
 
-def _parameters(one: Operation) -> list[dict[str, Any]]:
+def _parameters(one: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in _PART.findall(one.path)
@@ -212,8 +224,7 @@ def _parameters(one: Operation) -> list[dict[str, Any]]:
             }
         )
     if one.query is not None:
-        schema = one.query.model_json_schema(mode="validation", ref_template="{model}")
-        for name, field in schema["properties"].items():
+        for name, field in schemas.of_query(one.query).items():
             parameter: dict[str, Any] = {"name": name, "in": "query", "schema": field}
             if words := field.pop("description", None):
                 parameter["description"] = words

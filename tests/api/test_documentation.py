@@ -45,8 +45,8 @@ def test_every_schema_is_a_schema_and_every_reference_leads_somewhere(
     document: dict[str, dict[str, dict[str, object]]],
 ) -> None:
     schemas = document["components"]["schemas"]
-    references = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
-    assert references <= set(schemas)
+    references = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)))
+    assert references <= {f"#/components/schemas/{name}" for name in schemas}
     for name in schemas:
         validator_for({"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}})
 
