@@ -94,9 +94,10 @@ class Vocabulary:
 
     def read(self, body: str) -> Asked | None:
         """Return what a whole text asks for; None for everything but a keyword."""
-        exact = TWILIO_WORDS.get(body.strip().upper())
+        bare = body.strip(_BLANK)
+        exact = TWILIO_WORDS.get(bare.upper()) if bare.isascii() else None
         if exact:
-            return Asked(exact, True, body.strip().upper())
+            return Asked(exact, True, bare.upper())
         word = fold(body)
         what = self.words.get(word)
         return Asked(what, False, word) if what else None
@@ -114,7 +115,12 @@ def read(text: str) -> str:
     if text.isascii():  # most are; for them the rules below come to this
         return " ".join(_UNSEEN_ASCII.sub("", text).strip(_SILENT_ASCII).upper().split())
     seen = unicodedata.normalize("NFKC", text)
-    seen = "".join(one for one in seen if unicodedata.category(one) not in _UNSEEN or one in "\n\t")
+    seen = "".join(one for one in seen if not _is_unseen(one))
+    # Letters in boxes are pictures beside a word, and letters where there is no word.
+    return _within(seen) or _within(seen.translate(_IN_BOXES))
+
+
+def _within(seen: str) -> str:
     start, end = 0, len(seen)
     while start < end and not _says(seen[start]):
         start += 1
@@ -144,15 +150,21 @@ def sounds_like_stop(body: str) -> bool:
     The FCC lets people revoke consent "by any reasonable means": a person has to read these.
     Spanish, French and Chinese wishes are seen whatever the client's languages are.
     """
-    return any(wish.search(body) for wish in _WISHES) or _is_almost_a_stop(fold(body))
+    word = fold(body)
+    return (
+        word in _STOPS_ANYWHERE
+        or any(wish.search(body) for wish in _WISHES)
+        or _is_almost_a_stop(word)
+    )
 
 
 def _is_almost_a_stop(word: str) -> bool:
     """Tell whether a word is STOP or UNSUBSCRIBE spelled out or mistyped.
 
     `S T O P`, `stooop` and `stpo` are, `shop` and `step` are not: letters that are there twice, in
-    each other's place or apart, but none that is another.
+    each other's place or apart, but none that is another; a zero is an O.
     """
+    word = word.translate(_DISGUISES)
     parts = re.split(r"[_\W]+", word)
     joined = "".join(parts)
     if len(parts) > 1 and any(len(part) > 1 for part in parts):
@@ -169,18 +181,41 @@ _SWAPPED: Final = frozenset({"TSOP", "SOTP", "STPO"})
 _ALIKE: Final = 0.85
 """Two letters of UNSUBSCRIBE missing, or one wrong."""
 _LOOK_ALIKES: Final = str.maketrans(
-    "АВЕЅІЈКМНОРСТУХ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABESIJKMHOPCTYX" + "ABEZHIKMNOPTYX"
+    "АВЕЅІЈКМНОРСТУХ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ" + "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ" + "ꞮƦ",
+    "ABESIJKMHOPCTYX" + "ABEZHIKMNOPTYX" + "ABCDEFGHIJKLMNOPRSTUVWYZ" + "IR",
 )
-"""Unicode, “confusables” (UTS #39), as far as capital letters of Greek and Cyrillic go."""
+"""Unicode, “confusables” (UTS #39), as far as capital letters of Greek and Cyrillic go, and the
+small capitals that keyboards with fonts write."""
+_IN_BOXES: Final = {
+    first + number: 65 + number for first in (0x1F150, 0x1F170) for number in range(26)
+}
+"""The letters on black circles and squares, which NFKC leaves as they are."""
+_DISGUISES: Final = str.maketrans("0", "O")
+_STOPS_ANYWHERE: Final = frozenset(
+    word
+    for words in _MORE.values()
+    for word in words[OptOut.STOP].split()
+    if len(word) > 2 or not word.isascii()
+)
+"""What means STOP in a language that may not be the client's; letters alone may be any answer."""
+_BLANK: Final = " \t\r\n\f\v"
 _LONGEST: Final = 200
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 _UNSEEN_ASCII: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SILENT_ASCII: Final = "".join(filter(lambda one: not one.isalnum(), map(chr, range(128))))
-_BETWEEN: Final = re.compile(r"[\s\-_]+")
+_BETWEEN: Final = re.compile(r"[\s\-_\u2010-\u2015\u2212]+")
+_FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\ufe0e\ufe0f")
+"""Letters and marks by their class, yet nothing to be seen (Unicode, Default_Ignorable)."""
 
 
 def _says(character: str) -> bool:
     return unicodedata.category(character)[0] in "LN"
+
+
+def _is_unseen(character: str) -> bool:
+    if character in "\n\t":
+        return False
+    return character in _FILLERS or unicodedata.category(character) in _UNSEEN
 
 
 def _wish(*forms: str) -> re.Pattern[str]:
@@ -191,13 +226,19 @@ _WISHES: Final = (
     _wish(
         r"\bplease[ \t]{1,3}stop\b",
         r"\A\W{0,20}stop\b(?!\s+(?:by|in|at|over|sign|light|watch|loss)\b)",
-        r"\bstop\W{0,20}\Z",
+        r"(?<!bus )(?<!last )(?<!next )(?<!shuttle )(?<!non-)(?<!n't )(?<!n’t )\bstop\W{0,20}\Z",
+        r"\bstop\d|\$t[o0]p\b",
         r"\bstop\s{1,3}(?:all|any|it|now|please|pls|this|that|these|those|the|your|text\w*|messag\w*"
         r"|send\w*|contact\w*|call\w*|spam\w*|bother\w*|harass\w*)\b",
-        r"\bunsubscrib\w*",
-        r"\bopt(?:ing|ed)?[\s-]{0,3}out\b",
+        r"\bun[\s-]?sub(?:\b|s?cri\w*)",
+        r"\bopt(?:ing|ed)?\W{0,3}out\b",
         r"\bquit\s{1,3}(?:text|messag|send|contact)\w*",
         r"\b(?:remove|delete|unenroll)\s{1,3}(?:me|my\s{1,3}(?:number|name|phone))\b",
+        r"\A\W{0,20}(?:please\s{1,3})?(?:remove|delete|no\s{1,3}more|spam)\W{0,20}\Z",
+        r"\b(?:not\s{1,3}interested|this\s{1,3}is\s{1,3}spam|lose\s{1,3}(?:my|this)\s{1,3}number)\b",
+        r"\b(?:go\s{1,3}away|f(?:uck)?\s{1,3}off)\b",
+        r"\b(?:do\s{0,3}not|don.?t|no\s{1,3}longer)\s{1,3}(?:want|wish)\s{1,3}"
+        r"(?:to\s{1,3}(?:receive|get)|(?:any|these|those|your|more)\b)",
         r"\btake\s{1,3}(?:me|my\s{1,3}number)\s{1,3}off\b",
         r"\bleave\s{1,3}me\s{1,3}alone\b",
         r"\b(?:do\s{0,3}not|don.?t|never|no\s{1,3}longer)\s{1,3}(?:ever\s{1,3})?"
@@ -206,6 +247,7 @@ _WISHES: Final = (
         r"\b(?:cancel|end)\s{1,3}(?:all|these|those|the|this|my|your|text|messag|sms|subscript)\w*",
         r"\brevoke\s{1,3}(?:my\s{1,3})?consent\b",
         r"\b(?:wrong|not\s{1,3}my)\s{1,3}number\b",
+        r"\bwrong\s{1,3}person\b",
     ),
     _wish(
         r"\bno\s{1,3}m[aá]s\s{1,3}(?:mensaj|text|sms|llamad)\w*",
@@ -214,7 +256,11 @@ _WISHES: Final = (
         r"\A\W{0,20}(?:parar?|paren|detener|detengan?|cancelar|cancelen?|alto|basta)\W{1,5}"
         r"(?:ya|por\s{1,3}favor|todo|gracias|mensajes|textos|los|las|estos|sus)\b",
         r"\b(?:darme|dar|denme|d[eé]me)\s{1,3}de\s{1,3}baja\b",
-        r"\bno\s{1,3}quiero\s{1,3}(?:recibir\s{1,3})?m[aá]s\b",
+        r"\bno\s{1,3}(?:quiero|deseo)\s{1,3}(?:recibir|m[aá]s|(?:sus|estos|los)?\s{0,3}(?:mensaj|text)\w*)",
+        r"\A\W{0,20}(?:ya\s{1,3})?no\s{1,3}m[aá]s\W{0,20}\Z",
+        r"\bd[eé]j[ae]n?me\b",
+        r"\b(?:qu[ií]t|s[aá]qu|b[oó]rr|elim[ií]n)[ae]n?me\b",
+        r"\bpor\s{1,3}favor\W{1,3}(?:paren?|detengan?|dejen?|bast[ae])\b",
         r"\b(?:quiten|quite|borren|borre|elimin\w{1,4})\s{1,3}mi\s{1,3}(?:n[uú]mero|tel[eé]fono)\b",
     ),
     _wish(
@@ -222,6 +268,12 @@ _WISHES: Final = (
         r"\b(?:arr[eê]te[rz]?|cesse[rz]?)\s{1,3}(?:de|d.|les|vos|ces)",
         r"\bne\s{1,3}(?:m.|me\s{1,3})(?:envoye|[eé]crive|contacte|texte|appele)\w*",
         r"\bd[eé](?:sabonne|sinscri)\w*",
+        r"\bne\s{1,3}(?:veux|souhaite|d[eé]sire)\s{1,3}plus\b",
+        r"\b(?:retire[rz]?|enleve[rz]?|enlève|supprime[rz]?|efface[rz]?)"
+        r"(?:[\s-]moi\b|\s{1,3}mon\s{1,3}(?:num|t[eé]l))",
     ),
-    re.compile("不要再(?:发|發|给|給|联系|聯繫)|别再(?:发|發)|別再發|退订|退訂|取消订阅|取消訂閱"),
+    re.compile(
+        "不要再?(?:发|發|给|給|联系|聯繫)|[别別]再?[发發]|退订|退訂|拒收|请停止|請停止"
+        "|(?:停止|取消)(?:发送|發送|接收|订阅|訂閱|短信|簡訊)|不想再?[收接]"
+    ),
 )

@@ -13,6 +13,7 @@ from typing import Final
 import phonenumbers
 from phonenumbers import PhoneNumberType, ValidationResult
 
+from app.domain.phones_beside import alone
 from app.models.route import Destination
 
 
@@ -89,16 +90,16 @@ _TWO_SPELLINGS: Final = (
 )
 _SHORT_CODE: Final = re.compile(r"[1-9]\d{4,5}")
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
-_DECIMAL: Final = re.compile(r"(\+?\d{7,})[.,](\d+)")
+_DECIMAL: Final = re.compile(r"(\+?\d{7,})[.,](\d{1,9}|0+)")
 """Seven digits and more before the only point: no way in which people group a phone number."""
-_LINK: Final = re.compile(r"(?:tel|sms):(?=\s*[+\d(])", re.IGNORECASE)
-"""RFC 3966 and RFC 5724: what a contact or a page makes of a number."""
+_TWO: Final = re.compile(r"\d\s*(?:[,;/|&]|\bor\b|\band\b|\n)\s*\+?\(?\d", re.IGNORECASE)
 _DIALLED_ABROAD: Final = re.compile(r"^00(?=[1-9]\d{6})")
 """What most of the world dials in place of the plus sign (ITU-T E.123); no number of the +1 plan,
 and none of a country within itself, begins with it."""
 _E164: Final = re.compile(r"\+[1-9]\d{6,14}")
 _WRITTEN: Final = re.compile(r"[+\d\s().\-/]+")
 _DIGIT: Final = re.compile("[0-9]")
+_DIGITS_OF_TWO: Final = 18
 _EXTENSION: Final = re.compile(r"\d\s*(?:;|,|#|x|ext)", re.IGNORECASE)
 
 
@@ -113,7 +114,7 @@ def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -
     """
     text = unicodedata.normalize("NFKC", raw).strip()
     text = re.sub("[\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", text)
-    text = _as_a_spreadsheet_wrote_it(_alone(text), raw)
+    text = _as_a_spreadsheet_wrote_it(alone(text), raw)
     _refuse_what_is_no_number(text, raw)
     digits = _DIALLED_ABROAD.sub("+", re.sub(r"[^+\d]", "", text))
     if "+" in digits[1:]:
@@ -196,11 +197,6 @@ _REFUSALS: Final = {
 }
 
 
-def _alone(text: str) -> str:
-    """Return a number without what it was copied with: a link's scheme, marks of a list."""
-    return _LINK.sub("", text).rstrip(" \t\r\n.,;")
-
-
 def _as_a_spreadsheet_wrote_it(text: str, raw: str) -> str:
     """Return a number that a spreadsheet took for a quantity as it was before.
 
@@ -230,6 +226,8 @@ def _refuse_what_is_no_number(text: str, raw: str) -> None:
     shown = raw.strip()
     if _is_hidden(text) or _is_hidden(f"+{text}"):  # a spreadsheet takes the plus sign away
         raise InvalidPhone(f"“{shown}” stands for a hidden caller, not for a phone.")
+    if len(text) > _DIGITS_OF_TWO and _are_two(text):
+        raise InvalidPhone(f"“{shown}” holds more than one number; write the one you mean.")
     if _WRITTEN.fullmatch(text) and text.isascii() and text.count("+") < 2 and _DIGIT.search(text):
         return  # nearly always; the sentences for all else ask after each letter
     if re.match(r"[A-Za-z][\w.-]*:", text):
@@ -242,6 +240,10 @@ def _refuse_what_is_no_number(text: str, raw: str) -> None:
         raise InvalidPhone(f"“{shown}” is not a phone number; write it like +1 319 555 0100.")
     if not any(character.isdigit() for character in text):
         raise InvalidPhone(f"“{shown}” contains no digits; write it like +1 319 555 0100.")
+
+
+def _are_two(text: str) -> bool:
+    return sum(map(str.isdigit, text)) >= _DIGITS_OF_TWO and _TWO.search(text) is not None
 
 
 def _is_hidden(caller: str) -> bool:

@@ -28,31 +28,38 @@ class Reaction:
     and the like."""
 
 
+_GAVE: Final = "[AÀ] (?:attribué la mention|ajouté un)"
 _SAID: Final = {
     # What Apple's phones write, by kind; for a removal the noun that stands behind “Removed a”.
-    "like": r"Liked|(?:Le|Me) gust[óo]|(?:[AÀ] aim[ée]|[AÀ] attribué la mention « ?J[’']aime ?» à)",
-    "love": r"Loved|(?:Le|Me) encant[óo]"
-    r"|(?:[AÀ] ador[ée]|[AÀ] attribué la mention « ?(?:J[’'])?Adore ?» à)",
-    "dislike": r"Disliked|No (?:le|me) gust[óo]"
-    r"|(?:N[’']a pas aim[ée]|[AÀ] attribué la mention « ?Je n[’']aime pas ?» à)",
+    "like": r"Liked|(?:Le|Me) (?:ha )?gust(?:[óo]|ado)"
+    rf"|(?:[AÀ] aim[ée]|{_GAVE} « ?J[’']aime ?» à)",
+    "love": r"Loved|(?:Le|Me) (?:ha )?encant(?:[óo]|ado)"
+    rf"|(?:[AÀ] ador[ée]|{_GAVE} « ?(?:J[’'])?Adore ?» à)",
+    "dislike": r"Disliked|No (?:le|me) (?:ha )?gust(?:[óo]|ado)"
+    rf"|(?:N[’']a pas aim[ée]|{_GAVE} « ?Je n[’']aime pas ?» à)",
     "laugh": r"Laughed at|(?:Le|Me) dio risa|Se ri[óo] (?:de|con)"
     r"|[AÀ] (?:ri (?:de|à)|trouvé drôle)",
     "emphasize": r"Emphasi[sz]ed|Exclam[óo] (?:por|ante)|Enfatiz[óo]|Destac[óo]"
-    r"|[AÀ] (?:insisté sur|mis l[’']accent sur|accentué)",
+    r"|[AÀ] (?:insisté sur|mis l[’']accent sur|mis en évidence|accentué|souligné)",
     "question": r"Questioned|Dud[óo] (?:sobre|de)|Cuestion[óo]|Pregunt[óo] por"
-    r"|[AÀ] (?:remis en question|posé une question sur)|S[’']est interrogée? sur",
+    r"|[AÀ] (?:remis en question|posé une question sur|questionné)"
+    r"|S[’']est interrogé(?:e|\(e\))? sur",
+    "other": r"Reacted with a sticker to|Reaccion[óo] con una? (?:sticker|pegatina) a"
+    r"|[AÀ] réagi avec un (?:sticker|autocollant) à",
 }
 _TAKEN_BACK: Final = {
-    "like": r"a like|un me gusta|(?:un|la mention) « ?J[’']aime ?»",
+    "like": r"a like|un me gusta|(?:un|la mention)(?: « ?J[’']aime ?»| J[’']aime)",
     "love": r"a heart|un coraz[óo]n|un me encanta|un cœur|un coeur",
     "dislike": r"a dislike|un no me gusta|(?:un|la mention) « ?Je n[’']aime pas ?»",
     "laugh": r"a laugh|una risa|un rire",
     "emphasize": r"an exclamation(?: mark)?|una exclamaci[óo]n|un point d[’']exclamation",
     "question": r"a question mark|un signo de interrogaci[óo]n|una interrogaci[óo]n"
     r"|un point d[’']interrogation",
+    "other": r"a sticker|a reaction|una? (?:sticker|pegatina|reacción)|un autocollant|une réaction",
 }
 _EMOJI: Final = (
-    r"(?:[\p{So}\p{Sk}\p{Sm}\p{Po}#*0-9]\p{M}*(?:\u200d|[\U0001F3FB-\U0001F3FF\u20e3])*){1,12}"
+    r"(?:(?:[\p{Extended_Pictographic}\U0001F1E6-\U0001F1FF]|[#*0-9](?=\ufe0f?\u20e3))\p{M}*"
+    r"(?:\u200d|[\U0001F3FB-\U0001F3FF\U000E0020-\U000E007F\u20e3])*){1,12}"
 )
 _PICTURES: Final = (
     ("like", "👍"), ("love", "❤♥💕💖💗💘💙💚💛💜🖤🤍🤎🧡😍🥰😘"), ("dislike", "👎"),
@@ -61,10 +68,11 @@ _PICTURES: Final = (
 _CLOSED_BY: Final = {"“": "”", '"': '"', "«": "»", "‘": "’", "'": "'"}
 _QUOTE: Final = rf"(?P<quotation>[{''.join(_CLOSED_BY)}].+)"
 _THING: Final = (
-    r"(?:an?|un|une|una) (?:image|photo|picture|movie|video|audio message|voice message|sticker"
-    r"|attachment|link|contact|location|imagen|foto|película|v[íi]deo|mensaje de (?:audio|voz)"
-    r"|adjunto|archivo(?: adjunto)?|enlace|ubicación|message (?:audio|vocal)|pièce jointe|lien"
-    r"|vidéo|autocollant|contacto)"
+    r"(?:an?|un|une|una|\d{1,3}) (?:image|photo|live photo|picture|movie|video|audio message"
+    r"|voice message|sticker|GIF|Memoji|message|file|attachment|link|contact|contact card|location"
+    r"|imagen|foto|película|v[íi]deo|mensaje(?: de (?:audio|voz))?|adjunto|archivo(?: adjunto)?"
+    r"|enlace|ubicación|message (?:audio|vocal)|pièce jointe|lien|vidéo|autocollant|contacto)"
+    r"(?:e?s)?"
 )
 _ABOUT: Final = rf"\s*(?:{_QUOTE}|{_THING})"
 
@@ -83,7 +91,7 @@ def _forms() -> list[tuple[str | None, bool, regex.Pattern[str]]]:
         (None, False, rf"{reacted} {shown} (?:to|a|à){_ABOUT}"),
         (None, True, rf"{removed} (?:an? )?{shown} (?:reaction )?{from_}{_ABOUT}"),
         # Google's phones put blanks that cannot be seen around picture and quotation.
-        (None, False, rf"{shown}\s+(?:to|a|à|para|pour)\s+{_QUOTE}"),
+        (None, False, rf"{shown}\s+(?:to|a|à|para|pour|sur|en)\s+(?:{_QUOTE}|{_THING})"),
         (None, True, rf"{shown}\s+(?:was\s+)?removed\s+from\s+{_QUOTE}"),
     ]
     return [
@@ -124,7 +132,7 @@ def _unquoted(quotation: str) -> str | None:
         before, after = quotation[at - 1 : at], quotation[at + 1 : at + 2]
         if before.isalnum() and after.isalnum():
             continue  # an apostrophe
-        opens = mark == begin and (begin != end or not before or before.isspace())
+        opens = mark == begin and (begin != end or not before or _is_between(before, after))
         depth += 1 if opens else -1
         if not depth:
             return quotation[1:at].strip() if at == len(quotation) - 1 else None
@@ -132,6 +140,11 @@ def _unquoted(quotation: str) -> str | None:
     if said.endswith(_CUT):
         return said
     return f"{said}…" if len(said) >= _LONG else None
+
+
+def _is_between(before: str, after: str) -> bool:
+    """Tell whether a straight mark begins something: a blank before it and none behind."""
+    return before.isspace() and bool(after) and not after.isspace()
 
 
 def is_about(quotes: str, text: str) -> bool:

@@ -42,6 +42,20 @@ ALL = Vocabulary.of(["en", "es", "fr", "zh"])
         ("STΟP", OptOut.STOP, False),
         ("Stор!", OptOut.STOP, False),
         ("𝐒𝐓𝐎𝐏", OptOut.STOP, False),
+        ("ⓈⓉⓄⓅ", OptOut.STOP, False),
+        ("🆂🆃🅾🅿", OptOut.STOP, False),
+        ("ꜱᴛᴏᴘ", OptOut.STOP, False),
+        ("STOP 🅿️", OptOut.STOP, False),
+        # Letters by their class, but nothing to be seen: Hangul fillers, a joiner of marks.
+        ("STOP\u3164", OptOut.STOP, False),
+        ("\u115fSTOP\uffa0", OptOut.STOP, False),
+        ("S\u034fTOP", OptOut.STOP, False),
+        # Words that only Python's upper case makes Twilio's, and blanks that only Python strips.
+        ("\u017ftop", OptOut.STOP, False),
+        ("STOP\u00a0", OptOut.STOP, False),
+        ("opt—out", OptOut.STOP, False),
+        ("Opt‑Out.", OptOut.STOP, False),
+        ("stop–all", OptOut.STOP, False),
         ("STOP\u3000。", OptOut.STOP, False),
         ("Unsubscribe.", OptOut.STOP, False),
         # 47 CFR 64.1200(a)(10) names “opt out”.
@@ -152,10 +166,22 @@ def test_plain_letters_are_read_by_the_same_rules_as_any(text: str) -> None:
         # What is not quite the word is for a person to read.
         "S T O P", "s.t.o.p", "S-T-O-P!", "stooop", "STOPP", "Sttop", "stpo", "SOTP", "unsuscribe",
         "UNSUBCRIBE", "unsubscibe", "unsubscribed",
+        "st0p", "$top", "STOP2END", "unsub", "un-subscribe", "opt.out please", "Remove", "delete.",
+        "no more", "NO MÁS", "not interested", "this is spam", "lose my number", "Wrong person",
+        "I don't want these", "I no longer wish to receive texts", "ya no quiero mensajes",
+        "déjenme en paz", "Quítenme de la lista", "sáquenme", "por favor paren",
+        "je ne veux plus recevoir de messages", "retirez-moi de la liste", "enlevez mon numéro",
+        "别发了", "请停止发送", "不想收到", "拒收",
     ],
 )  # fmt: skip
 def test_a_wish_is_heard_in_each_language_and_spelling(body: str) -> None:
     assert ALL.read(body) is None
+    assert sounds_like_stop(body)
+
+
+@pytest.mark.parametrize("body", ["PARAR", "baja", "Arrêt!", "arrêtez", "退订", "DESABONNER"])
+def test_a_word_of_a_language_that_the_client_has_not_is_heard_as_a_wish(body: str) -> None:
+    assert ENGLISH.read(body) is None
     assert sounds_like_stop(body)
 
 
@@ -165,6 +191,9 @@ def test_a_wish_is_heard_in_each_language_and_spelling(body: str) -> None:
         "shop", "step", "top", "stoic", "post", "spot", "pots", "opts", "stop by at 5", "subscribe",
         "Stop sign on Main St.", "bus stop 5 is closed", "the end of term", "a s k", "S. T. Olp",
         "weekend texts", "el más alto", "una parada", "",
+        "Where is the bus stop?", "is it non-stop",
+        "last stop", "don't stop!", "how much more?", "there is no more room", "t", "TD",
+        "no quiero ir", "je ne veux pas venir", "我想取消预约",
     ],
 )  # fmt: skip
 def test_what_only_looks_like_a_wish_is_none(body: str) -> None:

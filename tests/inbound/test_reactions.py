@@ -70,6 +70,27 @@ SENT = "Registrar: your class starts Monday. Reply STOP to opt out."
         ("Removed a ❤️ from “ok”", "love", True, "ok"),
         ("Me gustó “hola”", "like", False, "hola"),
         ("Me encantó una foto", "love", False, None),
+        # iOS 17 and later: stickers, several pictures at once, what else can be in a bubble.
+        (f"Reacted with a sticker to “{SENT}”", "other", False, SENT),
+        ("Removed a sticker from an image", "other", True, None),
+        (f"Removed a reaction from “{SENT}”", "other", True, SENT),
+        ("Loved 2 images", "love", False, None),
+        ("Liked 3 photos", "like", False, None),
+        ("Laughed at a GIF", "laugh", False, None),
+        ("Loved a message", "love", False, None),
+        ("Liked a contact card", "like", False, None),
+        # Tests of mail and chat programs that read them, in French and Spanish.
+        ("A mis en évidence « RDV 18h »", "emphasize", False, "RDV 18h"),
+        ("A souligné « RDV 18h »", "emphasize", False, "RDV 18h"),
+        ("S'est interrogé(e) sur « ok »", "question", False, "ok"),
+        ("a ajouté un « J'aime » à « Message »", "like", False, "Message"),
+        ("A retiré un J’aime de « à demain »", "like", True, "à demain"),
+        ("Le ha encantado “hola”", "love", False, "hola"),
+        ("👍 to an image", "like", False, None),
+        ("👍 sur « ok »", "like", False, "ok"),
+        ('👍 to " ok "', "like", False, "ok"),
+        ("1️⃣ to “ok”", "other", False, "ok"),
+        ("🏴\U000e0067\U000e0062\U000e007f to “ok”", "other", False, "ok"),
     ],
 )  # fmt: skip
 def test_reactions(body: str, kind: str, removed: bool, quotes: str | None) -> None:
@@ -83,6 +104,7 @@ def test_reactions(body: str, kind: str, removed: bool, quotes: str | None) -> N
         "Liked “Hamlet”, but not the end", "Reacted badly to “x”", "Reacted to “x”",
         "Removed a banana from “x”", "👍", "👍👍", "to “x”", "ok to “x”", "Liked ", "", "STOP",
         "He said “I loved it” and left", "Liked “Hamlet", "Loved ‘Hamlet’ and ‘Othello’",
+        "10 to “x”", "+1 to “x”", "? to “x”", "... to “x”", "Loved 2 classes", "👍 to everybody",
         "Liked “Hamlet”, but not “Othello”", 'Liked "Hamlet", but not "Othello"', "Liked “”",
     ],
 )  # fmt: skip

@@ -38,6 +38,18 @@ _PART = regex.compile(
 _LATIN = regex.compile(r"\p{Latin}")
 _OTHER_LETTER = regex.compile(r"[\p{L}--[\p{Latin}\p{Common}\p{Inherited}]]", regex.V1)
 _LABELS_FOLLOW = regex.compile(r"[\p{L}\p{M}\p{Nd}\-]{0,63}\.\p{L}{2}")
+_WRITTEN_HOST = regex.compile(r"https?://(?:[^/?#]*@)?(?P<host>[^/?#@:\[\]]+)", regex.IGNORECASE)
+_NEXT_FOLLOWS = regex.compile(r"[,;]https?://", regex.IGNORECASE)
+_HOST_IS_OVER = regex.compile(r"[!$&'()*+,;=~](?![^\s/?#]{0,255}@)")
+"""What no host has, and what stands before one only where a user's name does."""
+_WORD_FOLLOWS = regex.compile(r"\.\p{Lu}\p{Ll}*(?![\p{L}\p{Nd}.\-_/:?#@])")
+_LOWER_HOST = regex.compile(r"[\p{Ll}\p{Nd}\-]+(?:\.[\p{Ll}\p{Nd}\-]+)+")
+_SENTENCE_GOES_ON = regex.compile(
+    r"(?<=[\p{Latin}\p{Nd}])(?:[.,;!]|\?(?![^\s=&]{0,99}=))"
+    r"[\p{L}--[\p{Latin}\p{Common}\p{Inherited}]]",
+    regex.V1,
+)
+"""A comma of ASCII, as many keyboards write it, and then words of a script without blanks."""
 _DELIMITERS = frozenset("-._~:/?#[]@!$&'()*+,;={}")
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 _TRAILING = frozenset(".,;:!?'")
@@ -91,14 +103,14 @@ def location(url: str) -> str:
     """
     if url.isascii():
         return url
-    host = urlsplit(url).hostname or ""
-    if not host.isascii():
-        at = url.lower().index(host, url.index("//") + 2)
+    found = _WRITTEN_HOST.match(url)
+    if found and not found["host"].isascii():
+        begin, end = found.span("host")
         try:
-            written = idna.encode(host, uts46=True).decode()
+            written = idna.encode(found["host"], uts46=True).decode()
         except idna.IDNAError:
-            written = host
-        url = url[:at] + written + url[at + len(host) :]
+            written = found["host"]
+        url = url[:begin] + written + url[end:]
     return quote(url, safe=string.printable)
 
 
@@ -113,6 +125,8 @@ def _end(text: str, start: int, scheme_end: int) -> int:
         found = part.group()
         if found == wrapped == "'" or not _balanced(found, brackets):
             break
+        if _is_over(text, scheme_end, position, host):
+            break
         if found in _DELIMITERS:
             latin, host = False, host and found not in "/?#"
         elif latin and _OTHER_LETTER.match(found):
@@ -126,6 +140,24 @@ def _end(text: str, start: int, scheme_end: int) -> int:
     return end
 
 
+def _is_over(text: str, begin: int, position: int, host: bool) -> bool:
+    """Tell whether a mark at ``position`` is of the sentence: what follows is no address of it.
+
+    :param begin: where the host begins.
+    :param host: whether ``position`` is still in it.
+    """
+    if _NEXT_FOLLOWS.match(text, position):
+        return True
+    if not host:
+        return _SENTENCE_GOES_ON.match(text, position) is not None
+    if _HOST_IS_OVER.match(text, position):
+        return True
+    # "…at https://example.edu.Please bring": no host mixes its letters so.
+    return bool(
+        _WORD_FOLLOWS.match(text, position) and _LOWER_HOST.fullmatch(text, begin, position)
+    )
+
+
 def _balanced(found: str, brackets: list[str]) -> bool:
     """Keep the open ``brackets``; tell whether ``found`` closes only the last of them."""
     if found in _CLOSING.values():
@@ -136,10 +168,16 @@ def _balanced(found: str, brackets: list[str]) -> bool:
 
 
 def _is_address(url: str) -> bool:
+    """Tell whether it leads anywhere: to a host with a domain, or to a network address.
+
+    A single label is a host that no phone finds, or the beginning of one that a sign like ``．``
+    or ``❤`` broke off: then it stays as it is, for the phone to make what it can of it.
+    """
     if len(url) > MAX_URL:
         return False
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
+        host = parts.hostname or ""
+        return bool(regex.search(r"\w\.\w|:", host)) and parts.port != 0
     except ValueError:
         return False

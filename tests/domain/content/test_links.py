@@ -94,6 +94,36 @@ def test_rewriting(text: str, urls: list[str], rewritten: str | None) -> None:
         ("_https://example.edu/a_b_", ["https://example.edu/a_b"]),
         ("'https://example.edu/a'b", ["https://example.edu/a"]),
         ("https://example.edu/it's", ["https://example.edu/it's"]),
+        # Two in one breath, but not one within the other.
+        ("https://a.edu/a,https://a.edu/b", ["https://a.edu/a", "https://a.edu/b"]),
+        ("https://a.edu/a;HTTPS://a.edu/b", ["https://a.edu/a", "HTTPS://a.edu/b"]),
+        ("https://a.edu/x/https://b.edu/y", ["https://a.edu/x/https://b.edu/y"]),
+        ("https://a.edu/?u=https://b.edu", ["https://a.edu/?u=https://b.edu"]),
+        # ASCII's own marks, and the sentence goes on in a script without blanks.
+        ("https://example.edu/wifi,密码hunter2", ["https://example.edu/wifi"]),
+        ("https://example.edu/reg;请登录", ["https://example.edu/reg"]),
+        ("https://example.edu/reg?请尽快", ["https://example.edu/reg"]),
+        ("https://example.edu/reg.Пароль 5", ["https://example.edu/reg"]),
+        ("https://example.edu/2024!締切", ["https://example.edu/2024"]),
+        ("https://ru.example/?к=в", ["https://ru.example/?к=в"]),
+        ("https://zh.wikipedia.org/wiki/Wikipedia:首页", ["https://zh.wikipedia.org/wiki/Wikipedia:首页"]),
+        # RFC 1123: what no host has ends it, unless a user's name stands before it.
+        ("https://example.edu,antes del viernes", ["https://example.edu"]),
+        ("https://example.edu!Antes", ["https://example.edu"]),
+        ("https://a,b:c@example.edu/x", ["https://a,b:c@example.edu/x"]),
+        ("https://example.edu.Please bring an ID", ["https://example.edu"]),
+        ("https://example.edu.Él vendrá", ["https://example.edu"]),
+        ("Https://Www.Uiowa.Edu now", ["Https://Www.Uiowa.Edu"]),
+        ("https://example.edu.AU/x", ["https://example.edu.AU/x"]),
+        # A host of one label, whole or cut off: not touched at all.
+        ("https://i❤.ws/x", []),
+        ("https://example．edu/reg", []),
+        ("https://intranet/x", []),
+        # As other programs make them.
+        ("https://uiowa.zoom.us/j/123?pwd=aB3.dE1==. Bis", ["https://uiowa.zoom.us/j/123?pwd=aB3.dE1=="]),
+        ("https://www.google.com/maps/@41.66,-91.53,15z", ["https://www.google.com/maps/@41.66,-91.53,15z"]),
+        ("https://outlook.office365.com/owa/calendar/A@uiowa.edu/bookings/!", ["https://outlook.office365.com/owa/calendar/A@uiowa.edu/bookings/"]),
+        ("https://example.edu/#:~:text=hello%20world", ["https://example.edu/#:~:text=hello%20world"]),
     ],
 )  # fmt: skip
 def test_an_address_ends_where_people_see_it_end(text: str, urls: list[str]) -> None:
@@ -143,6 +173,9 @@ def test_nothing_but_addresses_changes_in_any_text(text: str) -> None:
         ("https://faß.de", "https://xn--fa-hia.de"),
         ("https://u:p@Bücher.example:8443/?q=ü#ä", "https://u:p@xn--bcher-kva.example:8443/?q=%C3%BC#%C3%A4"),
         ("http://例え.jp/日", "http://xn--r8jz45g.jp/%E6%97%A5"),
+        ("https://İstanbul.example/x", "https://xn--istanbul-o0e.example/x"),
+        ("https://ü.de@ü.de/x", "https://%C3%BC.de@xn--tda.de/x"),
+        ("https://EXAMPLE.edu:80/é", "https://EXAMPLE.edu:80/%C3%A9"),
     ],
 )  # fmt: skip
 def test_a_location_is_the_same_place_in_ascii(url: str, expected: str) -> None:
