@@ -11,6 +11,10 @@ import re
 import idna
 
 _PLAIN = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]+@[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]+")
+_NAMED = re.compile(r"[^<>@]*<\s*([^<>\s]+)\s*>")
+"""How mail programs show somebody: a name, and the address between angle brackets."""
+_AROUND = " \t\r\n\u00a0,;<>\"“”„'’‘\ufeff\u200b\u200e\u200f\u2060\u202a\u202c"
+_LINK = re.compile(r"mailto:([^?]*)(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 """A part of a domain (RFC 5321, 4.1.2; of at most 63 characters: RFC 1035, 2.3.4)."""
 MAX_LENGTH = 254
@@ -27,6 +31,21 @@ def is_address(text: str) -> bool:
         return False
     labels = written.rpartition("@")[2].split(".")
     return len(written) <= MAX_LENGTH and all(map(_LABEL.fullmatch, labels))
+
+
+def alone(text: str) -> str:
+    """Return an address without what it was copied with: ``Pat <pat@example.edu>;``, ``mailto:``.
+
+    Anything else stays as it is, for :func:`is_address` to tell.
+    """
+    bare = text.strip(_AROUND[:7])
+    if named := _NAMED.fullmatch(bare):
+        bare = named[1]
+    bare = bare.strip(_AROUND)
+    if link := _LINK.fullmatch(bare):
+        bare = link[1].strip(_AROUND)
+    bare = bare.replace("＠", "@").rstrip(".")
+    return bare if _PLAIN.fullmatch(bare) else text
 
 
 def on_the_wire(address: str) -> str:

@@ -92,7 +92,7 @@ _SHORT_CODE: Final = re.compile(r"[1-9]\d{4,5}")
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _DECIMAL: Final = re.compile(r"(\+?\d{7,})[.,](\d{1,9}|0+)")
 """Seven digits and more before the only point: no way in which people group a phone number."""
-_TWO: Final = re.compile(r"\d\s*(?:[,;/|&]|\bor\b|\band\b|\n)\s*\+?\(?\d", re.IGNORECASE)
+_TWO: Final = re.compile(r"\d\s*(?:[,;/|&]|:::|\bor\b|\band\b|\n)\s*\+?\(?\d", re.IGNORECASE)
 _DIALLED_ABROAD: Final = re.compile(r"^00(?=[1-9]\d{6})")
 """What most of the world dials in place of the plus sign (ITU-T E.123); no number of the +1 plan,
 and none of a country within itself, begins with it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.mail_addresses import is_address, needs_smtputf8, on_the_wire
+from app.domain.mail_addresses import alone, is_address, needs_smtputf8, on_the_wire
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,30 @@ def test_an_address_is_told_to_mail_servers_with_its_domain_in_ascii(
     assert is_address(address)
     assert on_the_wire(address) == wire
     assert needs_smtputf8(address) is address.startswith("pät")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        # As mail programs, web pages and spreadsheets copy it.
+        "pat@example.edu", "mailto:pat@example.edu", "MAILTO:pat@example.edu?subject=Hi",
+        "Pat Lee <pat@example.edu>", '"Lee, Pat" <pat@example.edu>', "<pat@example.edu>",
+        "Pat <pat@example.edu>;", "pat@example.edu;", "pat@example.edu, ", " pat@example.edu.",
+        "pat@example.edu\u00a0", "\u200bpat@example.edu", "\u202apat@example.edu\u202c",
+        "'pat@example.edu'", "“pat@example.edu”", "pat＠example.edu", "<mailto:pat@example.edu>",
+    ],
+)  # fmt: skip
+def test_an_address_is_read_without_what_it_was_copied_with(written: str) -> None:
+    assert alone(written) == "pat@example.edu"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "pat@example.edu; bob@example.edu", "pat@example.edu bob@example.edu", "pat", "", "<>",
+        "pat at example.edu", "Pat <pat>", "http://pat@example.edu/x y", "a@b@c.edu;",
+        "O'Neil@example.edu", "'o'neil@example.edu",
+    ],
+)  # fmt: skip
+def test_what_is_no_single_address_stays_as_it_is(written: str) -> None:
+    assert alone(written) in (written, "o'neil@example.edu")

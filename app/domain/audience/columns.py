@@ -41,6 +41,7 @@ def suggest(table: Table, remembered: Names | None = None, own: Collection[str] 
     for attribute in KNOWN:
         if attribute not in taken and (called := _called(attribute, table, names)):
             names[called] = attribute
+    names |= _in_other_words(table, names, own)
     if not {PHONE, ADDRESS} & set(names.values()):
         names |= _by_content(table, names)
     for column in table.columns:
@@ -93,6 +94,19 @@ def _called(attribute: str, table: Table, names: Names) -> str | None:
             if letters(column) == spelling:
                 return column
     return None
+
+
+def _in_other_words(table: Table, names: Names, own: Collection[str]) -> Names:
+    """Tell columns whose names only hold a known one, where their values do not say otherwise."""
+    found: dict[str, str] = {}
+    for column in table.columns:
+        attribute = header.meant(column) if column not in (*names, *own) else None
+        if attribute is None or attribute in (*names.values(), *found.values()):
+            continue
+        values = [one[column] for one in table.samples if one.get(column)]
+        if attribute == NAME or not values or _held(values, bare=True) == attribute:
+            found[column] = attribute
+    return found
 
 
 def _by_content(table: Table, names: Names) -> Names:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import attributes as attributes_of_people
-from app.domain import audit
+from app.domain import audit, mail_addresses
 from app.domain.attributes import ADDRESS, KNOWN, PHONE
 from app.domain.changes import Change
 from app.domain.mistakes import INVALID_PHONE, Mistake, Refused
@@ -47,6 +47,8 @@ def check(attributes: Attributes) -> dict[str, Any]:
             clean[PHONE] = normalize(phone)
         except InvalidPhone as error:
             wrong.append(Mistake((PHONE,), error.reason, INVALID_PHONE))
+    if isinstance(address, str) and address:
+        address = clean[ADDRESS] = mail_addresses.alone(address)
     if isinstance(address, str) and address and not is_email(address):
         wrong.append(Mistake((ADDRESS,), f"“{address[:100]}” is not an e-mail address."))
     if wrong:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
+from app.domain.tables import header
 from app.domain.tables.letters import MARK, plausible
 
 _PIECE: Final = 64 * 1024
@@ -59,6 +60,7 @@ _BAD_BYTE: Final = {"utf-8": 0.0}
 _HANGUL: Final = re.compile("[\uac00-\ud7a3]")
 _MANY, _SURELY_KOREAN = 8, 1.15
 """A few Chinese characters may read as Korean ones in daily use; that many do not by chance."""
+_NAMED: Final = 0.2
 _SURE, _APART, _SHOWN = 0.75, 0.12, 5
 
 
@@ -162,9 +164,15 @@ def _readings(sample: bytes) -> tuple[Reading, ...]:
         score = usual * plausible(text, _FIRST_LEVEL.get(encoding), _BAD_BYTE.get(encoding, -2.0))
         if encoding == "cp949" and score >= usual and len(_HANGUL.findall(text)) >= _MANY:
             score = _SURELY_KOREAN
+        score += _NAMED if _names_columns(text) else 0.0
         if text not in best or best[text].score < score:
             best[text] = Reading(encoding, score, _names(text))
     return tuple(sorted(best.values(), key=lambda one: -one.score))
+
+
+def _names_columns(text: str) -> bool:
+    """Tell whether a header is among what was read: words that are known are there by no chance."""
+    return header.known_names([one for one in _names(text) if not one.isascii()]) > 0
 
 
 def _names(text: str) -> tuple[str, ...]:

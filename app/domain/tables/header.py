@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from app.domain.attributes import ADDRESS, NAME, PHONE
@@ -12,10 +13,16 @@ from app.domain.phones import InvalidPhone, normalize
 
 _LOOKED_AT: Final = 10
 """Among so many lines with any content the header is looked for."""
+_LONGEST: Final = 100
+"""Most characters of a column's name."""
 
 
 def _spellings(written: str) -> tuple[str, ...]:
     return tuple(letters(one) for one in written.split(","))
+
+
+def _words(written: str) -> frozenset[str]:
+    return frozenset(_spellings(written))
 
 
 def letters(label: str) -> str:
@@ -38,7 +45,7 @@ _PHONES: Final = (
     "cep telefonu, جوال, رقم الجوال, نייד, נייד, di động, số di động,"
     "phone, phone number, phone no, phone nr, phones, telephone, telephone number, telephone no,"
     "tel, tel no, tel number, tel nr, contact number, contact phone, contact no, primary phone,"
-    "preferred phone, student phone, best phone, day phone, phone 1, phone1,"
+    "preferred phone, student phone, ph, ph no, phone no 1, best phone, day phone, phone 1, phone1,"
     "Telefon, Telefonnummer, Telefonnr, Telefon-Nr., Tel.-Nr., Rufnummer, Fon,"
     "teléfono, número de teléfono, núm. de teléfono, no. de teléfono, número telefónico,"
     "téléphone, numéro de téléphone, n° de téléphone, no de téléphone, tél,"
@@ -50,7 +57,8 @@ _PHONES: Final = (
 )
 _ADDRESSES: Final = (
     "toAddress, email, e-mail, email address, e-mail address, mail, mail address, e mail id,"
-    "email id, student email, primary email, Mailadresse, E-Mail-Adresse, Email-Adresse,"
+    "email id, mail id, email addr, student email, primary email,"
+    "Mailadresse, E-Mail-Adresse, Email-Adresse,"
     "correo, correo electrónico, dirección de correo, dirección de correo electrónico,"
     "courriel, adresse courriel, adresse e-mail, adresse mail, adresse électronique, mél,"
     "e-mailadres, endereço de e-mail, indirizzo e-mail, adres e-mail, e-posta,"
@@ -73,6 +81,21 @@ SPELLINGS: Final = {
 }
 """How the columns that Dispatch knows are called, the surest names first."""
 _KNOWN: Final = frozenset(spelling for names in SPELLINGS.values() for spelling in names)
+_WORD: Final = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])|[^\W_]")
+_ALTERNATIVES: Final = re.compile(r"[/|]")
+"""Between the names of one column in two languages."""
+_ASIDE: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_NO_MATTER: Final = _words(
+    "a, the, my, your, our, what, is, s, of, please, enter, required, optional, bitte, ihre, deine,"
+    "su, tu, votre, c, value"
+)
+"""Words that forms put around the name of what they ask for."""
+_WHOSE: Final = _words(
+    "student, students, participant, participants, attendee, recipient, person, member, employee,"
+    "staff, applicant, primary, preferred, best, personal, current, institutional, university,"
+    "campus, school, official, for, del, de, la, alumno, estudiante, etudiant, l, d, 1"
+)
+"""Whose phone or address it is, where that is the one to be reached."""
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)+")
 
 
@@ -94,7 +117,24 @@ def locate(first: Sequence[Sequence[str]]) -> int | None:
 
 def known_names(line: Sequence[str]) -> int:
     """Count the columns whose names say that they hold phones, e-mail addresses or names."""
-    return sum(letters(cell) in _KNOWN for cell in line if cell)
+    return sum(letters(cell) in _KNOWN or bool(meant(cell)) for cell in line if cell)
+
+
+@lru_cache(maxsize=1000)
+def meant(label: str) -> str | None:
+    """Return the attribute that a column's name asks for in other words; None for none surely.
+
+    ``What is your cell phone number?``, ``Phone (required)*``, ``Student Cell #`` and ``Name /
+    Nombre`` do; ``Parent Cell`` asks for somebody else's.
+    """
+    parts = [label, _ASIDE.sub(" ", label), *_ALTERNATIVES.split(label)]
+    for part in parts if len(label) <= _LONGEST else ():
+        words = [letters(word) for word in _WORD.findall(part)]
+        for attribute, spellings in SPELLINGS.items():
+            noise = _NO_MATTER if attribute == NAME else _NO_MATTER | _WHOSE
+            if "".join(word for word in words if word not in noise) in spellings:
+                return attribute
+    return None
 
 
 def is_data(line: Sequence[str]) -> bool:

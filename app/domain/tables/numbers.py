@@ -14,6 +14,8 @@ _BUILT_IN: Final = {
     **dict.fromkeys((18, 19, 20, 21, 32, 33, 45, 47), "h:mm:ss"),
     22: "yyyy-mm-dd h:mm",
     46: "[h]:mm:ss",
+    11: "0.00e+00",
+    48: "##0.0e+0",
     9: "0%",
     10: "0.00%",
 }
@@ -22,6 +24,9 @@ _LONGEST: Final = 255
 """Most characters of a format."""
 _DIGITS: Final = 15
 """Significant digits that Excel keeps."""
+_LONG: Final = 10**9
+"""Numbers as long as phones. One that shows an exponent and has six digits before its zeros was
+made of ``3.19555E+09``, as spreadsheets do when they open such a file: its digits are lost."""
 _DAY_SECONDS: Final = 86_400
 _LAST_DAY: Final = 2_958_466
 """The day after 31 December 9999."""
@@ -35,13 +40,14 @@ class Format:
     time: bool = False
     elapsed: bool = False
     percent: bool = False
+    scientific: bool = False
     width: int = 0
     """Digits at least, with zeros in front."""
 
     @property
     def is_plain(self) -> bool:
         """Whether the number is shown as it is."""
-        return not (self.date or self.time or self.percent or self.width)
+        return self == PLAIN
 
 
 PLAIN: Final = Format()
@@ -58,7 +64,7 @@ def format_of(number: int, code: str | None) -> Format:
         return Format(date="d" in bare or "y" in bare or not time, time=time, elapsed="[" in bare)
     if re.fullmatch("00+", bare):
         return Format(width=len(bare))
-    return Format(percent=True) if "%" in bare else PLAIN
+    return Format(percent="%" in bare, scientific="e+" in bare or "e-" in bare)
 
 
 def shown(written: str, form: Format, *, since_1904: bool) -> str:
@@ -75,6 +81,8 @@ def shown(written: str, form: Format, *, since_1904: bool) -> str:
         return _moment(value, form, since_1904) or written
     if form.percent:
         return f"{value * 100:.{_DIGITS - 2}g}%"
+    if form.scientific and abs(value) >= _LONG and float(f"{value:.5E}") == value:
+        return f"{value:.6G}".replace("e", "E")
     if value.is_integer() and abs(value) < 10**21:
         text = written if written.lstrip("-").isdecimal() else str(int(value))
         return text.zfill(form.width) if form.width and value >= 0 else text

@@ -143,6 +143,8 @@ def _refuse_other_kinds(start: bytes) -> None:
     kind = next((words for begins, words in _OTHERS if start.startswith(begins)), None)
     if kind is None and start[:512].lstrip().lower().startswith(_MARKUP):
         kind = "This is a web page or XML, whatever its name says."
+    if kind is None and start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"[{", b'{"')):
+        kind = "This is JSON, as programs write it."
     if kind is None and not start.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")):
         text = encodings.unmarked_utf16(start) is not None
         kind = "This is no table." if b"\x00" in start and not text else None
@@ -164,4 +166,6 @@ _OTHERS = (
     (b"\x89PNG", "This is a picture."),
     (b"\xff\xd8\xff", "This is a picture."),
     (b"{\\rtf", "This is a text document."),
+    (b"BEGIN:VCARD", "This is a file of contacts (vCard)."),
+    (b"BEGIN:VCALENDAR", "This is a calendar."),
 )

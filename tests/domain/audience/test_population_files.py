@@ -69,6 +69,66 @@ def test_files_as_people_have_them(file: str, people: list[dict[str, Any]]) -> N
 
 
 @pytest.mark.parametrize(
+    ("header", "attribute"),
+    [
+        # As forms, registration systems, CRMs and address books call them.
+        ("What is your cell phone number?", "toPhone"),
+        ("Handynummer bitte", "toPhone"),
+        ("Phone (required)*", "toPhone"),
+        ("Primary Phone Number (Mobile)", "toPhone"),
+        ("Student Cell #", "toPhone"),
+        ("Phone 1 - Value", "toPhone"),
+        ("MobilePhone__c", "toPhone"),
+        ("student_phone_number", "toPhone"),
+        ("Ph.", "toPhone"),
+        ("Phone / Teléfono", "toPhone"),
+        ("Teléfono del estudiante", "toPhone"),
+        ("Parent/Guardian Cell", None),
+        ("Parent Phone", None),
+        ("Emergency Contact Phone", None),
+        ("Home Phone", None),
+        ("Phone 1 - Type", None),
+        ("Phone Plan", None),
+    ],
+)
+def test_a_column_is_told_by_what_its_name_asks_for(header: str, attribute: str | None) -> None:
+    content = f"toName,toAddress,{header}\nAda,ada@example.edu,(319) 555-0100\n"
+    suggested = columns.suggest(tables.read(content.encode()))
+    assert suggested[tables.read(content.encode()).columns[2]] == attribute or (
+        attribute is None and "toPhone" not in suggested.values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "attribute"),
+    [
+        ("Student E-mail", "toAddress"),
+        ("Email__c", "toAddress"),
+        ("RecipientEmail", "toAddress"),
+        ("EMAIL ADDR", "toAddress"),
+        ("Mail ID", "toAddress"),
+        ("E-mail / Correo electrónico", "toAddress"),
+        ("Your e-mail address (optional)", "toAddress"),
+        ("Parent Email", None),
+        ("Email Consent", None),
+    ],
+)
+def test_a_column_of_addresses_is_told_the_same_way(header: str, attribute: str | None) -> None:
+    content = f"toName,toPhone,{header}\nAda,3195550100,ada@example.edu\n"
+    suggested = columns.suggest(tables.read(content.encode()))
+    assert suggested[header] == attribute or (
+        attribute is None and "toAddress" not in suggested.values()
+    )
+
+
+def test_a_name_says_nothing_against_what_is_under_it() -> None:
+    table = tables.read(b"Name,Reach,Your Phone\nAda,ada@example.edu,iPhone\n")
+    assert columns.suggest(table) == {
+        "Name": "toName", "Reach": "toAddress", "Your Phone": "Your_Phone"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("rows", "because"),
     [
         (["Bob,1.32E+10"], "digits were lost in the spreadsheet"),
@@ -82,6 +142,8 @@ def test_files_as_people_have_them(file: str, people: list[dict[str, Any]]) -> N
         (["Eve,3195550100,more"], "3 values"),
         (["Eve,911"], "emergency"),
         (["Eve,n/a"], "letters"),
+        (['"Eve","319-555-0100\n319-555-0101"'], "more than one number"),
+        (["Eve,319-555-0100 ::: 319-555-0101"], "more than one number"),
         (["Ada,3195550111", "Eve,(319) 555-0111"], "listed twice; the first time on line 2"),
     ],
 )

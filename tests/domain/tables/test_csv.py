@@ -145,12 +145,15 @@ def test_more_than_a_hundred_thousand_rows_are_refused() -> None:
         (b" \n \n", "empty"),
         (b"PK\x03\x04\x00\x00", "damaged"),
         (b"a\x00b\x00\x01\x02\x00", "no table"),
+        (b'[{"toName": "Ann"}]', "JSON"),
+        (b'\xef\xbb\xbf{"people": []}', "JSON"),
+        (b"BEGIN:VCARD\r\nFN:Ann\r\nEND:VCARD\r\n", "contacts"),
         (b"a" * 101 + b",b\n", "longer than 100"),
         (b"a\n" + b"x" * 200_000, "Line 2 cannot be read"),
         (b"a," * (10 * 1024 * 1024), "larger than 15 MB"),
     ],
-    ids=["nothing", "blank", "a workbook", "bytes", "long", "huge cell",
-         "huge file"],
+    ids=["nothing", "blank", "a workbook", "bytes", "JSON", "more JSON", "vCard", "long",
+         "huge cell", "huge file"],
 )  # fmt: skip
 def test_what_is_no_table_is_refused_in_words(content: bytes, said: str) -> None:
     with pytest.raises(Refused, match=said):
