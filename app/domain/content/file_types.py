@@ -8,43 +8,16 @@ that phones send are few, so they stand here.
 from __future__ import annotations
 
 import codecs
-import mimetypes
 import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from typing import Final
 
-UNKNOWN: Final = "application/octet-stream"
-EXTENSIONS: Final = {
-    "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/bmp": "bmp",
-    "image/tiff": "tiff", "image/heic": "heic", "image/heif": "heif", "image/avif": "avif",
-    "image/webp": "webp",
-    "audio/mpeg": "mp3", "audio/mp4": "m4a", "audio/ogg": "ogg", "audio/amr": "amr",
-    "audio/amr-wb": "awb", "audio/aac": "aac", "audio/flac": "flac", "audio/midi": "mid",
-    "audio/qcelp": "qcp", "audio/x-caf": "caf", "audio/webm": "weba", "audio/ac3": "ac3",
-    "audio/vnd.wave": "wav", "audio/wav": "wav", "audio/aiff": "aiff", "audio/gsm": "gsm",
-    "audio/ulaw": "ulaw", "audio/basic": "au", "audio/3gpp": "3gp", "audio/3gpp2": "3g2",
-    "video/mp4": "mp4", "video/mpeg": "mpg", "video/quicktime": "mov", "video/webm": "webm",
-    "video/ogg": "ogv", "video/3gpp": "3gp", "video/3gpp2": "3g2",
-    "text/vcard": "vcf", "text/directory": "vcf", "text/calendar": "ics", "text/csv": "csv",
-    "text/rtf": "rtf", "text/plain": "txt", "application/pdf": "pdf", "application/zip": "zip",
-    "application/vnd.apple.pkpass": "pkpass",
-}  # fmt: skip
-"""The usual ending of a file of each type."""
-_SAME: Final = {
-    "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png",
-    "image/x-ms-bmp": "image/bmp", "image/tif": "image/tiff",
-    "audio/mp3": "audio/mpeg", "audio/x-mp3": "audio/mpeg", "audio/x-mpeg": "audio/mpeg",
-    "audio/amr-nb": "audio/amr", "audio/x-amr": "audio/amr", "audio/x-aac": "audio/aac",
-    "audio/m4a": "audio/mp4", "audio/x-m4a": "audio/mp4", "audio/mid": "audio/midi",
-    "audio/x-aiff": "audio/aiff", "audio/x-wav": "audio/wav", "audio/wave": "audio/wav",
-    "audio/vnd.qcelp": "audio/qcelp", "audio/qcp": "audio/qcelp",
-    "video/3gp": "video/3gpp", "video/3g2": "video/3gpp2", "video/mov": "video/quicktime",
-    "text/x-vcard": "text/vcard", "application/vcard": "text/vcard",
-    "text/x-vcalendar": "text/calendar", "application/ics": "text/calendar",
-    "application/rtf": "text/rtf", "application/x-pdf": "application/pdf",
-}  # fmt: skip
-"""Other names of the same types: old ones, and what phones and carriers write."""
+from app.domain.content.file_names import EXTENSIONS as EXTENSIONS
+from app.domain.content.file_names import UNKNOWN as UNKNOWN
+from app.domain.content.file_names import extension as extension
+from app.domain.content.file_names import plain as plain
+
 _TAKEN: Final = re.compile(
     r"image/(jpeg|jpg|png|gif|bmp|tiff|heic|heif)"
     r"|audio/(basic|l24|mp4|mpeg|ogg|vnd\.rn-realaudio|vnd\.wave|3gpp|3gpp2|ac3|webm|amr-nb|amr)"
@@ -70,6 +43,12 @@ _STARTS: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\0\0\x01\xba", "video/mpeg"),
     (b"\0\0\x01\xb3", "video/mpeg"),
     (b"PK\x03\x04", "application/zip"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "image/jxl"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video/x-ms-asf"),
+    (b"FLV\x01", "video/x-flv"),
+    (b"\x1f\x8b\x08", "application/gzip"),
+    (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    (b"Rar!\x1a\x07", "application/vnd.rar"),
 )
 _TEXTUAL: Final[tuple[tuple[bytes, str], ...]] = (
     (b"%PDF-", "application/pdf"),
@@ -89,9 +68,11 @@ _BRANDS: Final = {
 """Of files in ISO's container: the four letters of what it is made of (MP4RA's list)."""
 _FAMILIES: Final = ((b"3g2", "video/3gpp2"), (b"3g", "video/3gpp"), (b"iso", "video/mp4"),
                     (b"mp4", "video/mp4"))  # fmt: skip
+_QUICKTIME: Final = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"))
+"""The atoms that an old QuickTime file begins with (Apple, QuickTime File Format)."""
 _FORMS: Final = {
     b"RIFFWAVE": "audio/vnd.wave", b"RIFFWEBP": "image/webp", b"RIFFQLCM": "audio/qcelp",
-    b"FORMAIFF": "audio/aiff", b"FORMAIFC": "audio/aiff",
+    b"FORMAIFF": "audio/aiff", b"FORMAIFC": "audio/aiff", b"RIFFAVI ": "video/x-msvideo",
 }  # fmt: skip
 _ALIKE: Final = (
     {"audio/vnd.wave", "audio/wav"},
@@ -104,26 +85,13 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_TYPE: Final = re.compile(r"(?:image|audio|video|text|application)/[a-z0-9.+-]{1,60}")
 _PROOF: Final = 64
 """Characters of a text beyond which no picture, sound or film can be that short and all letters."""
-_ENDINGS: Final = mimetypes.MimeTypes(filenames=())
-"""Python's own table: the machine's would give one file two names."""
 
 
 def accepted(content_type: str) -> bool:
     """Tell whether Twilio takes files of this type (“Accepted content types for media”)."""
     return _TAKEN.fullmatch(content_type.lower()) is not None
-
-
-def plain(declared: str) -> str:
-    """Return a declared MIME type by its usual name, in lower case and without parameters.
-
-    What is no type of a single file (``multipart/…``, nonsense) is :data:`UNKNOWN`.
-    """
-    name = declared.partition(";")[0].strip().lower()
-    name = _SAME.get(name, name)
-    return name if _TYPE.fullmatch(name) else UNKNOWN
 
 
 def identify(content: bytes, declared: str = "") -> str:
@@ -143,26 +111,22 @@ def identify(content: bytes, declared: str = "") -> str:
     return said
 
 
-def extension(content_type: str) -> str:
-    """Return the usual ending of a file of that type, without the dot."""
-    name = plain(content_type)
-    if name in EXTENSIONS:
-        return EXTENSIONS[name]
-    ending = (_ENDINGS.guess_extension(name) or "").lstrip(".")
-    return ending or ("txt" if name.startswith("text/") else "bin")
-
-
 def type_of(filename: str, content: bytes) -> str | None:
     """Return the MIME type of a file that a text can show, or None where Twilio takes none such.
 
     The name decides only between kinds that look alike: tables (text) and passes (ZIP archives).
     """
     found = _signature(content) or ""
-    if found == "text/vcard" and "END:VCARD" not in (text_of(content) or "").upper():
+    if found == "text/vcard" and not _is_whole_card(content):
         return None
     if accepted(found):
         return found
     return _by_name(PurePath(filename).suffix.lower(), content)
+
+
+def _is_whole_card(content: bytes) -> bool:
+    text = text_of(content) or content.decode("latin-1")
+    return "END:VCARD" in text.upper()
 
 
 def is_mpeg_frame(start: bytes) -> bool:
@@ -202,7 +166,7 @@ def _signature(content: bytes) -> str | None:
     for start, found in _STARTS:
         if content.startswith(start):
             return found
-    for look in (_container, _form, _webm, _mpeg):
+    for look in (_card, _container, _form, _matroska, _mpeg, _pdf):
         if name := look(content):
             return name
     return None
@@ -215,8 +179,20 @@ def _written(text: str) -> str | None:
     return "text/calendar" if start == "BEGIN:VCALENDAR" else None
 
 
+def _card(content: bytes) -> str | None:
+    """Name a card or calendar whose letters are those of an old computer, as Outlook writes it."""
+    return None if b"\0" in content else _written(content[:100].decode("latin-1"))
+
+
+def _pdf(content: bytes) -> str | None:
+    """Name a PDF that something strayed in front of (ISO 32000, annex: within 1024 bytes)."""
+    return "application/pdf" if b"%PDF-" in content[:1024] else None
+
+
 def _container(content: bytes) -> str | None:
     """Name what ISO's container holds: by its own brand, or by those it says it can be read as."""
+    if content[4:8] in _QUICKTIME and content[:1] == b"\0":
+        return "video/quicktime"  # from before there were brands
     if content[4:8] != b"ftyp":
         return None
     kinds = [kind for brand in _brands(content) if (kind := _of_brand(brand)) is not None]
@@ -241,9 +217,10 @@ def _form(content: bytes) -> str | None:
     return _FORMS.get(content[:4] + content[8:12])
 
 
-def _webm(content: bytes) -> str | None:
-    is_webm = content.startswith(b"\x1aE\xdf\xa3") and b"webm" in content[:64]
-    return "video/webm" if is_webm else None
+def _matroska(content: bytes) -> str | None:
+    if not content.startswith(b"\x1aE\xdf\xa3"):
+        return None
+    return "video/webm" if b"webm" in content[:64] else "video/x-matroska"
 
 
 def _mpeg(content: bytes) -> str | None:
@@ -259,6 +236,8 @@ def _is_a_kind_of(said: str, found: str) -> bool:
     """Whether ``said`` says more than the bytes can: sound in a film's container, or of a ZIP."""
     if found == "application/zip":
         return said.startswith("application/") and said != UNKNOWN
+    if found == "video/x-ms-asf" and said.startswith(("audio/x-ms-", "video/x-ms-")):
+        return True
     if any({said, found} <= alike for alike in _ALIKE):
         return True
     return _is_heard_or_seen(said) and said.partition("/")[2] == found.partition("/")[2]

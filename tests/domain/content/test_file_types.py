@@ -36,6 +36,7 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF"
         ("a.vcf", b"\xef\xbb\xbfBEGIN:VCARD\r\nVERSION:3.0\r\nFN:A\r\nEND:VCARD\r\n", "text/vcard"),
         ("a.ics", b"BEGIN:VCALENDAR\r\n", "text/calendar"),
         ("a.csv", b"a,b\n1,2\n", "text/csv"),
+        ("a.vcf", b"BEGIN:VCARD\r\nFN:Zo\xeb\r\nEND:VCARD\r\n", "text/vcard"),
         ("a.vcf", b"BEGIN:VCARD\r\nVERSION:3.0\r\n", None),
         ("a.csv", b"MZ\x90\x00\x03", None),
         ("a.png", b"<html><script>", None),
@@ -58,6 +59,7 @@ def _iso(own: bytes, *others: bytes) -> bytes:
 VCARD = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ada\r\nEND:VCARD\r\n"
 ZIP = b"PK\x03\x04\x14\0\0\0"
 OCTETS = "application/octet-stream"
+OFFICE = "application/vnd.openxmlformats-officedocument"
 ARRIVALS = {
     # as declared, because the bytes say nothing
     "a JPEG by its old name": (b"", "image/jpg", "image/jpeg", "jpg"),
@@ -104,6 +106,30 @@ ARRIVALS = {
     "a text that begins like an MP3": (b"ID3 is a format", OCTETS, "text/plain", "txt"),
     "a page of an error called picture": (b"<html>" * 20, "image/jpeg", "text/plain", "txt"),
     "a drawing": (b"<svg>" * 20, "image/svg+xml", "image/svg+xml", "svg"),
+    # QuickTime File Format: from before ISO's container had brands
+    "a film of an old Mac": (b"\0\0\x10\0moov\0\0\0\x6cmvhd", OCTETS, "video/quicktime", "mov"),
+    "a film that begins wide": (b"\0\0\0\x08wide\0\0\0\0mdat", "", "video/quicktime", "mov"),
+    # as Outlook writes cards, and phones before Unicode (vCard 2.1)
+    "a vCard in Latin-1": (
+        VCARD.replace("Ada", "Zoë").encode("latin-1"), "text/x-vcard", "text/vcard", "vcf",
+    ),
+    "a vCard in an unknown hand": (
+        VCARD.replace("Ada", "王").encode("gb18030"), OCTETS, "text/vcard", "vcf",
+    ),
+    # ISO 32000-1, annex H: readers look for it in the first 1024 bytes
+    "a PDF behind a mark": (b"\xef\xbb\xbf%PDF-1.4\n%\xe2\xe3", "", "application/pdf", "pdf"),
+    # Office, and what computers send
+    "a text of Word": (ZIP, f"{OFFICE}.wordprocessingml.document",
+                       f"{OFFICE}.wordprocessingml.document", "docx"),
+    "a table of Excel": (ZIP, f"{OFFICE}.spreadsheetml.sheet",
+                         f"{OFFICE}.spreadsheetml.sheet", "xlsx"),
+    "Matroska": (b"\x1aE\xdf\xa3\x93B\x82\x88matroska", OCTETS, "video/x-matroska", "mkv"),
+    "AVI": (b"RIFF\x24\0\0\0AVI LIST", "video/avi", "video/x-msvideo", "avi"),
+    "sound of Windows": (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9", "audio/x-ms-wma",
+                         "audio/x-ms-wma", "wma"),
+    "JPEG XL": (b"\0\0\0\x0cJXL \r\n\x87\n\0", "", "image/jxl", "jxl"),
+    "a presentation of an MMS": (b"<smil><body></body></smil>", "application/smil",
+                                 "application/smil", "smil"),
     # and the rest of what phones send
     "a JPEG that says PNG": (JPEG, "image/png", "image/jpeg", "jpg"),
     "a PNG without a type": (PNG, "", "image/png", "png"),
