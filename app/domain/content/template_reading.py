@@ -25,7 +25,11 @@ MAX_DEPTH: Final = 100
 """Most expressions within each other."""
 
 _REFUSED: Final[tuple[tuple[type[nodes.Node], str], ...]] = (
-    (nodes.Call, "Functions cannot be called in a template; use a filter, as in {{ name|upper }}"),
+    (
+        nodes.Call,
+        "Functions cannot be called in a template; use a filter, as in {{ name|upper }}. A column"
+        " “Phone (cell)” is {{ Phone_cell }}",
+    ),
     (nodes.Pow, "Powers (**) cannot be calculated in a template"),
     (nodes.Include, "A template cannot include another one"),
     (nodes.Import, "A template cannot import another one"),
@@ -85,12 +89,12 @@ def _reads(source: str) -> bool:
 def hyphenated(source: str) -> template_words.Fault | None:
     """Find a name with a hyphen in it; see :func:`template_words.calculated`."""
     for node, _ in walk(parsed(source)):
-        if not isinstance(node, nodes.Sub):
+        if not isinstance(node, nodes.Sub | nodes.Div):
             continue
         names = node.left, node.right
         if all(isinstance(name, nodes.Name) for name in names):
             left, right = (cast(nodes.Name, name).name for name in names)
-            if fault := template_words.calculated(source, left, right, node.lineno):
+            if fault := template_words.calculated(source, left, node.operator, right, node.lineno):
                 return fault
     return None
 

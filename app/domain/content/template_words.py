@@ -31,28 +31,34 @@ _CURLY: Final = {
     **dict.fromkeys("‘’‚‛‹›′＇`´", "'"),
 }
 _STRAIGHT: Final = str.maketrans(_CURLY)
+_UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _KEYWORDS: Final = frozenset(
     ("and", "or", "not", "in", "is", "if", "else", "true", "false", "none")
 )
+_OTHERWISE: Final = re.compile(
+    r"([^|?:,'\"]{1,60}?)\s*(?:\|\s*(?:default|fallback)\s*:|\|\||\belse\b)\s*('[^']*'|\"[^\"]*\")"
+)
+"""What stands for a value that somebody has not, as Liquid and programming languages write it."""
+_OPERATORS: Final = (
+    (r"\s+then\s*%}", " %}"), (r"&&", "and"), (r"\|\|", "or"), (r"<>|=/=", "!="),
+    (r"\bis\s+(?=['\"])|\bequals?\b|(?<![=!<>])=(?!=)", "== "), (r"  +", " "),
+)  # fmt: skip
+"""What conditions are written with elsewhere."""
 _BEGINNINGS: Final = ("if", "for", "set", "raw")
 _BLOCKS: Final = {"if": "endif", "for": "endfor", "raw": "endraw"}
 _MIDDLES: Final = ("elif", "else", "endif", "endfor", "endraw")
-_ELSEWHERE: Final = {word: ["elif"] for word in ("elseif", "elsif", "elseIf")}
+_ELSEWHERE: Final = {
+    **dict.fromkeys(("elseif", "elsif", "elseIf"), ("elif",)),
+    **dict.fromkeys(("foreach", "each", "loop"), ("for",)),
+    **dict.fromkeys(("assign", "let", "var"), ("set",)),
+    **dict.fromkeys(("unless", "when"), ("if",)),
+}
 """How other languages write it."""
-_WORDS: Final = r"[^\W\d_](?:[^\S\n]|[\w'’.-]){0,58}"
-_FOREIGN: Final = re.compile(
-    rf"\(\(\s?(?P<notify>{_WORDS})\s?\)\)|\[\[\s?(?P<square>{_WORDS})\s?\]\]"
-    rf"|<<\s?(?P<angle>{_WORDS})\s?>>|«\s?(?P<word>{_WORDS})\s?»"
-    rf"|｛｛\s?(?P<wide>{_WORDS})\s?｝｝"
-    rf"|\{{\s?\{{\s?(?P<apart>{_WORDS})\s?\}}\s?\}}|(?<!\$)\{{\s?(?P<single>{_WORDS})\s?\}}"
-    rf"|%%(?P<percent>{_WORDS})%%"
-)
-"""Placeholders of other programs; the names in them are at most 60 characters long."""
 
 
 def attribute_name(written: str) -> str:
     """Return the attribute that a column or name becomes: ``First name`` is ``First_name``."""
-    name = re.sub(r"\W+", "_", written).strip("_")
+    name = re.sub(r"\W+", "_", _UNSEEN.sub("", written)).strip("_")
     return f"column_{name}" if name[:1].isdigit() else name
 
 
@@ -97,38 +103,15 @@ def unreadable(source: str, reads: Callable[[str], bool], line: int | None) -> F
     )
 
 
-def foreign(source: str) -> Fault | None:
-    """Find a placeholder as other programs write it: people would get it as it stands.
-
-    What ``{% raw %}`` surrounds is meant so.
-    """
-    before = ""
-    for piece in pieces(source):
-        if piece.opening:
-            before = _first_word(piece)
-            continue
-        if before == "raw":
-            continue
-        if found := _FOREIGN.search(piece.text):
-            name = attribute_name(found[found.lastgroup or 0])
-            place = Piece("", "", piece.start + found.start())
-            sentence = (
-                f"People would get “{found[0]}” as it stands. Write {{{{ {name} }}}} where their"
-                f" own {name} is to be; or, if it is meant so,"
-                f" {{% raw %}}{found[0]}{{% endraw %}}"
-            )
-            return Fault(sentence, line_of(source, place))
-    return None
-
-
-def calculated(source: str, left: str, right: str, line: int) -> Fault | None:
-    """Find a name with a hyphen in it, which reads as one value less another one."""
-    if f"{left}-{right}" not in source:
+def calculated(source: str, left: str, mark: str, right: str, line: int) -> Fault | None:
+    """Find a name with a hyphen or slash in it, which reads as a calculation with two values."""
+    written, name = f"{left}{mark}{right}", f"{left}_{right}"
+    if written not in source:
         return None
-    name = f"{left}_{right}"
+    does, called = ("less", "minus") if mark == "-" else ("divided by", "slash")
     return Fault(
-        f"“{left}-{right}” calculates {left} less {right}. A column “{left}-{right}” is {name}:"
-        f" write {{{{ {name} }}}}. If a calculation is meant, put spaces around the minus",
+        f"“{written}” calculates {left} {does} {right}. A column “{written}” is {name}:"
+        f" write {{{{ {name} }}}}. If a calculation is meant, put spaces around the {called}",
         line,
     )
 
@@ -169,8 +152,15 @@ def _placeholder(piece: Piece, reads: Callable[[str], bool]) -> str:
 def _repairs(text: str) -> Iterator[tuple[str, str]]:
     """Yield what may be wrong in a placeholder, with what to write; the first that helps is it."""
     straight = text.translate(_STRAIGHT)
+    if quoted := re.fullmatch(r"(['\"])([^'\"]*)\1", straight):
+        yield "has quotation marks around the name.", attribute_name(quoted[2])
     if straight != text:
         yield "has curly quotation marks, which only texts may have.", straight
+    if found := _OTHERWISE.fullmatch(straight):
+        yield (
+            "says what stands for it as other programs do.",
+            f"{attribute_name(found[1])} or {found[2]}",
+        )
     bare = straight.strip("{}[]()<>$%# ")
     if bare != straight:
         yield "has too many marks around the name.", bare
@@ -207,12 +197,15 @@ def _statement(piece: Piece, opened: list[Piece], reads: Callable[[str], bool]) 
     word = _first_word(piece)
     if word in _MIDDLES:
         return _middle(piece, word, opened, reads)
+    if opened and word in ("end", "fi", "done", "next", "EndIf", "ENDIF", "endforeach"):
+        end = _BLOCKS[_first_word(opened[-1])]
+        return f"“{_shown(piece)}” is unknown. Write {{% {end} %}}"
     if word not in _BEGINNINGS:
         return _unknown_word(piece, word)
     if word in _BLOCKS:
         opened.append(piece)
     alone = piece.text + (f"{{% {_BLOCKS[word]} %}}" if word in _BLOCKS else "")
-    return None if reads(alone) else _ill_formed(piece, word)
+    return None if reads(alone) else _ill_formed(piece, word, reads)
 
 
 def _middle(
@@ -233,7 +226,7 @@ def _middle(
     if word.startswith("end"):
         opened.pop()
     elif word == "elif" and not reads(f"{{% if 1 %}}{piece.text}{{% endif %}}"):
-        return _ill_formed(piece, word)
+        return _ill_formed(piece, word, reads)
     return None
 
 
@@ -241,7 +234,7 @@ def _unknown_word(piece: Piece, word: str) -> str:
     if not word:
         return "“{% %}” is empty. Write a condition, {% if toName %} … {% endif %}, or leave it out"
     near = _ELSEWHERE.get(word) or difflib.get_close_matches(
-        word[:40], (*_BEGINNINGS, *_MIDDLES), 1, 0.7
+        word[:40].lower(), (*_BEGINNINGS, *_MIDDLES), 1, 0.7
     )
     hint = f"; did you mean {{% {near[0]} … %}}?" if near else ""
     if not hint and len(inside(piece).split()) == 1:
@@ -250,19 +243,41 @@ def _unknown_word(piece: Piece, word: str) -> str:
     return f"“{_shown(piece)}” is unknown{hint or f'; {known}'}"
 
 
-def _ill_formed(piece: Piece, word: str) -> str:
+def _ill_formed(piece: Piece, word: str, reads: Callable[[str], bool]) -> str:
     straight = piece.text.translate(_STRAIGHT)
+    mended = _mended(straight, word, reads)
     if straight != piece.text:
         return (
             f"“{_shown(piece)}” has curly quotation marks, which only texts may have. Write"
-            f" {straight[:MAX_SHOWN]}"
+            f" {(mended or straight)[:MAX_SHOWN]}"
         )
+    if mended:
+        return f"“{_shown(piece)}” cannot be read. Write {mended}"
     example = {
         "for": "{% for course in courses %} … {% endfor %}",
         "set": '{% set greeting = "Hi" %}',
         "raw": "{% raw %} … {% endraw %}",
     }.get(word, '{% if course == "Algebra" %} … {% endif %}')
     return f"“{_shown(piece)}” cannot be read. Write it like {example}, names without spaces"
+
+
+def _mended(text: str, word: str, reads: Callable[[str], bool]) -> str | None:
+    """Return a condition with the marks of this language, and names in one piece, if it reads."""
+    if word not in ("if", "elif") or len(text) > MAX_INSTEAD or "}" in text[:-2]:
+        return None
+    for pattern, instead in _OPERATORS:
+        text = re.sub(pattern, instead, text)
+    head, _, rest = text.partition(word)
+    named = f"{head}{word} {_joined_names(rest.removesuffix('%}').strip())} %}}"
+    for one in (text, named):
+        if reads(f"{{% if {one.partition(word)[2]}{{% endif %}}"):
+            return one
+    return None
+
+
+def _joined_names(condition: str) -> str:
+    parts = re.split(r"(\b(?:or|and|not|in)\b|[=!<>]=|[<>]|\"[^\"]*\"|'[^']*')", condition)
+    return "".join(part if place % 2 else _join_name(part) for place, part in enumerate(parts))
 
 
 def _first_word(piece: Piece) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from jinja2 import Template, TemplateError, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError
 
-from app.domain.content import budget, samples, template_words
+from app.domain.content import budget, samples, template_foreign, template_words
 from app.domain.content.template_filters import MAX_ITERATIONS, MAX_OUTPUT, STEP, too_large
 from app.domain.content.template_reading import (
     MAX_SOURCE,
@@ -82,7 +82,7 @@ def check(source: str) -> None:
         has a placeholder as other programs write it.
     """
     _compiled(source, False)
-    if fault := template_words.foreign(source) or hyphenated(source):
+    if fault := template_foreign.foreign(source) or hyphenated(source):
         raise TemplateProblem(*fault)
     try:
         with budget.fresh(SAVED_UNITS):
