@@ -686,7 +686,12 @@ def _route_by_file(doors: Doors, route: dict[str, Any]) -> Told:
 
 def _route_by_form(doors: Doors, route: dict[str, Any]) -> Told:
     page = f"numbers/{doors.ours.number.id}"
-    return doors.form(f"{page}/voice", page, **route)
+    lists = {name: value for name, value in route.items() if isinstance(value, list)}
+    fields = {name: value for name, value in route.items() if name not in lists}
+    for name, items in lists.items():
+        for column in dict.fromkeys(key for item in items for key in item):
+            fields[f"{name}-{column}"] = [item.get(column, "") for item in items]
+    return doors.form(f"{page}/voice", page, **fields)
 
 
 def _route_by_api(doors: Doors, route: dict[str, Any]) -> Told:
@@ -724,6 +729,18 @@ ROUTE = Thing(
         "no phone": Line(
             {"handler": "call_forward", "to": "call me"}, place="to", code="invalid_phone",
             words="“call me”",
+        ),
+        "people who are rung": Line(
+            {"handler": "ring", "people": [{"to": "(319) 555-0177", "name": "Kim"}]},
+            kept=[("sms", "auto_reply"), ("voice", "ring")],
+        ),
+        "nobody who is rung": Line(
+            {"handler": "ring", "strategy": "all"}, place="people", code="missing",
+            words="required",
+        ),
+        "its own number among who is rung": Line(
+            {"handler": "ring", "people": [{"to": "+13195550111"}]}, place="people[0].to",
+            code="invalid", words="circles",
         ),
         "no recording": Line(
             {"handler": "play_message", "recording": "x"}, place="recording",

@@ -6,8 +6,8 @@ not write: it returns an :class:`Answer`, and whatever has to be written besides
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -74,6 +74,8 @@ class Answer:
     """What a call that goes on counts against the client's limits, to begin with."""
     flow: dict[str, Any] | None = None
     """The route that the call goes through, step by step (`app.inbound.flow`)."""
+    dial_status: str | None = None
+    """How the phones that rang have answered, where that is known by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,10 @@ class CallContext:
         """The keys that the caller has pressed, or said, to come there."""
         return [key for place in self.at for name, _, key in (place.partition("."),) if key]
 
+    def inside(self, place: str) -> CallContext:
+        """Return the same where the call has gone on to a route inside."""
+        return replace(self, at=(*self.at, place))
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -145,6 +151,8 @@ class Heard:
     turn: int
     """How often, or with whom, from 0."""
     said: Webhook
+    before: Mapping[str, str] = field(default_factory=dict)
+    """What was answered at the steps before, by `app.inbound.flow.Step.key`."""
 
     def get(self, name: str) -> str:
         """Return a parameter of Twilio's; empty when it is missing."""
@@ -156,3 +164,7 @@ class Onward:
     """The call goes on by a route inside the one that was asked; politely ends without one."""
 
     place: str
+    error: str | None = None
+    """Why it goes on there, where that is not what staff would expect, in a sentence."""
+    flagged: bool = False
+    dial_status: str | None = None

@@ -10,13 +10,14 @@ from sqlalchemy.exc import IntegrityError
 from app.domain import metrics, reach
 from app.domain.wake import wake
 from app.extensions import current_settings, unit_of_work
-from app.inbound import flow, journal
-from app.inbound.answers import Answer, CallContext
+from app.inbound import by_hours, flow, journal
+from app.inbound.answers import Answer, CallContext, Onward
 from app.inbound.handlers import CALLS, STEPS
-from app.inbound.number import Number
+from app.inbound.number import Number, RouteFacts
 from app.inbound.parsing import Arrival
 from app.models.base import new_id
 from app.models.incoming import Outcome
+from app.models.route import Handler
 from app.twiml import voice
 
 log = structlog.get_logger(__name__)
@@ -78,9 +79,45 @@ def choose(context: CallContext) -> Answer:
     if route is None:
         return Answer(voice.neutral(), Outcome.NO_ROUTE)
     if route.handler not in STEPS:
-        return CALLS[route.handler](context, route)
+        return arrived(context, route, CALLS[route.handler](context, route))[1]
     whole = flow.whole(context.session.connection(), context.number.id, route)
-    return replace(CALLS[route.handler](context, whole), flow=flow.written(whole))
+    _, answer = arrived(context, whole, CALLS[route.handler](context, whole))
+    return replace(answer, flow=flow.written(whole))
+
+
+def arrived(
+    context: CallContext, route: RouteFacts, found: Answer | Onward
+) -> tuple[CallContext, Answer]:
+    """Return what a handler has answered; where it sends the call on, what answers there.
+
+    That goes through office hours too, and may go on again.
+    """
+    told = Onward("")
+    while isinstance(found, Onward):
+        told = Onward(
+            found.place,
+            error=found.error or told.error,
+            flagged=found.flagged or told.flagged,
+            dial_status=found.dial_status or told.dial_status,
+        )
+        if found.place not in route.inner:
+            spoken = (route.options.get("voice"), route.options.get("language"))
+            found = Answer(voice.farewell(*spoken), Outcome.PLAYED)
+            break
+        route, context = route.inner[found.place], context.inside(found.place)
+        found = _entered(context, route)
+    return context, replace(
+        found,
+        error=found.error or told.error,
+        flagged=found.flagged or told.flagged,
+        dial_status=found.dial_status or told.dial_status,
+    )
+
+
+def _entered(context: CallContext, route: RouteFacts) -> Answer | Onward:
+    if route.handler is Handler.HOURS:
+        return Onward(by_hours.place(context.session.connection(), route, context.number.id))
+    return CALLS[route.handler](context, route)
 
 
 def barrier(number: Number) -> Answer | None:

@@ -6,7 +6,7 @@ process that dies in between has done nothing. A caller hears an apology whateve
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -19,16 +19,15 @@ from app.domain.clients import spending
 from app.domain.clients.spending import Amount
 from app.domain.wake import wake
 from app.extensions import reading, unit_of_work
-from app.inbound import by_hours, call_log, calls, errors, flow, lookup, parsing, webhook
-from app.inbound.answers import Answer, CallContext, Heard, Onward
+from app.inbound import call_log, calls, errors, flow, lookup, parsing, webhook
+from app.inbound.answers import Answer, CallContext, Heard
 from app.inbound.call_log import LoggedCall
 from app.inbound.flow import Lost, Step
-from app.inbound.handlers import CALLS, STEPS
+from app.inbound.handlers import STEPS
 from app.inbound.number import Number, RouteFacts
 from app.inbound.webhook import Webhook, twiml
 from app.models.base import PHONE_LENGTH, utcnow
-from app.models.incoming import Incoming, Outcome
-from app.models.route import Handler
+from app.models.incoming import Incoming
 from app.twiml import voice
 
 log = structlog.get_logger(__name__)
@@ -91,16 +90,21 @@ def _in_one_transaction(
         ).one()
         if kept.flow is None or number is None:
             raise Lost("The call has no steps, or its number is gone.")
-        if asked.key in (kept.steps or {}):
-            return kept.steps[asked.key], None
+        before = kept.steps or {}
+        if asked.key in before:
+            return before[asked.key], None
         context = CallContext(session, call.id, parsing.step(told, call), number, asked.at)
-        context, answer = _answer(context, flow.read(kept.flow), asked, told)
-        _store(session, context, answer, {**(kept.steps or {}), asked.key: answer.twiml})
+        context, answer = _answer(context, flow.read(kept.flow), asked, told, before)
+        _store(session, context, answer, {**before, asked.key: answer.twiml})
     return answer.twiml, answer
 
 
 def _answer(
-    context: CallContext, root: RouteFacts, asked: Step, told: Webhook
+    context: CallContext,
+    root: RouteFacts,
+    asked: Step,
+    told: Webhook,
+    before: Mapping[str, str],
 ) -> tuple[CallContext, Answer]:
     """Return what is answered, and where the call is then."""
     route = flow.find(root, asked.at)
@@ -108,23 +112,8 @@ def _answer(
         raise Lost(f"“{route.handler}” has no steps.")
     if barred := calls.barrier(context.number):
         return context, barred
-    found = STEPS[route.handler](context, route, Heard(asked.what, asked.turn, told))
-    if isinstance(found, Answer):
-        return context, found
-    return _entered(context, route, found)
-
-
-def _entered(context: CallContext, route: RouteFacts, onward: Onward) -> tuple[CallContext, Answer]:
-    """Go on by a route inside, through office hours too."""
-    place = onward.place
-    if place not in route.inner:
-        spoken = (route.options.get("voice"), route.options.get("language"))
-        return context, Answer(voice.farewell(*spoken), Outcome.PLAYED)
-    while True:
-        route, context = route.inner[place], replace(context, at=(*context.at, place))
-        if route.handler is not Handler.HOURS:
-            return context, CALLS[route.handler](context, route)
-        place = by_hours.place(context.session.connection(), route, context.number.id)
+    found = STEPS[route.handler](context, route, Heard(asked.what, asked.turn, told, before))
+    return calls.arrived(context, route, found)
 
 
 def _store(session: Session, context: CallContext, answer: Answer, steps: dict[str, str]) -> None:
@@ -133,6 +122,8 @@ def _store(session: Session, context: CallContext, answer: Answer, steps: dict[s
         values["error"] = answer.error[:500]
     if answer.flagged:
         values["flagged"] = True
+    if answer.dial_status:
+        values["dial_status"] = answer.dial_status
     if answer.later is not None:
         values["later"] = answer.later
     session.execute(update(Incoming).where(Incoming.id == context.incoming_id).values(**values))

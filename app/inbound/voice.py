@@ -16,7 +16,7 @@ from app.inbound import call_log, calls, errors, lookup, parsing, webhook
 from app.inbound.handlers import call_forward
 from app.inbound.webhook import twiml
 from app.models.base import PHONE_LENGTH, utcnow
-from app.models.incoming import Incoming
+from app.models.incoming import CALL_ENDS, Incoming
 from app.twiml import voice
 
 log = structlog.get_logger(__name__)
@@ -25,9 +25,6 @@ blueprint = Blueprint("voice", __name__, url_prefix="/inbound/voice")
 errors.for_calls(blueprint)
 reports = Blueprint("voice_reports", __name__, url_prefix="/inbound/voice")
 errors.for_texts(reports)
-
-ENDS = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
-"""The CallStatus of a call that is over (Twilio, call status values)."""
 
 
 @blueprint.post("")
@@ -91,7 +88,7 @@ def _note_status(incoming_id: str, status: str, duration: str) -> None:
     if not status:
         return
     values: dict[str, Any] = {"call_status": status}
-    if status in ENDS:
+    if status in CALL_ENDS:
         values["ended_at"] = utcnow()
         values["call_duration"] = parsing.seconds(duration)
     with unit_of_work() as session:

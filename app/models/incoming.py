@@ -21,6 +21,9 @@ from app.models.base import (
 from app.models.commit_order import Ordered
 from app.models.route import Destination, Handler
 
+CALL_ENDS = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
+"""The CallStatus of a call that is over (Twilio, call status values)."""
+
 
 class OptOut(enum.StrEnum):
     """What a keyword text asked for, in Twilio's words."""

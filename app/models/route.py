@@ -32,6 +32,7 @@ class Handler(enum.StrEnum):
     HOURS = "hours"
     VOICEMAIL = "voicemail"
     MENU = "menu"
+    RING = "ring"
 
 
 class Route(Identified, Owned, Base):

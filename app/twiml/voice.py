@@ -49,7 +49,7 @@ def say(text: str, voice: str | None = None, language: str | None = None, loop: 
     several, and then the whole sequence is repeated, as often as one document can hold.
     """
     response = VoiceResponse()
-    _speak(response, text, voice, language, loop)
+    speak(response, text, voice, language, loop)
     response.hangup()
     return str(response)
 
@@ -81,10 +81,7 @@ def dial(
 
     Raises ValueError for a time-out outside `DIAL_TIMEOUTS`.
     """
-    if timeout not in DIAL_TIMEOUTS:
-        raise ValueError(
-            f"The phone may ring {DIAL_TIMEOUTS[0]} to {DIAL_TIMEOUTS[-1]} seconds, not {timeout}."
-        )
+    require_timeout(timeout)
     response = VoiceResponse()
     forward = response.dial(
         action=action,
@@ -96,6 +93,14 @@ def dial(
     )
     forward.number(number)
     return str(response)
+
+
+def require_timeout(timeout: int) -> None:
+    """Raise ValueError for a time-out outside `DIAL_TIMEOUTS`."""
+    if timeout not in DIAL_TIMEOUTS:
+        raise ValueError(
+            f"The phone may ring {DIAL_TIMEOUTS[0]} to {DIAL_TIMEOUTS[-1]} seconds, not {timeout}."
+        )
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ def record(
         transcribe=True if transcriptions else None,
         transcribe_callback=transcriptions,
     )
-    if _is_english(greeting.language):
+    if is_english(greeting.language):
         response.say(NOT_HEARD, voice=greeting.voice, language=greeting.language)
     response.hangup()
     return str(response)
@@ -148,7 +153,7 @@ def farewell(voice: str | None = None, language: str | None = None) -> str:
 
     In a language that we have no words in, the call just ends.
     """
-    return say(GOODBYE, voice, language) if _is_english(language) else hangup()
+    return say(GOODBYE, voice, language) if is_english(language) else hangup()
 
 
 def gather(greeting: Greeting, action: str, timeout: int, words: Iterable[str] = ()) -> str:
@@ -209,7 +214,8 @@ def redirect(url: str) -> str:
     return str(response)
 
 
-def _is_english(language: str | None) -> bool:
+def is_english(language: str | None) -> bool:
+    """Tell whether we have words of our own in a language; none named is English."""
     return language is None or language.partition("-")[0] == "en"
 
 
@@ -217,12 +223,17 @@ def _greet(response: VoiceResponse | Gather, greeting: Greeting) -> None:
     if greeting.url:
         response.play(clean(greeting.url))
     else:
-        _speak(response, greeting.text, greeting.voice, greeting.language, 1)
+        speak(response, greeting.text, greeting.voice, greeting.language)
 
 
-def _speak(
-    response: VoiceResponse | Gather, text: str, voice: str | None, language: str | None, loop: int
+def speak(
+    response: VoiceResponse | Gather,
+    text: str,
+    voice: str | None = None,
+    language: str | None = None,
+    loop: int = 1,
 ) -> None:
+    """Add what says `text`, in as many pieces as Twilio wants; the rest is as for `say`."""
     basic = voice is None or voice in BASIC_VOICES
     limit = SAY_LIMIT if basic else SAY_LIMIT_NEURAL
     pieces = split(clean(text), limit, SAY_LIMIT_ENCODED)

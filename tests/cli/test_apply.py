@@ -166,6 +166,7 @@ class TestTheFullExample:
             "+13195550102": ("twilio", "long_code", 1.0),
             "+13195550103": ("twilio", "long_code", 1.0),
             "+13195550104": ("twilio", "long_code", 1.0),
+            "+13195550105": ("twilio", "long_code", 1.0),
             "55555": ("twilio", "short_code", 100.0),
             "+13195550150": ("verified", "long_code", 1.0),
             "MG00000000000000000000000000000001": ("messaging_service", "long_code", 12.0),
@@ -182,6 +183,8 @@ class TestTheFullExample:
         }
         assert handlers[senders["+13195550100"].id, Destination.SMS] is Handler.AUTO_REPLY
         assert handlers[senders["+13195550101"].id, Destination.VOICE] is Handler.HOURS
+        (ring,) = (one for one in routes if one.handler is Handler.RING)
+        assert [one["to"] for one in ring.options["people"]] == ["+13195550181", "+13195550182"]
         assert {one.place: one.handler for one in routes if one.parent_id} == {
             "keys.1": Handler.CALL_FORWARD,
             "keys.2": Handler.MENU,
@@ -194,7 +197,7 @@ class TestTheFullExample:
         assert (office.week["fri"], "sat" in office.week) == (["08:00-12:00"], False)
         assert office.dates == {"2026-12-24": ["08:00-12:00"], "2026-12-25": []}
         assert handlers[service.id, Destination.SMS] is Handler.FORWARD_TO_WEBHOOK
-        assert len(handlers) == 10
+        assert len(handlers) == 11
 
         assert rows.one(Campaign).name == "spring"
         told = {one.name: one for one in rows.all(Communication)}

@@ -45,9 +45,10 @@ MENU: dict[str, Any] = {
 class Phone:
     """A caller on the line: what they hear, and where Twilio goes when they press a key."""
 
-    def __init__(self, twilio: Twilio, ours: Department) -> None:
+    def __init__(self, twilio: Twilio, ours: Department, **told: str) -> None:
         self.twilio, self.ours = twilio, ours
-        self.call = call_parameters(To=ours.number.address, AccountSid=ours.credential.account_sid)
+        account = ours.credential.account_sid
+        self.call = call_parameters(To=ours.number.address, AccountSid=account, **told)
         self.hear(self.twilio.post("/inbound/voice", self.call).text)
 
     def hear(self, document: str) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import func, select, update
 from app.domain import aside, clocks, keywords, wake
 from app.domain.clients.accounts import client_by_id
 from app.extensions import current_settings, db, reading, redis_client, unit_of_work
-from app.inbound import calls, lookup, texts, voice
+from app.inbound import calls, lookup, texts
 from app.inbound.afterwards import twilio_log
 from app.inbound.afterwards.twilio_log import Account, began, came
 from app.inbound.number import Number
@@ -29,7 +29,7 @@ from app.models.base import PHONE_LENGTH, utcnow
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.house import Bookmark
-from app.models.incoming import Incoming
+from app.models.incoming import CALL_ENDS, Incoming
 from app.models.route import Destination, Handler
 from app.models.sender import Sender, SenderKind
 from app.twilio import addresses, results
@@ -272,7 +272,7 @@ def _ours(number: Number, account: Account, at: datetime) -> bool:
 
 def _take_in_calls(account: Account, listed: list[results.Call]) -> int:
     """Log the calls that never reached us, and how known ones ended if we were not told."""
-    ended = [one for one in listed if one.direction == "inbound" and one.status in voice.ENDS]
+    ended = [one for one in listed if one.direction == "inbound" and one.status in CALL_ENDS]
     known = _logged(one.sid for one in ended)
     for one in ended:
         if known.get(one.sid) is False:

@@ -15,6 +15,7 @@ from app.inbound.handlers import (
     handle_yourself,
     menu,
     play_message,
+    ring,
     voicemail,
 )
 from app.inbound.number import RouteFacts
@@ -46,14 +47,16 @@ TEXTS: dict[Handler, TextHandler] = {
     Handler.FORWARD_TO_WEBHOOK: TextHandler(forward_to_webhook.answer, Part.TELLS),
     Handler.HANDLE_YOURSELF: TextHandler(handle_yourself.text, Part.HANDS_OVER),
 }
-CALLS: dict[Handler, Callable[[CallContext, RouteFacts], Answer]] = {
+CALLS: dict[Handler, Callable[[CallContext, RouteFacts], Answer | Onward]] = {
     Handler.PLAY_MESSAGE: play_message.answer,
     Handler.VOICEMAIL: voicemail.answer,
     Handler.CALL_FORWARD: call_forward.answer,
     Handler.HANDLE_YOURSELF: handle_yourself.call,
     Handler.MENU: menu.answer,
+    Handler.RING: ring.answer,
 }
 STEPS: dict[Handler, Callable[[CallContext, RouteFacts, Heard], Answer | Onward]] = {
     Handler.MENU: menu.heard,
+    Handler.RING: ring.heard,
 }
 """What a handler of calls does with what Twilio tells at its steps, where it has any."""

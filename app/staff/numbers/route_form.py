@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, get_args
 
 from flask import request
@@ -100,22 +101,35 @@ def slots(values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 def typed(destination: Destination) -> RouteForm:
     """Return the form as it was sent."""
-    return RouteForm(destination, _typed(destination, request.form, ""))
+    return RouteForm(destination, _typed(destination, request.form, "", 0))
 
 
-def inner(destination: Destination) -> list[type[HandlerSpec]]:
-    """Return what can be chosen inside another route: nothing that leads on once more."""
-    return [spec for spec in offered(destination) if spec.name() not in LEADING]
+def inner(destination: Destination, depth: int = 1) -> list[type[HandlerSpec]]:
+    """Return what this form draws so deep inside another route: little that leads on once more."""
+    return [
+        spec
+        for spec in offered(destination)
+        if spec.name() not in LEADING or (spec.goes_inside and depth == 1)
+    ]
 
 
-def _typed(destination: Destination, sent: MultiDict[str, str], prefix: str) -> dict[str, Any]:
+def is_drawn(destination: Destination, depth: int, handler: str) -> bool:
+    """Tell whether this form can draw what was chosen for a route inside another."""
+    return handler not in LEADING or any(
+        spec.name() == handler for spec in inner(destination, depth)
+    )
+
+
+def _typed(
+    destination: Destination, sent: MultiDict[str, str], prefix: str, depth: int
+) -> dict[str, Any]:
     """Return the values of the route whose fields begin with ``prefix``."""
     values: dict[str, Any] = {"handler": sent.get(f"{prefix}handler", "none")}
-    for spec in inner(destination) if prefix else offered(destination):
+    for spec in inner(destination, depth) if depth else offered(destination):
         for one in fields(spec):
             name = prefix + one.name
             if one.kind == "route":
-                values[one.name] = _typed(destination, sent, f"{name}-")
+                values[one.name] = _typed(destination, sent, f"{name}-", depth + 1)
             elif one.kind == "routes":
                 values[one.name] = _typed_by_key(destination, sent, name)
             elif one.rows:
@@ -133,7 +147,7 @@ def _typed_by_key(destination: Destination, sent: MultiDict[str, str], name: str
     for slot in range(len(KEYS)):
         prefix = f"{name}-{slot}-"
         if key := sent.get(f"{prefix}key", ""):
-            values = _typed(destination, sent, prefix)
+            values = _typed(destination, sent, prefix, 1)
             found[f"{key} (twice)" if key in found else key] = values
     return found
 
@@ -222,11 +236,12 @@ def _field_of(mistake: Mistake) -> str:
 
 
 def _rows(sent: MultiDict[str, str], one: FormField, prefix: str) -> list[dict[str, str]]:
-    """Return the items of a list whose first field is filled in."""
+    """Return the items of a list whose first field is filled in, without what is empty."""
     names = [item.name for item in one.rows]
     columns = [sent.getlist(f"{prefix}{one.name}-{name}") for name in names]
-    rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=False)]
-    return [row for row in rows if row[names[0]].strip()]
+    rows = [dict(zip(names, values, strict=True)) for values in zip_longest(*columns, fillvalue="")]
+    filled = [{name: value for name, value in row.items() if value.strip()} for row in rows]
+    return [row for row in filled if names[0] in row]
 
 
 def _names(session: Session, client_id: str, refers: Refers) -> list[str]:
@@ -244,7 +259,7 @@ LEADING = frozenset(
     for spec in SPECS.values()
     if any(one.kind in ("route", "routes") for one in fields(spec))
 )
-"""The handlers that hold routes; inside another one this form does not draw them."""
+"""The handlers that hold routes; inside another one this form draws few of them."""
 _ROUTES = frozenset(
     one.name for spec in SPECS.values() for one in fields(spec) if one.kind == "route"
 )

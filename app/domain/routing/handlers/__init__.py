@@ -16,14 +16,15 @@ from app.domain.routing.handlers.handle_yourself import HandleYourself
 from app.domain.routing.handlers.hours import ByHours
 from app.domain.routing.handlers.menu import Menu
 from app.domain.routing.handlers.play_message import PlayMessage
+from app.domain.routing.handlers.ring import Ring
 from app.domain.routing.handlers.voicemail import Voicemail
 from app.models.route import Destination
 
 SPECS: dict[str, type[HandlerSpec]] = {
     spec.name(): spec
     for spec in (
-        AutoReply, ForwardToEmail, ForwardToWebhook, PlayMessage, CallForward, Voicemail, Menu,
-        ByHours, HandleYourself,
+        AutoReply, ForwardToEmail, ForwardToWebhook, PlayMessage, CallForward, Ring, Voicemail,
+        Menu, ByHours, HandleYourself,
     )
 }  # fmt: skip
 """The specification of every `app.models.route.Handler`, in the order in which it is offered."""

@@ -117,6 +117,8 @@ class HandlerSpec(Spec):
     """For what it can be chosen."""
     leads_on: ClassVar[bool] = False
     """Whether it is answered by one of the routes inside it, never by itself."""
+    goes_inside: ClassVar[bool] = False
+    """Whether the form draws it inside another route although it holds one itself."""
 
     handler: Any
 

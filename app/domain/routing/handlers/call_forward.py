@@ -6,12 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.domain import reach
 from app.domain.mistakes import Reasons
 from app.domain.routing.handlers.base import HandlerSpec, Place, Shown, Spoken, ended
+from app.domain.routing.handlers.dialing import refuse_unreachable
 from app.domain.specs import Phone
-from app.models.client import Client
-from app.models.credential import Credential
 from app.models.route import Destination
 
 
@@ -45,12 +43,4 @@ class CallForward(HandlerSpec):
 
     def check(self, place: Place, reasons: Reasons) -> None:
         """Add why nobody may be called there."""
-        session, sender = place.session, place.sender
-        standing = reach.standing(
-            session.get_one(Client, sender.client_id),
-            sender,
-            session.get_one(Credential, sender.credential_id),
-        )
-        ours = reach.own_numbers(session, [self.to])
-        if refusal := reach.why_not(standing, self.to, place.destination, ours):
-            reasons.add(refusal.sentence, "to")
+        refuse_unreachable(place, {("to",): self.to}, reasons)
