@@ -6,12 +6,11 @@ and words) that is told. Every door that has the thing gets every line of its ta
 
 from __future__ import annotations
 
-import html
-import json
-import re
+import csv
+import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from io import BytesIO
+from dataclasses import dataclass
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,107 +18,25 @@ import pytest
 from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import select
 
-from app.domain import passwords
 from app.models.audience import Member, Population
 from app.models.client import Client
 from app.models.communication import Callback, Communication
 from app.models.credential import ApiKey, Credential, SavedCredential
 from app.models.endpoint import Endpoint
+from app.models.hours import Hours
 from app.models.media import Recording
 from app.models.route import Route
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template
 from app.models.user import Membership, Role, User
-from tests.staff.conftest import PASSWORD, Staff
-from tests.support.departments import Caller, Department, department
+from tests.support.doors import SUPPORT, Doors, Told
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.rows import Rows
 from tests.support.twilio import AUTH_TOKEN
-from tests.support.uploads import take_in
 
-SUPPORT = "sam@example.edu"
 ACCOUNT = "AC" + "5" * 32
-KEY = "0123456789abcdef0123456789abcdef"
 MP3 = b"ID3" + bytes(100)
-
-
-@dataclass
-class Told:
-    """What a door answered: all its words and, where it names them, the places of mistakes."""
-
-    is_refused: bool
-    text: str = ""
-    mistakes: dict[str, tuple[str | None, str]] = field(default_factory=dict)
-    """Of a place the code, where that is told, and the sentence."""
-
-
-class Doors:
-    """The three faces, open to somebody who may do everything for the registrar."""
-
-    def __init__(self, runner: FlaskCliRunner, folder: Path, http: FlaskClient, rows: Rows) -> None:
-        self.rows = rows
-        self.ours: Department = department(rows, "registrar", "11")
-        self._runner, self._folder = runner, folder
-        self._api = Caller.by_header(http, self.ours)
-        pat = User(email=SUPPORT, password_hash=passwords.hash_password(PASSWORD), is_support=True)
-        rows.add(pat)
-        rows.add(Membership(user_id=pat.id, client_id=self.ours.client.id, role=Role.OWNER))
-        self._staff = Staff(http)
-        self._staff.sign_in(SUPPORT)
-
-    def file(self, section: str, item: dict[str, Any], *below: str) -> Told:
-        """Apply a file with one item; places are told from ``below`` it."""
-        return self.settings({section: [item]}, f"{section}[0]", *below)
-
-    def settings(self, written: dict[str, Any], *below: str) -> Told:
-        """Apply a file with this about the client; places are told from ``below`` it."""
-        client = {"name": self.ours.client.name, **written}
-        path = self._folder / "dispatch.yaml"
-        path.write_text(json.dumps({"clients": [client]}, ensure_ascii=False), encoding="utf-8")
-        result = self._runner.invoke(args=["apply", str(path)])
-        assert result.exit_code in (0, 2), result.output
-        place = re.escape(".".join(["clients[0]", *below]))
-        found = re.findall(rf"yaml:\d+:\d+: {place}\.?([^:\s]*): (.*)", result.stderr)
-        mistakes = {where: (None, words) for where, words in found}
-        return Told(result.exit_code == 2, result.output, mistakes)
-
-    def form(self, path: str, seen_at: str, **fields: Any) -> Told:
-        """Fill in a form of the registrar's."""
-        home = "/staff/clients/registrar"
-        data = {"csrf_token": self._staff.token(f"{home}/{seen_at}"), **fields}
-        answer = self._staff.http.post(f"{home}/{path}", data=data)
-        assert answer.status_code in (200, 302, 409, 422), answer.text
-        if answer.status_code != 302:
-            return Told(answer.status_code != 200, html.unescape(answer.text))
-        page = self._staff.http.get(answer.headers["Location"])
-        return Told('class="note bad" role="status"' in page.text, html.unescape(page.text))
-
-    def upload(self, path: str, content: str) -> Told:
-        """Take a file of people in, if it can be."""
-        answer = take_in(self._staff, f"/staff/clients/registrar/{path}", content)
-        assert answer.status_code in (303, 422), answer.text
-        return Told(answer.status_code == 422, html.unescape(answer.text))
-
-    def command(self, *arguments: str) -> Told:
-        """Run another command of an operator's."""
-        result = self._runner.invoke(args=[*arguments])
-        return Told(result.exit_code != 0, result.output)
-
-    def put(self, name: str, content: bytes) -> Path:
-        """Put a file beside the configuration file."""
-        path = self._folder / name
-        path.write_bytes(content)
-        return path
-
-    def call(self, method: str, path: str, body: Any) -> Told:
-        """Call the API."""
-        answer = getattr(self._api, method)(path, body)
-        assert answer.status_code in (200, 201, 202, 204, 422), answer.text
-        errors = answer.json.get("errors", []) if answer.status_code == 422 else []
-        mistakes = {one["field"]: (one["code"], one["message"]) for one in errors}
-        said = " ".join(words for _, words in mistakes.values())
-        return Told(answer.status_code == 422, said, mistakes)
 
 
 @dataclass(frozen=True)
@@ -153,8 +70,7 @@ def environ(environ: dict[str, str]) -> Iterator[dict[str, str]]:
 @pytest.fixture
 def doors(flask_command: FlaskCliRunner, client: FlaskClient, rows: Rows, tmp_path: Path) -> Doors:
     folder = tmp_path / "configuration"
-    folder.mkdir()
-    return Doors(flask_command, folder, client, rows)
+    return Doors.open(flask_command, folder, client, rows, registrar="11")[0]
 
 
 def _member_by_form(doors: Doors, person: dict[str, str]) -> Told:
@@ -167,13 +83,15 @@ def _member_by_form(doors: Doors, person: dict[str, str]) -> Told:
 def _member_by_upload(doors: Doors, person: dict[str, str]) -> Told:
     path = f"populations/{doors.ours.population.id}"
     person = {"toPhone": "", **person}
-    content = ",".join(person) + "\n" + ",".join(f'"{one}"' for one in person.values()) + "\n"
-    return doors.upload(path, content)
+    content = StringIO()
+    csv.writer(content).writerows([person, person.values()])
+    return doors.upload(path, content.getvalue())
 
 
 def _members(doors: Doors) -> list[dict[str, Any]]:
     """Return who came in after Ann, who is there."""
-    members = sorted(doors.rows.all(Member), key=lambda one: one.id)
+    ours = select(Member).where(Member.population_id == doors.ours.population.id)
+    members = sorted(doors.rows.all(ours), key=lambda one: one.id)
     return [one.attributes for one in members[1:]]
 
 
@@ -221,7 +139,8 @@ MEMBER = Thing(
 
 
 def _entries(doors: Doors) -> list[tuple[str, str, SuppressionSource]]:
-    entries = doors.rows.all(SuppressionEntry)
+    ours = select(SuppressionEntry).where(SuppressionEntry.list_id == doors.ours.suppression.id)
+    entries = sorted(doors.rows.all(ours), key=lambda one: one.id)
     return [(one.phone, one.scope, one.source) for one in entries]
 
 
@@ -295,7 +214,9 @@ SUPPRESSION_LIST = Thing(
 def _key_by_file(doors: Doors, given: dict[str, str]) -> Told:
     expires = {"expires_at": f"{day}T00:00:00Z"} if (day := given.get("expires")) else {}
     item = {name: value for name, value in given.items() if name != "expires"}
-    return doors.file("api_keys", {**item, **expires, "key": KEY})
+    return doors.file(
+        "api_keys", {**item, **expires, "key": hashlib.sha256(given["label"].encode()).hexdigest()}
+    )
 
 
 API_KEY = Thing(
@@ -437,7 +358,7 @@ CLIENT = Thing(
     },
     lambda doors: [
         (one.owner_email, one.time_zone, one.retention_days, one.remind_after)
-        for one in doors.rows.all(Client)
+        for one in doors.rows.all(select(Client).filter_by(id=doors.ours.client.id))
     ],
     {
         "what an owner chooses": Line({}, kept=[("boss@example.edu", "America/New_York", 30, 60)]),
@@ -472,7 +393,7 @@ SUPPORTED = Thing(
     },
     lambda doors: [
         (one.twilio_enabled, one.international, one.allow_list, one.limit_phone_hour)
-        for one in doors.rows.all(Client)
+        for one in doors.rows.all(select(Client).filter_by(id=doors.ours.client.id))
     ],
     {
         "what support decides": Line(
@@ -507,7 +428,7 @@ CALLBACK = Thing(
         ),
         "form": _told_by_form,
     },
-    lambda doors: [(one.event, one.communication_id) for one in doors.rows.all(Callback)],
+    _by_name(Callback, "event", "communication_id"),
     {
         "an endpoint": Line({"endpoint": "sis"}, kept=[("message_status", None)]),
         "a plain address": Line(
@@ -532,13 +453,22 @@ CALLBACK = Thing(
 
 
 def _user_by_command(doors: Doors, given: dict[str, str]) -> Told:
-    arguments = ("user", "add", given["email"], "--client", "registrar", "--role", given["role"])
+    arguments = (
+        "user",
+        "add",
+        given["email"],
+        "--client",
+        doors.ours.client.name,
+        "--role",
+        given["role"],
+    )
     return doors.command(*arguments)
 
 
 def _roles(doors: Doors) -> list[tuple[str, Role]]:
     emails = {one.id: one.email for one in doors.rows.all(User)}
-    return sorted((emails[one.user_id], one.role) for one in doors.rows.all(Membership))
+    ours = select(Membership).where(Membership.client_id == doors.ours.client.id)
+    return sorted((emails[one.user_id], one.role) for one in doors.rows.all(ours))
 
 
 USER = Thing(
@@ -582,7 +512,9 @@ def _recording_by_form(doors: Doors, given: tuple[str, str, bytes]) -> Told:
 
 def _recording_by_command(doors: Doors, given: tuple[str, str, bytes]) -> Told:
     name, file, content = given
-    return doors.command("recordings", "add", "registrar", name, str(doors.put(file, content)))
+    return doors.command(
+        "recordings", "add", doors.ours.client.name, name, str(doors.put(file, content))
+    )
 
 
 RECORDING = Thing(
@@ -704,7 +636,7 @@ def _route_by_api(doors: Doors, route: dict[str, Any]) -> Told:
 
 ROUTE = Thing(
     {"file": _route_by_file, "form": _route_by_form, "API": _route_by_api},
-    lambda doors: sorted((one.destination, one.handler) for one in doors.rows.all(Route)),
+    _by_name(Route, "destination", "handler"),
     {
         "a message": Line(
             {"handler": "play_message", "say": "We are closed."},
@@ -750,14 +682,13 @@ ROUTE = Thing(
 )  # fmt: skip
 
 
-def _number_by_file(doors: Doors, listed: str) -> Told:
-    item = {"number": doors.ours.number.address, "suppression_list": listed}
-    return doors.file("numbers", item)
+def _number_by_file(doors: Doors, given: dict[str, str]) -> Told:
+    return doors.file("numbers", {"number": doors.ours.number.address, **given})
 
 
-def _number_by_form(doors: Doors, listed: str) -> Told:
+def _number_by_form(doors: Doors, given: dict[str, str]) -> Told:
     page = f"numbers/{doors.ours.number.id}"
-    return doors.form(f"{page}/about", page, name="", suppression_list=listed)
+    return doors.form(f"{page}/about", page, name="", **given)
 
 
 NUMBER = Thing(
@@ -767,10 +698,53 @@ NUMBER = Thing(
         for one in doors.rows.all(select(Sender).filter_by(id=doors.ours.number.id))
     ],
     {
-        "a list": Line("opted-out", kept=[True]),
-        "no list": Line("x", place="suppression_list", words="There is no suppression list “x”."),
+        "a list": Line({"suppression_list": "opted-out"}, kept=[True]),
+        "no list": Line(
+            {"suppression_list": "x"}, place="suppression_list",
+            words="There is no suppression list “x”.",
+        ),
     },
-)
+)  # fmt: skip
+
+
+def _hours_by_form(doors: Doors, given: dict[str, Any]) -> Told:
+    spans = {"mon": ", ".join(given["mon"])}
+    dates = "\n".join(f"{day} {spans}" for day, spans in given.get("dates", {}).items())
+    return doors.form("hours/new", "hours/new", **{**given, **spans, "dates": dates})
+
+
+HOURS = Thing(
+    {"file": lambda doors, given: doors.file("hours", given), "form": _hours_by_form},
+    lambda doors: [
+        (one.name, one.week, one.dates)
+        for one in doors.rows.all(select(Hours).filter_by(client_id=doors.ours.client.id))
+    ],
+    {
+        "two spans": Line(
+            {"name": " Office ", "mon": ["13:00-17:00", "08:00-12:00"]},
+            kept=[("Office", {"mon": ["08:00-12:00", "13:00-17:00"]}, {})],
+        ),
+        "a holiday": Line(
+            {"name": "Office", "mon": ["22:00-06:00"], "dates": {"2027-01-01": "closed"}},
+            kept=[("Office", {"mon": ["22:00-06:00"]}, {"2027-01-01": []})],
+        ),
+        "no name": Line({"name": "", "mon": []}, place="name", words="“name” must not be empty."),
+        "a step further": Line(
+            {"name": "a/b", "mon": []}, place="name", words="must be without a slash"
+        ),
+        "no time": Line(
+            {"name": "Office", "mon": ["8 to 5"]}, place="mon[0]",
+            words="“8 to 5” is no span of a day",
+        ),
+        "no hour": Line(
+            {"name": "Office", "mon": ["08:00-25:00"]}, place="mon[0]", words="is no span of a day"
+        ),
+        "spans that overlap": Line(
+            {"name": "Office", "mon": ["08:00-12:00", "11:00-13:00"]}, place="mon",
+            words="08:00-12:00 and 11:00-13:00 overlap.",
+        ),
+    },
+)  # fmt: skip
 
 THINGS = {
     "member": MEMBER, "entry": ENTRY, "population": POPULATION, "list": SUPPRESSION_LIST,
@@ -778,6 +752,7 @@ THINGS = {
     "endpoint": ENDPOINT, "client": CLIENT, "support": SUPPORTED, "callback": CALLBACK,
     "user": USER, "recording": RECORDING,
     "template": TEMPLATE, "communication": COMMUNICATION, "route": ROUTE, "number": NUMBER,
+    "hours": HOURS,
 }  # fmt: skip
 LINES = [(thing, name, line) for thing, one in THINGS.items() for name, line in one.table.items()]
 GOOD = [

@@ -112,7 +112,13 @@ def phone(text: str, *, short_codes: bool = False) -> str:
         raise PydanticCustomError(INVALID_PHONE, "{reason}", {"reason": error.reason}) from None
 
 
-WebAddress = Annotated[str, AfterValidator(_web_address)]
+def _trimmed(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+Trimmed = BeforeValidator(_trimmed)
+"""Of what is pasted: blanks around it are no part of it."""
+WebAddress = Annotated[str, Trimmed, AfterValidator(_web_address)]
 Phone = Annotated[str, AfterValidator(phone)]
 
 
@@ -232,12 +238,14 @@ def told_in_place(read: Callable[[Any], Any], *kinds: type) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-Email = Annotated[str, AfterValidator(_email)]
+Email = Annotated[str, Trimmed, AfterValidator(_email)]
 Password = Annotated[str, AfterValidator(_password)]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-AccountSid = Annotated[str, AfterValidator(_sid("AC", "The SID of a Twilio account"))]
-KeySid = Annotated[str, AfterValidator(_sid("SK", "The SID of an API key at Twilio"))]
-ServiceSid = Annotated[str, AfterValidator(_sid("MG", "The SID of a messaging service"))]
+TwilioSecret = Annotated[Secret, Trimmed]
+"""A token or key as Twilio's console shows it."""
+AccountSid = Annotated[str, Trimmed, AfterValidator(_sid("AC", "The SID of a Twilio account"))]
+KeySid = Annotated[str, Trimmed, AfterValidator(_sid("SK", "The SID of an API key at Twilio"))]
+ServiceSid = Annotated[str, Trimmed, AfterValidator(_sid("MG", "The SID of a messaging service"))]
 TimeOfDay = Annotated[str, AfterValidator(_time)]
 PerSecond = Annotated[float, Field(ge=LOWEST_RATE, le=HIGHEST_RATE, allow_inf_nan=False)]
 Instant = Annotated[AwareDatetime, AfterValidator(instant)]
@@ -250,8 +258,8 @@ Host = Annotated[str, AfterValidator(listed_host)]
 SipDomain = Annotated[str, AfterValidator(_sip_domain)]
 Network = Annotated[str, StringConstraints(max_length=60), AfterValidator(_network)]
 """Written one way: ``10.20.0.0/16``."""
-Zone = Annotated[str, AfterValidator(_zone)]
-OurAddress = Annotated[str, AfterValidator(_our_address)]
+Zone = Annotated[str, Trimmed, AfterValidator(_zone)]
+OurAddress = Annotated[str, Trimmed, AfterValidator(_our_address)]
 SigningSecret = Annotated[str, AfterValidator(_signing_secret)]
 ApiKeyText = Annotated[str, StringConstraints(max_length=500), AfterValidator(_api_key)]
 WithoutColon = AfterValidator(_no_colon)

@@ -9,7 +9,7 @@ from app.domain import audit, changes, named
 from app.domain.changes import Change
 from app.domain.mistakes import Refused
 from app.domain.sending import confirmation
-from app.domain.specs import AccountSid, KeySid, Name, PerSecond, Secret, Spec
+from app.domain.specs import AccountSid, KeySid, Name, PerSecond, Spec, TwilioSecret
 from app.models.base import utcnow
 from app.models.credential import Credential
 
@@ -19,12 +19,12 @@ class CredentialSpec(Spec):
 
     name: Name
     account_sid: AccountSid
-    auth_token: Secret
-    next_auth_token: Secret | None = None
-    webhook_key: Secret | None = None
-    next_webhook_key: Secret | None = None
+    auth_token: TwilioSecret
+    next_auth_token: TwilioSecret | None = None
+    webhook_key: TwilioSecret | None = None
+    next_webhook_key: TwilioSecret | None = None
     api_key_sid: KeySid | None = None
-    api_key_secret: Secret | None = None
+    api_key_secret: TwilioSecret | None = None
     calls_per_second: PerSecond = 1.0
     trial: bool = False
 

@@ -15,7 +15,7 @@ from app.domain import changes, named, urls
 from app.domain.changes import Change
 from app.domain.mistakes import Mistake, Refused
 from app.domain.plain_urls import PLACEHOLDER, STRUCTURED, structured
-from app.domain.specs import Name, Spec
+from app.domain.specs import Name, Spec, Trimmed
 from app.models.audience import Member
 from app.models.client import Client
 from app.models.communication import Callback, CallbackEvent, Communication
@@ -52,7 +52,7 @@ class CallbackSpec(Spec):
     """One of the client's endpoints, or a plain URL with placeholders."""
 
     endpoint: Name | None = None
-    url: Annotated[str, AfterValidator(_plain_url)] | None = None
+    url: Annotated[str, Trimmed, AfterValidator(_plain_url)] | None = None
     method: Literal["GET", "POST"] = "POST"
     credential: Name | None = None
     """The saved credential with which a plain URL is called."""

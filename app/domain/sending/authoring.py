@@ -13,7 +13,7 @@ from app.domain.changes import Change
 from app.domain.mistakes import Reasons, Refused, under
 from app.domain.relaying.callbacks import CallbacksSpec, grant, save_callbacks
 from app.domain.sending.call_options import CallOptionsSpec
-from app.domain.specs import Address, Empty, Name, Spec
+from app.domain.specs import Address, Empty, Name, Spec, Trimmed
 from app.models.audience import Population
 from app.models.batch import Batch
 from app.models.communication import (
@@ -63,7 +63,7 @@ class CommunicationSpec(Spec):
     link_tracking: bool = False
     smart_encoding: bool = False
     send_as_mms: bool = False
-    purpose: Purpose = Purpose.NOTIFICATION
+    purpose: Annotated[Purpose, Trimmed] = Purpose.NOTIFICATION
     validity_period: Annotated[int, Field(ge=1, le=36_000)] | None = None
     """Seconds (Twilio, ValidityPeriod: 1 to 36,000)."""
     retry_calls: Annotated[int, Field(ge=0, le=10)] = 0
