@@ -148,7 +148,8 @@ class _Builder:
             value: float | bool = json.loads(node.value)
             if json.dumps(value) == node.value:  # 1.50 would not come back as it was written
                 return value
-        return _VARIABLE.sub(lambda found: self._variable(found, path), str(node.value))
+        storable = _UNSTORABLE.sub("\ufffd", str(node.value))  # the database may still be asked
+        return _VARIABLE.sub(lambda found: self._variable(found, path), storable)
 
     def _variable(self, found: re.Match[str], path: Path) -> str:
         escaped, name = found.groups()
