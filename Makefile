@@ -15,7 +15,7 @@ DEMO := .venv/.demo
 DEV := .venv/.dev
 # The tool that works out and pins what pyproject.toml asks for; for whoever changes that.
 UV := uv==0.13.9
-TYPED := $(wildcard app sandbox embedded config.py wsgi.py)
+TYPED := $(wildcard app sandbox embedded deploy config.py wsgi.py)
 
 .PHONY: help run test faults lint format bench lock clean
 

@@ -86,7 +86,7 @@ def named(group: str | None = None) -> set[str]:
 
 def imported(folders: Iterable[str]) -> set[str]:
     """Return the packages whose modules the Python files of ``folders`` import."""
-    own = {"app", "config", "embedded", "sandbox", "tests", "bench", "_typeshed"}
+    own = {"app", "config", "deploy", "embedded", "sandbox", "tests", "bench", "_typeshed"}
     modules: set[str] = set()
     for folder in folders:
         path = ROOT / folder
