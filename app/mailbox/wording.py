@@ -41,17 +41,54 @@ _FAREWELL = re.compile(
 )
 
 
+_SENT_WITH = re.compile(
+    r"(?:sent (?:from|via|with|by)\b|get outlook for\b|gesendet (?:von|mit|aus)\b"
+    r"|von meinem .{1,40} gesendet|envoyée? (?:de|depuis|à partir|avec)\b"
+    r"|enviado (?:desde|con|de|do)\b|inviato da\b|verzonden vanaf\b|wysłane z\b|skickat från\b"
+    r"|sendt fra\b|отправлено с\b|发自|發自|從我的|从我的).{0,90}"
+    r"|.{0,20}iPhoneから送信|나의 .{0,20}에서 보냄",
+    re.IGNORECASE,
+)
+"""What programs of phones and computers add as their last words, in more languages than the
+library knows."""
+_NOTICE = re.compile(
+    r"\W{0,8}(?:confidentiality\b|confidential(?: notice)?:|disclaimer:"
+    r"|(?:notice:\s*)?this (?:e-?mail|message|communication|transmission)\b.{0,150}"
+    r"\b(?:confidential|privileged|intended (?:only|solely))"
+    r"|diese (?:e-?mail|nachricht)\b.{0,150}\bvertraulich"
+    r"|ce (?:message|courriel|mail)\b.{0,150}\bconfidentiel"
+    r"|este (?:mensaje|correo)\b.{0,150}\bconfidencial)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How the notices begin that mail servers of institutions put under every mail."""
+_UNSEEN = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")
+_POSTSCRIPT = re.compile(r"p\.?\s?s\b\.?\s*[:.,–-]?\s*\S", re.IGNORECASE)
+_NO_NAME_ENDS = re.compile(r"[!?:;,]$|[^\W\d_]{2}\.$")
+_MAX_NAME_WORDS = 6
+
+
 def answer(message: Message, ours: str) -> str:
     """Return what was written.
 
     :param ours: our address, which stands in the line that introduces what is quoted from us.
     """
-    text = _before_quotation(_text(message), ours)
+    text = _before_quotation(_UNSEEN.sub("", _text(message)), ours)
     text = re.sub(r"\n{3,}", "\n\n", text.strip())[:MAX_TEXT]
     first = EmailReplyParser(languages=list(_LANGUAGES)).read(text).replies[0]
     written = "" if first.headers else first.content  # with a header, it is quoted
     lines = [line for line in written.split("\n") if not line.startswith(">")]
-    return "\n".join(lines[: _signature(lines)]).strip()
+    end = _signature(lines)
+    kept = [*lines[:end], *_postscript(lines[end:])]
+    said = re.sub(r"\n{3,}", "\n\n", "\n".join(kept))
+    return _without_notice(said.strip())
+
+
+def _postscript(below: list[str]) -> list[str]:
+    """Return what somebody thought of after their name."""
+    for number, line in enumerate(below):
+        if _POSTSCRIPT.match(line.strip()):
+            return ["", *below[number:]]
+    return []
 
 
 def _text(message: Message) -> str:
@@ -75,7 +112,18 @@ def _before_quotation(text: str, ours: str) -> str:
     lines = text[:start].split("\n")[:-1]  # the rest of that line is "> " or nothing
     while lines and (not lines[-1].strip(" >") or _introduces(lines[-2:], ours)):
         lines.pop()
+    if lines and lines[-1].rstrip().endswith("<"):
+        lines.pop()  # the address was too long for the line: "… at 9:00 AM Somebody <"
     return "\n".join(lines)
+
+
+def _without_notice(text: str) -> str:
+    """Leave out what a mail server put under the words: a notice that takes the last paragraphs."""
+    paragraphs = text.split("\n\n")
+    for number, paragraph in enumerate(paragraphs):
+        if number and _NOTICE.match(paragraph):
+            return "\n\n".join(paragraphs[:number]).strip()
+    return text
 
 
 def _introduces(last: list[str], ours: str) -> bool:
@@ -90,10 +138,19 @@ def _signature(lines: list[str]) -> int:
     for number, line in enumerate(lines):
         if _DASHES.fullmatch(line) or (number and _SENT_FROM.match(line.strip())):
             return number
-        below = [one for one in lines[number + 1 :] if one.strip()]
-        if number and _FAREWELL.fullmatch(line.strip()) and 0 < len(below) <= MAX_SIGNATURE:
+        below = [one.strip() for one in lines[number + 1 :] if one.strip()]
+        if number and not below and _SENT_WITH.fullmatch(line.strip()):
+            return number
+        ends = number and 0 < len(below) <= MAX_SIGNATURE and _is_name(below[0])
+        if ends and _FAREWELL.fullmatch(line.strip()):
             return number
     return len(lines)
+
+
+def _is_name(line: str) -> bool:
+    """Tell the name under a farewell from a sentence that goes on, whose words are to be sent."""
+    short = len(line.split()) <= _MAX_NAME_WORDS and not line[0].islower()
+    return short and not _NO_NAME_ENDS.search(line)
 
 
 class _Plain(HTMLParser):

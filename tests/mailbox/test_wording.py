@@ -75,6 +75,48 @@ ANSWERS = {
         "Bring:\n- a pen\n- your ID\n\nThank you, see you there.\nRoom 4",
     ),
     "thanks alone": ("Thanks!", "Thanks!"),
+    "Gmail, of a long name": (
+        "Yes.\n\nOn Mon, Jan 4, 2027 at 9:00 AM Registrar of the University <\n"
+        f"{OURS}> wrote:\n\n{QUOTED}",
+        "Yes.",
+    ),
+    "an iPhone in German": (
+        "Ja.\n\nVon meinem iPhone gesendet\n\n> Am 04.01.2027 um 09:00 schrieb Dispatch"
+        f" <{OURS}>:\n{QUOTED}",
+        "Ja.",
+    ),
+    "an iPhone in French": ("Oui.\n\nEnvoyé de mon iPhone", "Oui."),
+    "an iPhone in Chinese": ("好的。\n\n发自我的iPhone", "好的。"),
+    "Mail for Windows": ("Yes.\n\nSent from Mail for Windows", "Yes."),
+    "a Galaxy": ("Yes.\n\nSent via the Samsung Galaxy S22, an AT&T 5G smartphone", "Yes."),
+    "Proton": ("Yes.\n\nSent with Proton Mail secure email.", "Yes."),
+    "what was sent, in words": (
+        "Sent from the office today, it takes a week.\nPat",
+        "Sent from the office today, it takes a week.\nPat",
+    ),
+    "a notice of the institution": (
+        "Yes.\n\nCONFIDENTIALITY NOTICE: This e-mail is intended solely for the addressee.\n\n"
+        "If you are not, delete it.",
+        "Yes.",
+    ),
+    "a notice without a title": (
+        "Yes.\n\nThis message and any attachments may contain confidential information.", "Yes.",
+    ),
+    "a notice in German": ("Ja.\n\nDiese E-Mail enthält vertrauliche Informationen.", "Ja."),
+    "words about confidence": (
+        "Yes.\n\nThis message came too late, sorry.", "Yes.\n\nThis message came too late, sorry.",
+    ),
+    "a postscript": (
+        "Yes.\n\nBest,\nPat\n\nP.S. Bring an ID.", "Yes.\n\nP.S. Bring an ID.",
+    ),
+    "thanks that go on": (
+        "Yes.\n\nThanks,\nplease bring your ID", "Yes.\n\nThanks,\nplease bring your ID",
+    ),
+    "thanks before a sentence": (
+        "Yes.\n\nThank you,\nSee you at five in room 12.",
+        "Yes.\n\nThank you,\nSee you at five in room 12.",
+    ),
+    "what nobody sees": ("\u200bYes.\ufeff", "Yes."),
     "between quoted lines": ("> are you open?\nYes.\n> and on Sunday?\nNo.", "Yes.\nNo."),
     "below what is quoted, of which nothing is left": ("\n\nYes.\n", "Yes."),
     "paragraphs": ("One.\n\n\n\nTwo.", "One.\n\nTwo."),
