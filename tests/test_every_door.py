@@ -25,6 +25,7 @@ from app.models.credential import ApiKey, Credential, SavedCredential
 from app.models.endpoint import Endpoint
 from app.models.hours import Hours
 from app.models.media import Recording
+from app.models.rota import Rota
 from app.models.route import Route
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
@@ -667,8 +668,8 @@ ROUTE = Thing(
             kept=[("sms", "auto_reply"), ("voice", "ring")],
         ),
         "nobody who is rung": Line(
-            {"handler": "ring", "strategy": "all"}, place="people", code="missing",
-            words="required",
+            {"handler": "ring", "strategy": "all"}, code="value_error",
+            words="exactly one of people and rota; there is none",
         ),
         "its own number among who is rung": Line(
             {"handler": "ring", "people": [{"to": "+13195550111"}]}, place="people[0].to",
@@ -689,6 +690,42 @@ def _number_by_file(doors: Doors, given: dict[str, str]) -> Told:
 def _number_by_form(doors: Doors, given: dict[str, str]) -> Told:
     page = f"numbers/{doors.ours.number.id}"
     return doors.form(f"{page}/about", page, name="", **given)
+
+
+def _rota_by_form(doors: Doors, rota: dict[str, Any]) -> Told:
+    people = "\n".join(f"{one['name']} {one['phone']}" for one in rota["people"])
+    days = {day: ", ".join(turns) for day, turns in rota["weeks"][0].items()}
+    return doors.form("rotas/new", "rotas/new", name=rota["name"], people=people, **days)
+
+
+def rota(name: str = "desk", phone: str = "(319) 555-0177", **days: list[str]) -> dict[str, Any]:
+    """Return a rota of one person."""
+    return {"name": name, "people": [{"name": "Pat", "phone": phone}], "weeks": [days]}
+
+
+ROTA = Thing(
+    {"file": lambda doors, given: doors.file("rotas", given), "form": _rota_by_form},
+    lambda doors: [
+        (one.name, one.people[0]["phone"], one.weeks)
+        for one in doors.rows.all(select(Rota).filter_by(client_id=doors.ours.client.id))
+    ],
+    {
+        "a week": Line(
+            rota(mon=["08:00 – 12:00  Pat"]),
+            kept=[("desk", "+13195550177", [{"mon": ["08:00-12:00 Pat"]}])],
+        ),
+        "no turn": Line(
+            rota(mon=["always Pat"]), place="weeks[0].mon[0]", words="“always Pat” is no turn"
+        ),
+        "somebody else": Line(
+            rota(mon=["08:00-12:00 Kim"]), words="“Kim” (mon) is none of the people."
+        ),
+        "a phone abroad": Line(
+            rota(phone="+442079460018", mon=["08:00-12:00 Pat"]), place="people[0].phone",
+            words="outside the +1 calling code",
+        ),
+    },
+)  # fmt: skip
 
 
 NUMBER = Thing(
@@ -752,7 +789,7 @@ THINGS = {
     "endpoint": ENDPOINT, "client": CLIENT, "support": SUPPORTED, "callback": CALLBACK,
     "user": USER, "recording": RECORDING,
     "template": TEMPLATE, "communication": COMMUNICATION, "route": ROUTE, "number": NUMBER,
-    "hours": HOURS,
+    "hours": HOURS, "rota": ROTA,
 }  # fmt: skip
 LINES = [(thing, name, line) for thing, one in THINGS.items() for name, line in one.table.items()]
 GOOD = [

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 
 from tests.support.doors import Doors, Told
 from tests.support.rows import Rows
-from tests.test_every_door import ACCOUNT, MP3, THINGS, Thing
+from tests.test_every_door import ACCOUNT, MP3, THINGS, Thing, rota
 from tests.test_every_door import environ as environ
 
 EMPTY = {"nothing": "", "blanks": "   "}
@@ -142,6 +142,7 @@ SPOILED = {
         if name == "name" else {**right, name: [value]},
         get=lambda right, name: right[name] if name == "name" else right[name][0],
     ),
+    "rota": Spoiled(lambda of: rota(f"desk {of}", mon=["08:00-12:00 Pat"]), ("name",)),
 }  # fmt: skip
 KEPT_AS_WRITTEN = {
     ("member", "major"): {"blanks around it", "no break around it"},

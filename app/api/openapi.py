@@ -31,6 +31,7 @@ _GROUPS = {
     "suppression_lists": "Suppression lists",
     "numbers": "Numbers",
     "hours": "Numbers",
+    "rotas": "Numbers",
     "conversations": "Conversations",
     "endpoints": "Endpoints and deliveries",
     "deliveries": "Endpoints and deliveries",

@@ -21,6 +21,7 @@ from app.models.endpoint import Endpoint, EndpointSecret
 from app.models.hours import Hours
 from app.models.media import Media, Recording
 from app.models.message import Message
+from app.models.rota import Rota
 from app.models.route import KeywordRule, Route
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList
@@ -36,6 +37,7 @@ Thing = (
     | Credential
     | SavedCredential
     | Hours
+    | Rota
 )
 
 
@@ -192,6 +194,10 @@ def _hours_users(session: Session, key: str) -> Iterator[str]:
     yield from _routes(session, Route.hours_id == key)
 
 
+def _rota_users(session: Session, key: str) -> Iterator[str]:
+    yield from _routes(session, Route.rota_id == key)
+
+
 def _credential_users(session: Session, key: str) -> Iterator[str]:
     yield from _senders(session, Sender.credential_id, key)
     yield from _log(session, Message.credential_id == key, "messages")
@@ -244,4 +250,5 @@ _USERS: dict[type, Callable[[Session, str], Iterator[str]]] = {
     Credential: _credential_users,
     SavedCredential: _saved_credential_users,
     Hours: _hours_users,
+    Rota: _rota_users,
 }

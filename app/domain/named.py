@@ -15,12 +15,21 @@ from app.models.credential import Credential, SavedCredential
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.hours import Hours
 from app.models.media import Recording
+from app.models.rota import Rota
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateKind
 
 Named = TypeVar(
-    "Named", Population, Credential, SavedCredential, Recording, SuppressionList, Template, Hours
+    "Named",
+    Population,
+    Credential,
+    SavedCredential,
+    Recording,
+    SuppressionList,
+    Template,
+    Hours,
+    Rota,
 )
 
 WORDS: dict[type, str] = {
@@ -32,6 +41,7 @@ WORDS: dict[type, str] = {
     Template: "template",
     Endpoint: "endpoint",
     Hours: "hours",
+    Rota: "rota",
 }
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection, Select, bindparam, select
 
 from app.extensions import current_settings
+from app.inbound import on_duty
 from app.inbound.answers import CallContext
 from app.inbound.number import RouteFacts
 from app.models.base import table
@@ -28,7 +29,7 @@ _ALL: Select[Any] = (
     select(
         _route.c.id.label("route_id"), _route.c.parent_id, _route.c.place, _route.c.handler,
         _route.c.url, _route.c.options, _route.c.endpoint_id, _route.c.population_id,
-        _route.c.hours_id, _recording.c.media_code,
+        _route.c.hours_id, _route.c.rota_id, _recording.c.media_code,
     )
     .select_from(_route.outerjoin(_recording, _recording.c.id == _route.c.recording_id))
     .where(_route.c.sender_id == bindparam("sender_id"), _route.c.destination == Destination.VOICE)
@@ -74,18 +75,27 @@ def step(context: CallContext, what: str, turn: int) -> str:
 
 
 def whole(connection: Connection, number_id: str, route: RouteFacts) -> RouteFacts:
-    """Return the route with all that is inside it, in one statement."""
+    """Return the route with all that is inside it, in one statement; with those who are on duty
+    now, where a rota says whose phone rings, in one more.
+    """
     inside: dict[str, dict[str, Any]] = defaultdict(dict)
-    for row in connection.execute(_ALL, {"sender_id": number_id}):
+    rows = connection.execute(_ALL, {"sender_id": number_id}).all()
+    for row in rows:
         if row.parent_id:
             inside[row.parent_id][row.place] = RouteFacts.of(
                 row, recording_code=row.media_code, hours_id=row.hours_id
             )
-    return _filled(route, inside)
+    return _filled(route, inside, on_duty.by_route(connection, rows))
 
 
-def _filled(route: RouteFacts, inside: Mapping[str, Mapping[str, RouteFacts]]) -> RouteFacts:
-    rooms = {place: _filled(one, inside) for place, one in inside.get(route.id, {}).items()}
+def _filled(
+    route: RouteFacts,
+    inside: Mapping[str, Mapping[str, RouteFacts]],
+    people: Mapping[str, list[dict[str, Any]]],
+) -> RouteFacts:
+    if route.id in people:
+        route = replace(route, options={**route.options, "people": people[route.id]})
+    rooms = {place: _filled(one, inside, people) for place, one in inside.get(route.id, {}).items()}
     return replace(route, inner=rooms)
 
 

@@ -63,6 +63,7 @@ class Route(Identified, Owned, Base):
     """Where it stands in the outer route: a field, or a field and a key (``keys.1``)."""
     handler: Mapped[Handler] = mapped_column(choice(Handler))
     hours_id: Mapped[str | None] = mapped_column(ForeignKey("hours.id"), index=True)
+    rota_id: Mapped[str | None] = mapped_column(ForeignKey("rota.id"), index=True)
     template_id: Mapped[str | None] = mapped_column(ForeignKey("template.id"), index=True)
     population_id: Mapped[str | None] = mapped_column(ForeignKey("population.id"), index=True)
     endpoint_id: Mapped[str | None] = mapped_column(ForeignKey("endpoint.id"), index=True)

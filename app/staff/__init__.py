@@ -39,6 +39,7 @@ from app.staff.office import (  # noqa: F401 - their routes join the blueprints
     history,
     office_hours,
     people,
+    rotas,
     set_aside,
     settings,
     usage,

@@ -33,6 +33,7 @@ SECTIONS = (
     Section("Canned replies", "client.replies"),
     Section("Numbers", "client.numbers", "client.number"),
     Section("Office hours", "client.hours", "client.hours"),
+    Section("On duty", "client.rotas", "client.rota"),
     Section("Recordings", "client.recordings_list", "client.recording"),
     Section("Outgoing"),
     Section("Communications", "client.communications", "client.communication"),

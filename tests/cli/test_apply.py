@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from app.models.endpoint import Endpoint, EndpointKind, EndpointSecret
 from app.models.hours import Hours
 from app.models.house import AuditEntry
 from app.models.media import Media, Recording
+from app.models.rota import Rota
 from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderType
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
@@ -167,6 +168,7 @@ class TestTheFullExample:
             "+13195550103": ("twilio", "long_code", 1.0),
             "+13195550104": ("twilio", "long_code", 1.0),
             "+13195550105": ("twilio", "long_code", 1.0),
+            "+13195550106": ("twilio", "long_code", 1.0),
             "55555": ("twilio", "short_code", 100.0),
             "+13195550150": ("verified", "long_code", 1.0),
             "MG00000000000000000000000000000001": ("messaging_service", "long_code", 12.0),
@@ -183,8 +185,12 @@ class TestTheFullExample:
         }
         assert handlers[senders["+13195550100"].id, Destination.SMS] is Handler.AUTO_REPLY
         assert handlers[senders["+13195550101"].id, Destination.VOICE] is Handler.HOURS
-        (ring,) = (one for one in routes if one.handler is Handler.RING)
-        assert [one["to"] for one in ring.options["people"]] == ["+13195550181", "+13195550182"]
+        rings = [one for one in routes if one.handler is Handler.RING]
+        (people,) = (one.options["people"] for one in rings if one.rota_id is None)
+        assert [one["to"] for one in people] == ["+13195550181", "+13195550182"]
+        rota = rows.one(Rota)
+        assert {one.rota_id for one in rings} == {None, rota.id}
+        assert (len(rota.weeks), rota.begins) == (2, date(2026, 11, 30))
         assert {one.place: one.handler for one in routes if one.parent_id} == {
             "keys.1": Handler.CALL_FORWARD,
             "keys.2": Handler.MENU,
@@ -197,7 +203,7 @@ class TestTheFullExample:
         assert (office.week["fri"], "sat" in office.week) == (["08:00-12:00"], False)
         assert office.dates == {"2026-12-24": ["08:00-12:00"], "2026-12-25": []}
         assert handlers[service.id, Destination.SMS] is Handler.FORWARD_TO_WEBHOOK
-        assert len(handlers) == 11
+        assert len(handlers) == 12
 
         assert rows.one(Campaign).name == "spring"
         told = {one.name: one for one in rows.all(Communication)}

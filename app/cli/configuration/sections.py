@@ -34,6 +34,8 @@ from app.domain.relaying import callbacks, saved_credentials, webhooks
 from app.domain.relaying.callbacks import ClientCallbacksSpec
 from app.domain.relaying.saved_credentials import SavedCredentialSpec
 from app.domain.relaying.webhooks import EndpointSpec
+from app.domain.rotas import rotas
+from app.domain.rotas.rotas import RotaSpec
 from app.domain.sending import authoring, confirmation
 from app.domain.sending.authoring import CommunicationSpec
 from app.domain.sending.twiml_rules import TwimlRules
@@ -43,6 +45,7 @@ from app.models.audience import Population
 from app.models.client import Client
 from app.models.credential import Credential, SavedCredential
 from app.models.hours import Hours
+from app.models.rota import Rota
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateKind
 from app.models.user import Role, User
@@ -149,6 +152,11 @@ def _hours(work: Work, scope: Scope, spec: HoursSpec) -> Change[Any]:
         spec.calendar = content.decode("utf-8-sig", errors="replace")
     known = named.find(work.session, Hours, scope.client_id, spec.name)
     return hours.save(work.session, scope.client_id, spec, known, ACTOR)
+
+
+def _rota(work: Work, scope: Scope, spec: RotaSpec) -> Change[Any]:
+    known = named.find(work.session, Rota, scope.client_id, spec.name)
+    return rotas.save(work.session, scope.client_id, spec, known, ACTOR)
 
 
 def _content(work: Work, name: str, field: str = "file") -> bytes:
@@ -285,6 +293,7 @@ SECTIONS: dict[str, Section] = {
     "templates": Section(TemplateSpec, _template),
     "endpoints": Section(EndpointSpec, _endpoint),
     "hours": Section(HoursSpec, _hours),
+    "rotas": Section(RotaSpec, _rota),
     "numbers": Section(NumberSpec, _number),
     "messaging_services": Section(MessagingServiceSpec, _service),
     "communications": Section(CommunicationSpec, _communication),

@@ -78,10 +78,14 @@ class PlanSpec(Spec):
         return self
 
 
+OneStepName = Annotated[Name, AfterValidator(_one_step)]
+"""A name that is a part of web addresses."""
+
+
 class HoursSpec(PlanSpec):
     """A plan with its name."""
 
-    name: Annotated[Name, AfterValidator(_one_step)]
+    name: OneStepName
 
 
 def save(

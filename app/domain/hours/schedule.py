@@ -125,23 +125,27 @@ class Schedule:
             day += timedelta(days=1)
 
     def _instant(self, day: date, minutes: int) -> datetime:
-        """Return the first instant at which the zone's clocks show that time, or a later one.
+        return instant(self.zone, day, minutes)
 
-        An hour that is left out in spring begins when the clocks jump over it; of one that comes
-        twice in autumn it is the first.
-        """
-        days, minute = divmod(minutes, DAY)
-        wall = datetime.combine(day + timedelta(days=days), time(*divmod(minute, 60)))
-        instant = wall.replace(tzinfo=self.zone).astimezone(UTC)
-        if instant.astimezone(self.zone).replace(tzinfo=None) == wall:
-            return instant
-        # No clock shows it. Seen with the offset after the jump, it lies before the jump.
-        early = wall.replace(tzinfo=self.zone, fold=1).astimezone(UTC)
-        while instant - early > timedelta(minutes=1):
-            middle = early + (instant - early) // 2
-            shows = middle.astimezone(self.zone).replace(tzinfo=None) >= wall
-            early, instant = (early, middle) if shows else (middle, instant)
-        return instant.replace(second=0, microsecond=0)
+
+def instant(zone: ZoneInfo, day: date, minutes: int) -> datetime:
+    """Return the first instant at which the zone's clocks show that time, or a later one.
+
+    An hour that is left out in spring begins when the clocks jump over it; of one that comes
+    twice in autumn it is the first.
+    """
+    days, minute = divmod(minutes, DAY)
+    wall = datetime.combine(day + timedelta(days=days), time(*divmod(minute, 60)))
+    instant = wall.replace(tzinfo=zone).astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == wall:
+        return instant
+    # No clock shows it. Seen with the offset after the jump, it lies before the jump.
+    early = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    while instant - early > timedelta(minutes=1):
+        middle = early + (instant - early) // 2
+        shows = middle.astimezone(zone).replace(tzinfo=None) >= wall
+        early, instant = (early, middle) if shows else (middle, instant)
+    return instant.replace(second=0, microsecond=0)
 
 
 def _clock(minutes: int) -> str:

@@ -24,7 +24,9 @@ __all__ = [
     "save_route", "sentence", "shape",
 ]  # fmt: skip
 
-_COLUMNS = ("template_id", "population_id", "endpoint_id", "recording_id", "hours_id", "url")
+_COLUMNS = (
+    "template_id", "population_id", "endpoint_id", "recording_id", "hours_id", "rota_id", "url",
+)  # fmt: skip
 
 
 def find_route(session: Session, sender: Sender, destination: Destination) -> Route | None:

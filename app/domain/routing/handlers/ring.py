@@ -7,18 +7,21 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import Field, StringConstraints, model_validator
 from sqlalchemy.orm import Session
 
+from app.domain import named
 from app.domain.mistakes import Path, Reasons
 from app.domain.routing.handlers.base import (
     HandlerSpec,
     Language,
     Nested,
     Place,
+    Refers,
     Shown,
     Voice,
     ended,
 )
 from app.domain.routing.handlers.dialing import refuse_unreachable
 from app.domain.specs import Name, Phone, Spec
+from app.models.rota import Rota
 from app.models.route import Destination, Route
 
 MOST_PEOPLE = 10
@@ -56,7 +59,7 @@ class Ring(HandlerSpec):
     handler: Literal["ring"]
     people: Annotated[
         list[PersonSpec],
-        Field(min_length=1, max_length=MOST_PEOPLE),
+        Field(max_length=MOST_PEOPLE, default_factory=list),
         Shown(
             "People",
             f"Phone, name and for how many seconds it rings, 5 to 120. At most {MOST_PEOPLE}"
@@ -64,6 +67,11 @@ class Ring(HandlerSpec):
             "rows",
         ),
     ]
+    rota: Annotated[
+        Name | None,
+        Refers(Rota),
+        Shown("Or whoever is on duty", "By a rota; write them under On duty.", empty="No rota"),
+    ] = None
     strategy: Annotated[
         Literal["in_order", "all"],
         Shown(
@@ -100,6 +108,9 @@ class Ring(HandlerSpec):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
+        if bool(self.people) == bool(self.rota):
+            found = "both" if self.people else "none"
+            raise ValueError(f"Give exactly one of people and rota; there is {found}.")
         phones = [person.to for person in self.people]
         if twice := sorted({phone for phone in phones if phones.count(phone) > 1}):
             raise ValueError(f"{' and '.join(twice)} would ring twice.")
@@ -114,9 +125,12 @@ class Ring(HandlerSpec):
 
     def sentence(self) -> str:
         """Say in words what it does."""
-        who = ", ".join(f"{one.known_as} for {one.seconds} seconds" for one in self.people)
         how = "all at once" if self.strategy == "all" else "one after the other"
-        said = [f"Rings {how if len(self.people) > 1 else 'the phone of'}: {who}."]
+        if self.rota:
+            said = [f"Rings whoever is on duty by the rota “{self.rota}”, {how}."]
+        else:
+            who = ", ".join(f"{one.known_as} for {one.seconds} seconds" for one in self.people)
+            said = [f"Rings {how if len(self.people) > 1 else 'the phone of'}: {who}."]
         if self.whisper:
             said.append(ended(f"Who picks up hears “{self.whisper}”"))
         if self.confirm:
@@ -131,11 +145,24 @@ class Ring(HandlerSpec):
             ("people", at, "to"): one.to for at, one in enumerate(self.people)
         }
         refuse_unreachable(place, phones, reasons)
+        if self.rota:
+            client_id = place.sender.client_id
+            rota = reasons.get(named.require, place.session, Rota, client_id, self.rota, "rota")
+            people = rota.people if rota else []
+            whose: dict[Path, str] = {("", at): one["phone"] for at, one in enumerate(people)}
+            found = Reasons()
+            refuse_unreachable(place, whose, found)
+            for mistake in found.mistakes:
+                name = people[int(mistake.path[1])]["name"]
+                reasons.add(f"{name}: {mistake.message}", "rota")
 
     def stored(self, place: Place, reasons: Reasons) -> dict[str, Any]:
         """Return the columns of the route, the people in its options."""
         columns = super().stored(place, reasons)
-        columns["options"]["people"] = [one.model_dump(exclude_none=True) for one in self.people]
+        people = [one.model_dump(exclude_none=True) for one in self.people]
+        columns["options"].pop("people")
+        if people:
+            columns["options"]["people"] = people
         return columns
 
     @classmethod
@@ -151,6 +178,6 @@ class Ring(HandlerSpec):
     @classmethod
     def _with_people(cls, spec: Self) -> Self:
         """Return the specification with its people as such: they are stored as plain data."""
-        stored = cast("list[Any]", spec.people)
+        stored = cast("list[Any]", getattr(spec, "people", []))
         people = [PersonSpec.model_construct(**one) for one in stored]
         return spec.model_copy(update={"people": people})

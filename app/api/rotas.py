@@ -1,0 +1,86 @@
+"""Rotas: whose phone rings depends on who is on duty."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+from sqlalchemy import select
+
+from app.api.auth import Caller
+from app.api.operation import Answer, operation
+from app.api.problem import not_found
+from app.api.urls import Url, url
+from app.domain import deletion, named
+from app.domain.rotas import rotas
+from app.extensions import db, unit_of_work
+from app.models.base import utcnow
+from app.models.client import Client
+from app.models.credential import Scope
+from app.models.rota import Rota
+
+
+class RotaObject(rotas.RotaSpec):
+    """A rota, and who is on duty now."""
+
+    on_duty: list[str] = Field(serialization_alias="onDuty", description="Their names.")
+    changes_at: datetime | None = Field(
+        serialization_alias="changesAt", description="Null where nothing changes within a year."
+    )
+
+
+@operation("GET", "/rotas", Scope.READ, {200: list[Url]})
+def collection(caller: Caller) -> list[str]:
+    """List the URLs of the client's rotas."""
+    names = select(Rota.name).where(Rota.client_id == caller.client_id).order_by(Rota.id)
+    return [url("rotas", name) for name in db.session.scalars(names)]
+
+
+@operation("GET", "/rotas/<name>", Scope.READ, {200: RotaObject})
+def show(caller: Caller, name: str) -> RotaObject:
+    """Show a rota, and who is on duty."""
+    return _describe(_find(caller, name))
+
+
+@operation(
+    "PUT",
+    "/rotas/<name>",
+    Scope.ADMIN,
+    {200: RotaObject},
+    example={
+        "people": [{"name": "Pat", "phone": "+13195550181"}],
+        "weeks": [{"mon": ["08:00-17:00 Pat"]}],
+    },
+)
+def put(caller: Caller, name: str, body: rotas.RosterSpec) -> RotaObject:
+    """Make a rota, or let a known one be as the body says."""
+    with unit_of_work() as session:
+        known = named.find(session, Rota, caller.client_id, name)
+        spec = rotas.RotaSpec(name=name, **dict(body))
+        row = rotas.save(session, caller.client_id, spec, known, caller.actor).row
+    return _describe(row)
+
+
+@operation("DELETE", "/rotas/<name>", Scope.ADMIN, {204: None})
+def delete(caller: Caller, name: str) -> Answer:
+    """Delete a rota by which nobody is rung."""
+    with unit_of_work() as session:
+        deletion.remove(session, _find(caller, name), caller.actor)
+    return Answer(204)
+
+
+def _find(caller: Caller, name: str) -> Rota:
+    found = named.find(db.session(), Rota, caller.client_id, name)
+    if found is None:
+        raise not_found("rota")
+    return found
+
+
+def _describe(row: Rota) -> RotaObject:
+    roster = rotas.of(row, db.session.get_one(Client, row.client_id))
+    now = utcnow()
+    return RotaObject.model_construct(
+        **rotas.RotaSpec.model_validate(rotas.describe(row)).__dict__,
+        on_duty=roster.on_duty(now),
+        changes_at=roster.next_change(now),
+    )
