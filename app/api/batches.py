@@ -19,7 +19,7 @@ from app.api.urls import Url, owned, url
 from app.domain import mistakes
 from app.domain.reach import Refusal
 from app.domain.relaying import callbacks
-from app.domain.sending import call_retries, communications
+from app.domain.sending import call_retries, communications, running
 from app.domain.specs import Instant
 from app.domain.wake import wake
 from app.extensions import db
@@ -189,25 +189,25 @@ def show(caller: Caller, batch_id: str, query: BatchQuery) -> BatchObject:
 @operation("POST", "/batches/<batch_id>/pause", Scope.SEND, {200: BatchObject}, problems=(409,))
 def pause(caller: Caller, batch_id: str) -> Answer:
     """Stop sending for now; it takes effect within two seconds."""
-    return _move(caller, batch_id, communications.pause)
+    return _move(caller, batch_id, running.pause)
 
 
 @operation("POST", "/batches/<batch_id>/resume", Scope.SEND, {200: BatchObject}, problems=(409,))
 def resume(caller: Caller, batch_id: str) -> Answer:
     """Go on after a pause."""
-    return _move(caller, batch_id, communications.resume)
+    return _move(caller, batch_id, running.resume)
 
 
 @operation("POST", "/batches/<batch_id>/cancel", Scope.SEND, {200: BatchObject}, problems=(409,))
 def cancel(caller: Caller, batch_id: str) -> Answer:
     """Stop for good; what has not gone out yet does not."""
-    return _move(caller, batch_id, communications.cancel)
+    return _move(caller, batch_id, running.cancel)
 
 
 @operation("POST", "/batches/<batch_id>/try-one", Scope.SEND, {200: BatchObject}, problems=(409,))
 def try_one(caller: Caller, batch_id: str) -> Answer:
     """Let one message of a held sender go; when Twilio takes it, the others follow."""
-    return _move(caller, batch_id, communications.try_one)
+    return _move(caller, batch_id, running.try_one)
 
 
 def _move(caller: Caller, batch_id: str, change: Any) -> Answer:
@@ -236,7 +236,7 @@ def _refused(refusal: Refusal) -> ApiRefusal:
 
 def _describe(caller: Caller, batch_id: str, with_members: bool = False) -> BatchObject:
     batch = owned(Batch, caller, batch_id, "batch")
-    progress = communications.progress(db.session(), batch)
+    progress = running.progress(db.session(), batch)
     communication = db.session.get_one(Communication, batch.communication_id)
     return BatchObject(
         id=batch.id,

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from app.domain import specs, wake
 from app.domain.reach import Refusal
-from app.domain.sending import communications
-from app.domain.sending.communications import Progress
+from app.domain.sending import communications, running
 from app.domain.sending.forecast import Forecast
 from app.domain.sending.preflight import EXAMINED, media_of, preflight
+from app.domain.sending.running import Progress
 from app.extensions import db, unit_of_work
 from app.models.batch import Batch, BatchState
 from app.models.client import Client
@@ -91,35 +91,35 @@ def show(batch: str, watch: bool) -> None:
         return
     session = db.session()
     found = _batch(session, batch)
-    click.echo(_state(found, communications.progress(session, found)))
+    click.echo(_state(found, running.progress(session, found)))
 
 
 @group.command()
 @click.argument("batch")
 def pause(batch: str) -> None:
     """Stop sending BATCH until it is resumed."""
-    _act(batch, communications.pause)
+    _act(batch, running.pause)
 
 
 @group.command()
 @click.argument("batch")
 def resume(batch: str) -> None:
     """Go on with BATCH."""
-    _act(batch, communications.resume)
+    _act(batch, running.resume)
 
 
 @group.command()
 @click.argument("batch")
 def cancel(batch: str) -> None:
     """Stop BATCH for good; what has not gone out is canceled."""
-    _act(batch, communications.cancel)
+    _act(batch, running.cancel)
 
 
 @group.command("try-one")
 @click.argument("batch")
 def try_one(batch: str) -> None:
     """Let one message go of what holds BATCH; when Twilio takes it, the others follow."""
-    _act(batch, communications.try_one)
+    _act(batch, running.try_one)
 
 
 Action = Callable[[Session, Batch, str], None]
@@ -147,7 +147,7 @@ def _watch(batch_id: str) -> None:
         session.rollback()
         session.expire_all()
         found = _batch(session, batch_id)
-        progress = communications.progress(session, found)
+        progress = running.progress(session, found)
         line = f"{_bar(found, progress)}  {_summary(found, progress)}"
         if screen:
             click.echo(f"\r\x1b[2K{line}", nl=False)

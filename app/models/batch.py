@@ -36,7 +36,7 @@ BATCH_TRANSITIONS: dict[BatchState, tuple[BatchState, ...]] = {
 }
 """The moves that people and time make, each by compare-and-set; a state without any is an end.
 
-One end may be taken back: `app.domain.sending.communications.reopen`.
+One end may be taken back: `app.domain.sending.running.reopen`.
 """
 
 

@@ -19,7 +19,14 @@ from sqlalchemy.orm import Session
 from app.domain import aside, wake
 from app.domain.reach import Refusal
 from app.domain.relaying import announcements
-from app.domain.sending import call_retries, communications, composing, preparation, statuses
+from app.domain.sending import (
+    call_retries,
+    communications,
+    composing,
+    preparation,
+    running,
+    statuses,
+)
 from app.domain.sending.composing import Plan
 from app.domain.sending.messages import check_client, check_sender
 from app.domain.sending.preparation import Judged
@@ -244,6 +251,6 @@ def _complete(session: Session, batch_id: str) -> bool:
         .execution_options(populate_existing=True, synchronize_session=False)
     )
     if batch is not None:
-        counts = communications.progress(session, batch).counts
+        counts = running.progress(session, batch).counts
         announcements.batch_complete(session, batch, counts)
     return batch is not None

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select, update
 
 from app.domain.reach import Refusal
 from app.domain.relaying import announcements
-from app.domain.sending import communications, composing, preparation, statuses
+from app.domain.sending import communications, composing, preparation, running, statuses
 from app.extensions import db, unit_of_work
 from app.models.audience import Member
 from app.models.base import new_id
@@ -134,7 +134,7 @@ def test_a_faulty_member_is_refused_alone_with_its_reason(
     }
     assert "course" in (ended[1].error_message or "")
     with app.app_context():
-        progress = communications.progress(db.session(), rows.one(Batch))
+        progress = running.progress(db.session(), rows.one(Batch))
     assert (progress.total, progress.counts) == (6, {"queued": 1, "refused": 5})
 
 
@@ -183,7 +183,7 @@ def test_a_suppressed_member_is_counted_and_gets_nothing(
     start(app, made)
     keep_house(app)
     with app.app_context():
-        counts = communications.progress(db.session(), rows.one(Batch)).counts
+        counts = running.progress(db.session(), rows.one(Batch)).counts
     assert counts == {"suppressed": 1, "queued": 1}
     assert rows.one(MessageReport).status == "suppressed"
 
@@ -259,7 +259,7 @@ def test_a_cancel_ends_what_waits(
     assert fake.tried == []
     assert {m.state for m in rows.all(Message)} <= {MessageState.CANCELED}
     with app.app_context():
-        counts = communications.progress(db.session(), rows.one(Batch)).counts
+        counts = running.progress(db.session(), rows.one(Batch)).counts
     assert counts == {"canceled": 6 if prepared else 3}
     assert rows.one(Batch).ended_at is not None
 
@@ -355,7 +355,7 @@ class TestAdhoc:
             refused = communications.judge_phones(db.session(), made, members)
             assert [(one.position, one.refusal.reason) for one in refused] == [(1, "invalid_phone")]
             batch = adhoc(made, members, refused)
-            assert communications.progress(db.session(), batch).counts == {"refused": 1}
+            assert running.progress(db.session(), batch).counts == {"refused": 1}
         keep_house(app)
         assert (rows.one(Batch).state, rows.one(Batch).total) == (BatchState.RUNNING, 3)
         ended = rows.all(
@@ -372,7 +372,7 @@ class TestAdhoc:
     ) -> None:
         """The answer has told it: what is told and what is done must not differ."""
         made = communication(rows, house)
-        why = communications.Refused(0, Refusal("suppressed", "Opted out.", "to"), "+13195550001")
+        why = communications.LeftOut(0, Refusal("suppressed", "Opted out.", "to"), "+13195550001")
         with app.app_context():
             adhoc(made, [{"toName": "Ann", "toPhone": "+13195550001"}], [why])
         keep_house(app)
@@ -434,7 +434,7 @@ class TestAdhoc:
 def adhoc(
     made: Communication,
     members: list[dict[str, str]],
-    refused: Sequence[communications.Refused] = (),
+    refused: Sequence[communications.LeftOut] = (),
 ) -> Batch:
     with unit_of_work() as session:
         found = session.get_one(Communication, made.id)

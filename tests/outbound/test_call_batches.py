@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
-from app.domain.sending import communications, statuses
+from app.domain.sending import communications, running, statuses
 from app.domain.sending.reports import Report
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
@@ -188,7 +188,7 @@ def test_a_batch_counts_people_and_each_by_the_last_call(
     counts = {"completed": 2, "refused": 1}
     with app.app_context():
         session = db.session()
-        assert communications.progress(session, session.get_one(Batch, batch_id)).counts == counts
+        assert running.progress(session, session.get_one(Batch, batch_id)).counts == counts
     [told] = rows.all(select(Delivery))
     assert json.loads(told.body)["data"]["counts"] == counts
 
@@ -216,7 +216,7 @@ def test_a_canceled_batch_calls_nobody_again(
     run(app)
     ends(app, rows, ANN["toPhone"], "busy")
     with app.app_context(), unit_of_work() as session:
-        communications.cancel(session, session.get_one(Batch, batch_id), "pat")
+        running.cancel(session, session.get_one(Batch, batch_id), "pat")
     ends(app, rows, BOB["toPhone"], "busy")
     run(app)
     assert len(fake.tried) == 2

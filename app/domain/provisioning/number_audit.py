@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, select
 
-from app.domain import aside, audit, mistakes, reach
-from app.domain.clients.accounts import client_of
-from app.domain.provisioning import caller_ids, number_settings
+from app.domain import aside, audit
+from app.domain.provisioning import caller_ids
 from app.domain.provisioning.differences import (
     CALLER_ID,
     MISSING,
@@ -20,12 +19,12 @@ from app.domain.provisioning.differences import (
     UNCHECKED,
     Difference,
 )
+from app.domain.provisioning.wanted import Wanted, WantedAccount, wanted_accounts, what_is_asked
 from app.domain.relaying import notices
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.credential import Credential
-from app.models.route import Destination, Route
 from app.models.sender import Sender, SenderKind
 from app.twilio.client import TwilioClient
 from app.twilio.failures import TwilioFailure
@@ -34,32 +33,6 @@ from app.twilio.results import Number, Service
 log = structlog.get_logger(__name__)
 
 SET_ASIDE = "Dispatch stumbled over its account and has set it aside (flask doctor says why)"
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """One number or service as it has to be; plain values, which need no session."""
-
-    client: str
-    client_id: str
-    address: str
-    sid: str | None
-    service_sid: str | None
-    kind: SenderKind
-    settings: Mapping[str, str | bool]
-
-    @property
-    def is_number(self) -> bool:
-        """Whether it is a phone number rather than a messaging service."""
-        return self.kind is not SenderKind.MESSAGING_SERVICE
-
-
-@dataclass(frozen=True)
-class _Account:
-    id: str
-    """Of the credential."""
-    twilio: TwilioClient
-    wanted: list[_Wanted] = field(default_factory=list)
 
 
 def run(
@@ -74,7 +47,7 @@ def run(
     return _each(client_name, sender_id, lambda one: _look_over(one, keep))
 
 
-def _look_over(account: _Account, keep: bool) -> list[Difference]:
+def _look_over(account: WantedAccount, keep: bool) -> list[Difference]:
     found = list(_compare(account))
     if keep:
         wrong = {wanted.address: difference.setting for difference, wanted in found}
@@ -97,8 +70,8 @@ def repair(
     return _each(client_name, sender_id, lambda one: _repair_account(one, by))
 
 
-def _repair_account(account: _Account, by: str) -> list[Difference]:
-    changes: dict[str, list[tuple[Difference, _Wanted]]] = {}
+def _repair_account(account: WantedAccount, by: str) -> list[Difference]:
+    changes: dict[str, list[tuple[Difference, Wanted]]] = {}
     for difference, wanted in _compare(account):
         changes.setdefault(wanted.address, []).append((difference, wanted))
     return [left for of_one in changes.values() for left in _repair_one(account.twilio, of_one, by)]
@@ -120,13 +93,13 @@ def tell_support(found: list[Difference]) -> None:
 
 
 def _each(
-    client_name: str | None, sender_id: str | None, do: Callable[[_Account], list[Difference]]
+    client_name: str | None, sender_id: str | None, do: Callable[[WantedAccount], list[Difference]]
 ) -> list[Difference]:
     """Do something about each account; of one that is set aside, say that nobody has looked."""
-    asked = _asked(client_name, sender_id)
+    asked = what_is_asked(client_name, sender_id)
     found = dict(
         aside.one_by_one(
-            "audit", _accounts(asked), lambda one: one.id, lambda one: (one.id, do(one))
+            "audit", wanted_accounts(asked), lambda one: one.id, lambda one: (one.id, do(one))
         )
     )
     return [one for differences in found.values() for one in differences] + _unseen(asked, found)
@@ -139,75 +112,6 @@ def _unseen(asked: Select[Sender, Client, Credential], seen: Collection[str]) ->
     ).all()
     db.session.rollback()
     return [Difference(client, address, UNCHECKED, SET_ASIDE, "") for client, address in rows]
-
-
-def _asked(client_name: str | None, sender_id: str | None) -> Select[Sender, Client, Credential]:
-    """Return the query of what is to be compared.
-
-    :raises Refused: when there is no such client.
-    """
-    query = (
-        select(Sender, Client, Credential)
-        .join(Client, Client.id == Sender.client_id)
-        .join(Credential, Credential.id == Sender.credential_id)
-        .where(
-            or_(Sender.kind != SenderKind.VERIFIED, Sender.verified_at.is_not(None)),
-            # What may not send still receives; what was given back has no id of Twilio's.
-            or_(
-                Sender.stopped_at.is_(None),
-                Sender.twilio_sid.is_not(None),
-                Sender.kind == SenderKind.VERIFIED,
-            ),
-        )
-        .order_by(Sender.id)
-    )
-    if client_name is not None:
-        if db.session.scalar(select(Client.id).filter_by(name=client_name)) is None:
-            raise mistakes.Refused.because(f"There is no client “{client_name}”.")
-        query = query.where(Client.name == client_name)
-    return query if sender_id is None else query.where(Sender.id == sender_id)
-
-
-def _accounts(asked: Select[Sender, Client, Credential]) -> list[_Account]:
-    """Read everything that is needed, so that no transaction is open while Twilio is asked."""
-    credentials = asked.with_only_columns(Credential.id).order_by(None).distinct()
-    accounts = aside.one_by_one(
-        "audit", sorted(db.session.scalars(credentials)), str,
-        lambda one: _account(asked.where(Credential.id == one)),
-    )  # fmt: skip
-    db.session.rollback()
-    return accounts
-
-
-def _account(query: Select[Sender, Client, Credential]) -> _Account:
-    """Read what one account's numbers and services have to be."""
-    base = current_settings().public_base_url
-    rows = db.session.execute(query).all()
-    clients = {client.id for _, client, _ in rows}
-    ours = select(Route).where(Route.client_id.in_(clients), Route.parent_id.is_(None))
-    routes = {(route.sender_id, route.destination): route for route in db.session.scalars(ours)}
-    named = {sender.service_id for sender, _, _ in rows if sender.service_id}
-    services = dict(
-        db.session.execute(select(Sender.id, Sender.address).where(Sender.id.in_(named))).all()
-    )
-    account = _Account(rows[0][2].id, client_of(rows[0][2]))
-    for sender, client, credential in rows:
-        sms = routes.get((sender.id, Destination.SMS))
-        voice = routes.get((sender.id, Destination.VOICE))
-        if reach.handing_over(reach.standing(client, sender, credential)):
-            sms = voice = None  # whatever they are: Twilio asks us, who know better
-        settings: Mapping[str, str | bool] = {}
-        if sender.kind is SenderKind.TWILIO:
-            settings = number_settings.for_number(base, sms, voice)
-        elif sender.kind is SenderKind.MESSAGING_SERVICE:
-            settings = number_settings.for_service(base, sms)
-        account.wanted.append(
-            _Wanted(
-                client.name, client.id, sender.address, sender.twilio_sid,
-                services.get(sender.service_id or ""), sender.kind, settings,
-            )
-        )  # fmt: skip
-    return account
 
 
 @dataclass(frozen=True)
@@ -224,7 +128,7 @@ class _Found:
     """The numbers of others that are verified."""
 
 
-def _compare(account: _Account) -> Iterator[tuple[Difference, _Wanted]]:
+def _compare(account: WantedAccount) -> Iterator[tuple[Difference, Wanted]]:
     try:
         verified = any(wanted.kind is SenderKind.VERIFIED for wanted in account.wanted)
         found = _look(account.twilio, verified)
@@ -253,7 +157,7 @@ def _look(twilio: TwilioClient, verified: bool) -> _Found:
     )
 
 
-def _compare_number(found: _Found, wanted: _Wanted) -> Iterator[tuple[Difference, _Wanted]]:
+def _compare_number(found: _Found, wanted: Wanted) -> Iterator[tuple[Difference, Wanted]]:
     number = found.numbers.get(wanted.address)
     if number is None:
         yield _difference(wanted, MISSING), wanted
@@ -271,7 +175,7 @@ def _compare_number(found: _Found, wanted: _Wanted) -> Iterator[tuple[Difference
         yield _difference(wanted, POOL, service_sid), wanted
 
 
-def _compare_service(found: _Found, wanted: _Wanted) -> Iterator[tuple[Difference, _Wanted]]:
+def _compare_service(found: _Found, wanted: Wanted) -> Iterator[tuple[Difference, Wanted]]:
     service = found.services.get(wanted.address)
     if service is None:
         yield _difference(wanted, MISSING), wanted
@@ -279,7 +183,7 @@ def _compare_service(found: _Found, wanted: _Wanted) -> Iterator[tuple[Differenc
     yield from _compare_settings(service, wanted)
 
 
-def _compare_settings(found: object, wanted: _Wanted) -> Iterator[tuple[Difference, _Wanted]]:
+def _compare_settings(found: object, wanted: Wanted) -> Iterator[tuple[Difference, Wanted]]:
     for name, value in wanted.settings.items():
         now = getattr(found, name)
         if now != value:
@@ -287,7 +191,7 @@ def _compare_settings(found: object, wanted: _Wanted) -> Iterator[tuple[Differen
 
 
 def _repair_one(
-    twilio: TwilioClient, changes: list[tuple[Difference, _Wanted]], by: str
+    twilio: TwilioClient, changes: list[tuple[Difference, Wanted]], by: str
 ) -> list[Difference]:
     wanted = changes[0][1]
     names = {difference.setting for difference, _ in changes}
@@ -316,7 +220,7 @@ def _repair_one(
     return beyond_us
 
 
-def _note_repair(wanted: _Wanted, settings: list[str], by: str) -> None:
+def _note_repair(wanted: Wanted, settings: list[str], by: str) -> None:
     with unit_of_work() as session:
         sender = session.scalars(select(Sender).filter_by(address=wanted.address)).one()
         sender.twilio_sid = wanted.sid or sender.twilio_sid
@@ -325,7 +229,7 @@ def _note_repair(wanted: _Wanted, settings: list[str], by: str) -> None:
         )
 
 
-def _difference(wanted: _Wanted, setting: str, found: str = "", value: str = "") -> Difference:
+def _difference(wanted: Wanted, setting: str, found: str = "", value: str = "") -> Difference:
     return Difference(wanted.client, wanted.address, setting, found, value)
 
 

@@ -6,29 +6,26 @@ Each function works within the caller's transaction; after the commit the caller
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, case, delete, func, insert, literal, select, text, update
+from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.reach import Refusal
-from app.domain.sending import breaker, call_retries, composing, lanes
+from app.domain.sending import composing, lanes
 from app.domain.sending.composing import Plan, StepPlan
 from app.domain.sending.messages import check_client, check_media, check_sender
 from app.extensions import current_settings
 from app.models.audience import Member
 from app.models.base import new_id, utcnow
 from app.models.batch import Batch, BatchMember, BatchState
-from app.models.breaker import Breaker
 from app.models.client import Client
 from app.models.communication import Communication, MachineDetection
 from app.models.credential import Credential
-from app.models.message import Lane, Message, MessageState
 from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.template import Template, TemplateVersion
@@ -38,7 +35,7 @@ LATEST = timedelta(days=366)
 
 
 @dataclass(frozen=True)
-class Refused:
+class LeftOut:
     """A member that gets nothing, and why; ``to`` where the phone could be read."""
 
     position: int
@@ -52,22 +49,6 @@ class Refused:
             "errorCode": self.refusal.error_code,
         }  # fmt: skip
         return {name: value for name, value in said.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a batch stands: ``counts`` by public status, ``eta`` when its last text goes out.
-
-    A person who is called again counts once, by the last call.
-    """
-
-    total: int
-    prepared: int
-    counts: dict[str, int]
-    waiting: int
-    eta: datetime | None
-    held: Breaker | None
-    """What keeps its sender from sending: Twilio refused the same for several in a row."""
 
 
 def pin(session: Session, communication: Communication) -> Plan:
@@ -162,7 +143,7 @@ def begin(session: Session, batch: Batch) -> None:
 
 def judge_phones(
     session: Session, communication: Communication, members: Sequence[Mapping[str, Any]]
-) -> list[Refused]:
+) -> list[LeftOut]:
     """Return the members whose phones may not be texted or called, in their order.
 
     Only reads: to be done before the transaction that starts the batch.
@@ -172,21 +153,21 @@ def judge_phones(
     # Held: a session forgets what nobody holds, and each phone would have it read again.
     credential = session.get_one(Credential, sender.credential_id)
     phones: dict[int, str] = {}
-    refused: dict[int, Refused] = {}
+    refused: dict[int, LeftOut] = {}
     for position, attributes in enumerate(members):
         try:
             phones[position] = composing.phone_of(
                 attributes, client, sender, communication.destination
             )
         except Refusal as refusal:
-            refused[position] = Refused(position, refusal, None)
+            refused[position] = LeftOut(position, refusal, None)
     unreachable = composing.unreachable(
         session, communication.destination, communication.suppression_list_id, client, sender,
         set(phones.values()),
     )  # fmt: skip
     for position, phone in phones.items():
         if phone in unreachable:
-            refused[position] = Refused(position, unreachable[phone], phone)
+            refused[position] = LeftOut(position, unreachable[phone], phone)
     del credential
     return [refused[position] for position in sorted(refused)]
 
@@ -196,7 +177,7 @@ def start_adhoc(
     communication: Communication,
     members: Sequence[Mapping[str, Any]],
     actor: str,
-    refused: Sequence[Refused] = (),
+    refused: Sequence[LeftOut] = (),
 ) -> Batch:
     """Send the communication to these members only; preparation may begin at once.
 
@@ -216,104 +197,6 @@ def start_adhoc(
     batch.started_at = utcnow()
     session.flush()
     return batch
-
-
-def pause(session: Session, batch: Batch, actor: str) -> None:
-    """Stop sending; what is on its way to Twilio within this quarter of a second still goes.
-
-    :raises Refusal: when the batch neither runs nor is being prepared.
-    """
-    _move(session, batch, (BatchState.RUNNING, BatchState.PREPARING), BatchState.PAUSED, actor)
-
-
-def resume(session: Session, batch: Batch, actor: str) -> None:
-    """Go on after a pause, in preparation or in sending.
-
-    :raises Refusal: when the batch is not paused.
-    """
-    to = BatchState.RUNNING if batch.prepared >= batch.total else BatchState.PREPARING
-    _move(session, batch, (BatchState.PAUSED,), to, actor)
-
-
-def cancel(session: Session, batch: Batch, actor: str) -> None:
-    """Stop for good: what waits is canceled, soon after, message by message.
-
-    :raises Refusal: when the batch has ended.
-    """
-    before = (
-        BatchState.SCHEDULED, BatchState.PREPARING, BatchState.RUNNING, BatchState.PAUSED,
-    )  # fmt: skip
-    _move(session, batch, before, BatchState.CANCELED, actor)
-    session.execute(delete(BatchMember).where(BatchMember.batch_id == batch.id))
-
-
-def reopen(session: Session, batch_id: str) -> None:
-    """Take up a batch that has ended once more: a message of it waits that was taken for lost.
-
-    One that was canceled stays so; what waits in it is canceled as well.
-    """
-    session.execute(
-        update(Batch)
-        .where(Batch.id == batch_id, Batch.ended_at.is_not(None))
-        .values(
-            ended_at=None,
-            state=case(
-                (Batch.state == BatchState.COMPLETE, BatchState.RUNNING.value), else_=Batch.state
-            ),
-        )
-        .execution_options(synchronize_session=False)
-    )
-
-
-def try_one(session: Session, batch: Batch, actor: str) -> None:
-    """Let one message go of the sender that holds this batch.
-
-    :raises Refusal: when nothing holds it.
-    """
-    keys = [breaker.key_of_batch(batch)]
-    if batch.ended_at or not breaker.try_one(session, keys, batch.client_id, actor, utcnow()):
-        raise Refusal("wrong_state", breaker.NOTHING_HELD, "state")
-
-
-def progress(session: Session, batch: Batch) -> Progress:
-    """Count where the batch's messages are, and estimate when the last one goes out."""
-    query = select(Message.state, Message.status, func.count()).where(Message.batch_id == batch.id)
-    if batch.plan.get("destination") == Destination.VOICE:
-        query = query.where(call_retries.is_last_try())
-    counted = session.execute(query.group_by(Message.state, Message.status))
-    counts: Counter[str] = Counter()
-    waiting = 0
-    for state, status, count in counted:
-        counts[Message(state=state, status=status).public_status] += count
-        waiting += count if state is MessageState.WAITING else 0
-    for refusal in session.scalars(
-        select(BatchMember.refusal).where(
-            BatchMember.batch_id == batch.id, BatchMember.refusal.is_not(None)
-        )
-    ):
-        code = refusal["code"] if refusal else ""
-        counts["suppressed" if code == "suppressed" else "refused"] += 1
-    if batch.state is BatchState.CANCELED and batch.total > batch.prepared:
-        counts["canceled"] += batch.total - batch.prepared
-    held = None if batch.ended_at else breaker.held_batch(session, batch)
-    eta = _eta(session, batch) if held is None else None
-    return Progress(batch.total, batch.prepared, dict(counts), waiting, eta, held)
-
-
-def _eta(session: Session, batch: Batch) -> datetime | None:
-    """Estimate by the lane's rate and all that waits in it; None when nothing goes out."""
-    if batch.state not in (BatchState.RUNNING, BatchState.PREPARING):
-        return None
-    lane = session.get(Lane, batch.lane_key)
-    if lane is None:
-        return None
-    ahead, counted = session.execute(
-        select(func.coalesce(func.sum(Message.segments), 0), func.count()).where(
-            Message.lane_key == batch.lane_key, text("message.state = 'waiting'")
-        )
-    ).one()
-    to_come = (batch.total - batch.prepared) * (ahead / counted if counted else 1)
-    return utcnow() + timedelta(seconds=(ahead + to_come) / lane.rate)
 
 
 def _new_batch(session: Session, communication: Communication, actor: str, at: datetime) -> Batch:
@@ -340,26 +223,3 @@ def _new_batch(session: Session, communication: Communication, actor: str, at: d
     audit.record(session, actor, "start", f"batch of {communication.name}", batch.client_id,
                  {"batch": batch.id})  # fmt: skip
     return batch
-
-
-def _move(
-    session: Session,
-    batch: Batch,
-    before: tuple[BatchState, ...],
-    to: BatchState,
-    actor: str,
-) -> None:
-    moved = session.execute(
-        update(Batch)
-        .where(Batch.id == batch.id, Batch.state.in_(before))
-        .values(state=to)
-        .execution_options(synchronize_session=False)
-    )
-    session.refresh(batch)
-    if cast(CursorResult[Any], moved).rowcount == 0:
-        raise Refusal(
-            "wrong_state",
-            f"The batch is {batch.state}; it cannot become {to}.",
-            "state",
-        )
-    audit.record(session, actor, to.value, f"batch {batch.id}", batch.client_id)

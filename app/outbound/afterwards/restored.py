@@ -7,12 +7,10 @@ the order in which they were sent and would be sent.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 import structlog
 from sqlalchemy import func, or_, select
@@ -21,45 +19,21 @@ from app.domain import clocks, wake
 from app.domain.clients.accounts import by_account
 from app.domain.restoring import hold
 from app.domain.sending import statuses
-from app.domain.sending.reports import Report
-from app.extensions import current_settings, db, redis_client, unit_of_work
+from app.extensions import db, redis_client, unit_of_work
 from app.models.base import utcnow
 from app.models.batch import Batch
-from app.models.credential import Credential
 from app.models.incoming import Incoming
 from app.models.installation import Hold
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Destination
-from app.models.sender import Sender
-from app.outbound.afterwards.traces import essence, report_of, report_of_call
-from app.twilio import results
-from app.twilio.client import Refused, TwilioClient, TwilioFailure
-from app.twilio.clock import Difference
-from app.twilio.segments import smart_encode
+from app.outbound.afterwards.sent_log import Sent, sent_by, words_of
+from app.twilio.client import TwilioFailure
 
 log = structlog.get_logger(__name__)
 
 MARGIN = timedelta(hours=1)
 """How far before the database's newest time the look begins."""
-PAGE = 1000
-QUITE_OLD = 100
-"""After so many in a row from before the beginning there is nothing newer: Twilio lists by time."""
 TOGETHER = 100
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A text or call of one of our senders, as Twilio's log has it."""
-
-    sid: str
-    destination: Destination
-    sender_id: str
-    to: str
-    words: str
-    """The text without what differs between two preparations of it; nothing for a call."""
-    at: datetime | None
-    """When it was made, by our clock as far as that is known."""
-    report: Report
 
 
 @dataclass
@@ -127,7 +101,7 @@ def read(since: datetime) -> Reading:
     sent: list[Sent] = []
     for account_sid, ways in by_account().items():
         try:
-            sent.extend(_sent_by(account_sid, ways, since))
+            sent.extend(sent_by(account_sid, ways, since))
         except TwilioFailure as failure:
             reading.unasked.append(f"{account_sid}: {failure}")
     reading.sent = len(sent)
@@ -147,79 +121,6 @@ def take_in(reading: Reading) -> int:
                 moved = statuses.record_report(session, message_id, sent.report)
                 taken += moved is not None and moved.sid == sent.sid
     return taken
-
-
-def _sent_by(account_sid: str, ways: Sequence[TwilioClient], since: datetime) -> list[Sent]:
-    """Read an account's log by the first of its log-ins that Twilio takes.
-
-    Where Twilio takes none, nothing can be sent with them either, and nobody else waits for it.
-    """
-    senders = _senders(account_sid)
-    database = clocks.database(db.session())
-    db.session.rollback()
-    for twilio in ways:
-        try:
-            return [
-                *_texts(twilio, senders, since, database),
-                *_calls(twilio, senders, since, database),
-            ]
-        except Refused as refused:
-            if refused.status not in (401, 403):
-                raise
-            log.warning("Twilio refuses an account", account=account_sid, error=str(refused))
-    return []
-
-
-def _senders(account_sid: str) -> dict[str, str]:
-    """Return the ids of an account's senders by address: not of who only claims the account."""
-    found = db.session.execute(
-        select(Sender.address, Sender.id)
-        .join(Credential, Credential.id == Sender.credential_id)
-        .where(Credential.account_sid == account_sid, Credential.unconfirmed_since.is_(None))
-    )
-    return {row.address: row.id for row in found}
-
-
-def _texts(
-    twilio: TwilioClient, senders: dict[str, str], since: datetime, database: Difference
-) -> Iterator[Sent]:
-    """Yield the texts that our senders sent. Unfiltered: a queued one has no time to filter by."""
-    listed = twilio.list_messages(limit=10_000_000, page_size=PAGE)
-    for one, at in _newest(listed, since, lambda: twilio.clock.known().minus(database)):
-        sender = senders.get(one.messaging_service_sid or "") or senders.get(one.from_ or "")
-        if one.direction == Direction.API and sender is not None:
-            yield Sent(
-                one.sid, Destination.SMS, sender, one.to or "", _words(one.body), at, report_of(one)
-            )
-
-
-def _calls(
-    twilio: TwilioClient, senders: dict[str, str], since: datetime, database: Difference
-) -> Iterator[Sent]:
-    listed = twilio.list_calls(limit=10_000_000, page_size=PAGE)
-    for one, at in _newest(listed, since, lambda: twilio.clock.known().minus(database)):
-        sender = senders.get(one.from_ or "")
-        if one.direction == Direction.API and sender is not None:
-            yield Sent(
-                one.sid, Destination.VOICE, sender, one.to or "", "", at, report_of_call(one)
-            )
-
-
-Listed = TypeVar("Listed", results.Message, results.Call)
-
-
-def _newest(
-    listed: Iterator[Listed], since: datetime, ahead: Callable[[], Difference]
-) -> Iterator[tuple[Listed, datetime | None]]:
-    """Yield what is listed, newest first, with its time by our clock, as far back as wanted."""
-    older = 0
-    for one in listed:
-        at = one.date_created and one.date_created - timedelta(seconds=ahead().middle)
-        older = older + 1 if at is not None and at < since else 0
-        if older >= QUITE_OLD:
-            return
-        if not older:
-            yield one, at
 
 
 def _unknown(sent: Sequence[Sent]) -> list[Sent]:
@@ -286,7 +187,7 @@ def _open_messages(unknown: Sequence[Sent], since: datetime) -> Queues:
         ).all()
         for message, wanted in sorted(rows, key=lambda row: _place(row[0])):
             is_text = message.destination is Destination.SMS
-            words = _words(message.body or "") if is_text else ""
+            words = words_of(message.body or "") if is_text else ""
             key = (message.destination, message.sender_id, message.to, words)
             found[key].append(_Open(message.id, wanted))
         db.session.expunge_all()
@@ -299,9 +200,3 @@ def _place(message: Message) -> tuple[bool, datetime, int, int, str]:
     return (
         due is None, due or message.created_at, message.position or 0, message.step, message.id,
     )  # fmt: skip
-
-
-def _words(body: str) -> str:
-    """Return a text without the codes of its links, which each preparation makes anew."""
-    base = re.escape(f"{current_settings().short_link_base_url}/l/")
-    return essence(re.sub(rf"({base})[\w-]+", r"\1", smart_encode(body)))

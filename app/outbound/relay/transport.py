@@ -12,20 +12,17 @@ import ssl
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from typing import Any, cast
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import certifi
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from app.domain.addresses import PUBLIC, Networks
 from app.outbound.relay.deadline import Deadline
 from app.outbound.relay.dial import Dialer, DialError, Resolver, resolve_name
+from app.outbound.relay.pinned import PinnedAdapter
 
 MAX_HEADERS = 50
 MAX_HEADER_CHARACTERS = 500
@@ -111,7 +108,7 @@ class Wire:
         self._limits = limits
         self._trust = trust
         self._dialer = Dialer(Deadline(0), PUBLIC, limits.connect, limits.dns, resolver)
-        self._adapter: _PinnedAdapter | None = None
+        self._adapter: PinnedAdapter | None = None
         self._opened = 0.0
         self.idle_since = 0.0
         """When the last exchange ended, by the monotonic clock."""
@@ -157,7 +154,7 @@ class Wire:
         self.close()
         self._dialer.address = None
         self._opened = time.monotonic()
-        self._adapter = _PinnedAdapter(self._dialer, self._trust or trusted(), origin)
+        self._adapter = PinnedAdapter(self._dialer, self._trust or trusted(), origin)
 
     def _try(self, call: Call, deadline: Deadline) -> Answer:
         answer = Answer()
@@ -196,7 +193,7 @@ def trusted() -> ssl.SSLContext:
 
 
 def _exchange(
-    call: Call, adapter: _PinnedAdapter, dialer: Dialer, limits: Limits, answer: Answer
+    call: Call, adapter: PinnedAdapter, dialer: Dialer, limits: Limits, answer: Answer
 ) -> None:
     prepared = requests.Request(call.method, call.url, call.headers, data=call.body).prepare()
     # The adapter itself, not a session: that would read the environment, and would read the
@@ -269,98 +266,3 @@ def _explain_tls(reason: str) -> str:
         if mark in reason:
             return sentence
     return f"TLS failed: {_printable(reason)[-200:]}"
-
-
-class _PinnedAdapter(HTTPAdapter):
-    """Sends requests to one origin through a connection that our dialer opens."""
-
-    def __init__(self, dialer: Dialer, trust: ssl.SSLContext, origin: tuple[str, str]) -> None:
-        super().__init__(max_retries=0)
-        self.origin = origin
-        self._dialer = dialer
-        self._trust = trust
-        self._pool: HTTPConnectionPool | None = None
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._pool is not None:
-            self._pool.close()
-        super().close()
-
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, *_: object, **__: object
-    ) -> HTTPConnectionPool:
-        """Return the pool of this one connection."""
-        if self._pool is not None:
-            return self._pool
-        host, tls = self.build_connection_pool_key_attributes(request, True)
-        pool: HTTPConnectionPool
-        if host["scheme"] == "https":
-            pool = HTTPSConnectionPool(
-                host["host"], host["port"] or 443, maxsize=1, ssl_context=self._trust,
-                cert_reqs=tls["cert_reqs"],
-            )  # fmt: skip
-            pool.ConnectionCls = partial(_PinnedHTTPS, dialer=self._dialer)  # type: ignore[assignment]
-        else:
-            pool = HTTPConnectionPool(host["host"], host["port"] or 80, maxsize=1)
-            pool.ConnectionCls = partial(_PinnedHTTP, dialer=self._dialer)  # type: ignore[assignment]
-        self._pool = pool
-        return pool
-
-    def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
-        """Leave the shared context as it is: it requires and checks certificates."""
-
-
-class _CompleteResponse(http.client.HTTPResponse):
-    """An answer whose headers must have ended: http.client takes a cut for their end."""
-
-    def begin(self) -> None:
-        """Read status line and headers.
-
-        :raises http.client.HTTPException: when the connection ended within them.
-        """
-        inner = self.fp
-        lines = _Lines(inner)
-        self.fp = cast(Any, lines)
-        super().begin()
-        self.fp = inner
-        if lines.last not in (b"\r\n", b"\n"):
-            raise http.client.HTTPException("the headers were cut short")
-
-
-class _Lines:
-    """A file that remembers the last line read from it."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-        self.last = b""
-
-    def readline(self, *arguments: int) -> bytes:
-        line: bytes = self.inner.readline(*arguments)
-        self.last = line
-        return line
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-
-class _PinnedHTTP(HTTPConnection):
-    response_class = _CompleteResponse
-
-    def __init__(self, *arguments: Any, dialer: Dialer, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._dialer = dialer
-
-    def _new_conn(self) -> Any:
-        return self._dialer.dial("http", self.host, self.port)
-
-
-class _PinnedHTTPS(HTTPSConnection):
-    response_class = _CompleteResponse
-
-    def __init__(self, *arguments: Any, dialer: Dialer, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._dialer = dialer
-
-    def _new_conn(self) -> Any:
-        return self._dialer.dial("https", self.host, self.port)

@@ -9,7 +9,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import clocks
-from app.domain.sending import breaker, communications, consequences, statuses
+from app.domain.sending import breaker, consequences, running, statuses
 from app.domain.sending.reports import Report
 from app.models.base import utcnow
 from app.models.message import Lane, Message, MessageState
@@ -150,4 +150,4 @@ def _wait_again(session: Session, outgoing: Outgoing, due_at: datetime) -> None:
         .execution_options(synchronize_session=False)
     )  # fmt: skip
     if lost and batch_id is not None:
-        communications.reopen(session, batch_id)
+        running.reopen(session, batch_id)

@@ -14,10 +14,10 @@ from werkzeug.wrappers import Response
 
 from app.domain.mistakes import Refused
 from app.domain.reach import Refusal
-from app.domain.sending import communications, quiet
-from app.domain.sending.communications import Progress
+from app.domain.sending import communications, quiet, running
 from app.domain.sending.forecast import Forecast
 from app.domain.sending.preflight import media_of, preflight
+from app.domain.sending.running import Progress
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.audience import Population
@@ -235,10 +235,10 @@ def communication_batch_act(batch_id: str, action: str) -> Response:
 
 
 ACTIONS: dict[str, tuple[Callable[[Session, Batch, str], None], str]] = {
-    "try-one": (communications.try_one, "One goes out now; if Twilio takes it, the others follow."),
-    "pause": (communications.pause, "Paused. Nothing more goes out until you resume it."),
-    "resume": (communications.resume, "It goes on."),
-    "cancel": (communications.cancel, "Canceled. What had not gone out yet stays here."),
+    "try-one": (running.try_one, "One goes out now; if Twilio takes it, the others follow."),
+    "pause": (running.pause, "Paused. Nothing more goes out until you resume it."),
+    "resume": (running.resume, "It goes on."),
+    "cancel": (running.cancel, "Canceled. What had not gone out yet stays here."),
 }
 
 
@@ -247,7 +247,7 @@ def _find(batch_id: str) -> Batch:
 
 
 def _shown(session: Session, batch: Batch) -> Shown:
-    progress = communications.progress(session, batch)
+    progress = running.progress(session, batch)
     order = list(words.STATUSES)
     counts = [
         (status, *words.STATUSES.get(status, (status, "")), count)

@@ -27,7 +27,7 @@ from app.models.delivery import Delivery
 from app.models.message import Lane, Message, MessageState
 from app.models.route import Destination
 from app.models.sender import Sender
-from app.outbound.afterwards import restored
+from app.outbound.afterwards import restored, sent_log
 from app.outbound.send import agenda
 from app.outbound.send import lanes as drains
 from tests.support.departments import Caller
@@ -251,7 +251,7 @@ class TestUnconfirmed:
         with app.app_context():
             (ways,) = recovery._accounts(None)
             ((_, own),) = restored.by_account().items()
-            sent = restored._senders(AC)
+            sent = sent_log.senders_of(AC)
         assert [one.numbers for one in ways] == [[house.sender.address]]
         assert len(own) == 1
         assert list(sent) == [house.sender.address]

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import delete, update
 
 from app.domain.provisioning import senders
-from app.domain.sending import breaker, communications, statuses
+from app.domain.sending import breaker, communications, running, statuses
 from app.domain.sending.reports import Report
 from app.domain.sending.texts import queue_text
 from app.extensions import unit_of_work
@@ -206,7 +206,7 @@ def test_what_waits_in_a_batch_waits_too_and_says_why(
     assert held(rows) is not None
     assert len(fake.tried) < 2 * breaker.IN_A_ROW  # though 100 a second may go
     with app.app_context(), unit_of_work() as session:
-        assert communications.progress(session, session.get_one(Batch, batch_id)).eta is None
+        assert running.progress(session, session.get_one(Batch, batch_id)).eta is None
     fake.plan = None
     try_one(app, rows, house)
     assert (held(rows), waiting(rows)) == (None, 0)

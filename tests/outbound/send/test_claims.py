@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from app.domain.sending import communications
+from app.domain.sending import communications, running
 from app.extensions import db, unit_of_work
 from app.models.batch import Batch
 from app.models.communication import Communication
@@ -179,7 +179,7 @@ def test_paused_batches_are_passed_over(app: Flask, rows: Rows, house: House) ->
             communications.start_batch(session, found, "pat")
         batches.drain()
         with unit_of_work() as session:
-            communications.pause(session, session.scalars(select(Batch)).one(), "pat")
+            running.pause(session, session.scalars(select(Batch)).one(), "pat")
         assert agenda.runnable_batches(db.session(), datetime.now(UTC)) == []
 
 
