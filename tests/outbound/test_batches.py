@@ -61,7 +61,7 @@ def send(app: Flask) -> None:
 
 def act(app: Flask, batch_id: str, what: str) -> None:
     with app.app_context(), unit_of_work() as session:
-        getattr(communications, what)(session, session.get_one(Batch, batch_id), "pat")
+        getattr(running, what)(session, session.get_one(Batch, batch_id), "pat")
 
 
 def state(rows: Rows) -> BatchState:
