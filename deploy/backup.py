@@ -132,7 +132,7 @@ def _file(url: str) -> str:
 
 
 def _run(*command: str, url: str, name: str | None = None, by: str = "--dbname") -> str:
-    """Run a program of PostgreSQL against ``url``, or its database ``name``, and return its words."""
+    """Run a program of PostgreSQL against ``url``, or its database ``name``; return its words."""
     found = _POSTGRES.fullmatch(url)
     if found is None:
         raise Failed("DATABASE_URL is not set, or is no address of a database.")
