@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from flask import Flask
 from flask.testing import FlaskCliRunner
-from redis import Redis
+from redis import Redis, ResponseError
 from sqlalchemy import text, update
 
+from app.cli import doctor
+from app.cli.doctor.finding import bad, ok, warn
 from app.maintenance import audits
 from app.models.client import Client
 from app.models.credential import Credential
@@ -20,6 +23,7 @@ from app.models.endpoint import Endpoint, EndpointKind, EndpointState
 from app.models.house import Bookmark
 from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender
+from config import Settings
 from embedded.process import free_port
 from tests.support.rows import Rows
 from tests.support.sandbox import Running
@@ -38,6 +42,11 @@ def mail() -> Any:
     controller.start()
     yield
     controller.stop()
+
+
+def current(app: Flask) -> Settings:
+    settings: Settings = app.extensions["settings"]
+    return settings
 
 
 def lines(flask_command: FlaskCliRunner) -> list[str]:
@@ -110,12 +119,65 @@ def test_a_redis_that_keeps_nothing_is_named(
     try:
         for name, value in (("appendonly", "no"), ("save", "")):
             redis.config_set(name, value)
-        assert "BAD  Redis: it keeps nothing on disk; set appendonly yes." in lines(flask_command)
+        (shown,) = (line for line in lines(flask_command) if "keeps nothing on disk" in line)
+        assert shown.startswith("warn Redis: ")
+        assert shown.endswith("Better: appendonly yes.")
         redis.config_set("save", "3600 1")
         assert "ok   Redis: it keeps its data on disk." in lines(flask_command)
     finally:
         for name, value in before.items():
             redis.config_set(name, value)
+
+
+def test_what_is_allowed_or_could_not_be_asked_is_neither_well_nor_bad(
+    app: Flask, flask_command: FlaskCliRunner, registrar: Client, rows: Rows, box: Running,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    flask_command.invoke(args=["numbers", "import", "registrar", "+13195550100"])
+    before = current(app)
+    app.extensions["settings"] = dataclasses.replace(
+        before, smtp_url=None, public_base_url="https://127.0.0.1:9", trusted_proxy_hops=0
+    )
+    rows.add(
+        Endpoint(
+            client_id=registrar.id, kind=EndpointKind.WEBHOOK, name="sis", url="https://e.edu/",
+            state=EndpointState.DISABLED,
+        )
+    )  # fmt: skip
+    rows.change(update(Credential).values(api_key_sid=None, auth_token="0" * 32))
+    monkeypatch.setattr(
+        Redis, "config_get", lambda *_: (_ for _ in ()).throw(ResponseError("no CONFIG here"))
+    )
+    monkeypatch.setattr(Redis, "info", lambda *_: {})
+    try:
+        shown = lines(flask_command)
+    finally:
+        app.extensions["settings"] = before
+    looked = [line for line in shown if line.startswith("warn ")]
+    for words in (
+        "mail: SMTP_URL is not set",
+        "proxies: TRUSTED_PROXY_HOPS is 0",
+        "endpoints: sis of registrar is disabled",
+        "could not be checked",
+        "Redis: it does not say whether it keeps its data",
+    ):
+        assert [line for line in looked if words in line], words
+    assert shown[-2] == f"{len(looked)} things to look at."
+    subjects = {line[5:].partition(":")[0] for line in shown if line.startswith("ok")}
+    assert subjects.isdisjoint({"mail", "proxies", "endpoints", "numbers", "Redis"})
+
+
+def test_what_is_only_to_be_looked_at_does_not_fail(
+    flask_command: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", (lambda: iter([warn("mail", "look.")]),))
+    result = flask_command.invoke(args=["doctor"])
+    assert (result.exit_code, result.output) == (0, "warn mail: look.\n1 thing to look at.\n")
+    monkeypatch.setattr(doctor, "CHECKS", (lambda: iter([bad("mail", "mend it.")]),))
+    assert flask_command.invoke(args=["doctor"]).exit_code == 1
+    monkeypatch.setattr(doctor, "CHECKS", (lambda: iter([ok("mail", "good.")]),))
+    result = flask_command.invoke(args=["doctor"])
+    assert (result.exit_code, result.output) == (0, "ok   mail: good.\nAll is well.\n")
 
 
 def test_the_clock_tells_support_once_a_day_what_differs(

@@ -23,6 +23,11 @@ class Difference:
     wanted: str
 
     @property
+    def is_for_a_person(self) -> bool:
+        """Whether nothing is known to be wrong: not asked, or a choice that may be meant."""
+        return self.setting == UNCHECKED or (self.setting == POOL and not self.wanted)
+
+    @property
     def sentence(self) -> str:
         """Say it for people."""
         if self.setting == MISSING:
