@@ -29,6 +29,7 @@ from app import redis_clients
 from app.domain import aside, wake
 from app.domain.sending import journal
 from app.extensions import current_settings, db, redis_client
+from app.inbound.afterwards import text_back
 from app.mailbox import lmtp
 from app.maintenance import ahead, retention
 from app.outbound.afterwards import restored, sweep
@@ -125,6 +126,7 @@ def tasks() -> tuple[Task, ...]:
         Task("wake send", 1.0, agenda.wake_due),
         Task("wake house", 1.0, partial(wake_drain, "house")),
         Task("wake voice messages", 2.0, voicemails.wake_due),
+        Task("text callers back", 2.0, text_callers_back),
         Task("notice a restored database", 5.0, restored.watch),
         Task("sweep lost claims", 5.0, sweep.lost_claims),
         Task(
@@ -179,6 +181,12 @@ def wake_reports() -> None:
     """Have reports applied of which nobody was told: a wake-up is lost with its process."""
     if journal.oldest(db.session(), 1):
         wake_drain("reports")
+
+
+def text_callers_back() -> None:
+    """Have those texted whom nobody has answered, where there are any."""
+    if text_back.due(db.session(), 1):
+        keep_house("app.inbound.afterwards.text_back.run")
 
 
 @click.command()

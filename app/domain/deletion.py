@@ -127,7 +127,8 @@ def _is_shown(session: Session, template: Template, code: str) -> bool:
 
 def _template_users(session: Session, key: str) -> Iterator[str]:
     rules = select(KeywordRule.route_id).filter_by(template_id=key)
-    yield from _routes(session, (Route.template_id == key) | Route.id.in_(rules))
+    named = (Route.template_id == key) | (Route.text_back_id == key)
+    yield from _routes(session, named | Route.id.in_(rules))
     steps = select(CommunicationStep.communication_id).filter_by(template_id=key)
     yield from _communications(
         session, (Communication.template_id == key) | Communication.id.in_(steps)

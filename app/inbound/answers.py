@@ -74,6 +74,8 @@ class Answer:
     """What a call that goes on counts against the client's limits, to begin with."""
     flow: dict[str, Any] | None = None
     """The route that the call goes through, step by step (`app.inbound.flow`)."""
+    text_back: str | None = None
+    """The template of the text that the caller gets who hangs up now, unanswered."""
     dial_status: str | None = None
     """How the phones that rang have answered, where that is known by now."""
 

@@ -72,6 +72,7 @@ def _statement() -> Select[Any]:
             *_PLAN,
             _route.c.place, _route.c.id.label("route_id"), _route.c.handler, _route.c.url,
             _route.c.options, _route.c.endpoint_id, _route.c.population_id,
+            _route.c.text_back_id,
             _recording.c.media_code.label("recording_code"),
             _template.c.id.label("template_id"), _template.c.name.label("template_name"),
             _version.c.id.label("template_version_id"), _version.c.body.label("template_body"),

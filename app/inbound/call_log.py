@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, case, literal, null, select
 
-from app.models.base import table
+from app.models.base import UtcDateTime, table, utcnow
 from app.models.credential import SIGNING, Credential, signing_keys
 from app.models.incoming import Incoming
 from app.models.route import Destination
@@ -31,6 +32,16 @@ class LoggedCall:
     tokens: tuple[str, ...]
     later: dict[str, Any] | None
     """What was kept of its route when it was answered."""
+
+
+SETTLED = timedelta(seconds=20)
+"""How long after a call what Twilio tells of the phones that rang may come."""
+
+
+def texted_at() -> ColumnElement[datetime | None]:
+    """Return when a caller whose call ends now is to be texted; null where they are not."""
+    at = literal(utcnow() + SETTLED, UtcDateTime())
+    return case((Incoming.text_back_id.is_not(None), at), else_=null())
 
 
 _LOGGED_CALL = (

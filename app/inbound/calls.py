@@ -79,10 +79,12 @@ def choose(context: CallContext) -> Answer:
     if route is None:
         return Answer(voice.neutral(), Outcome.NO_ROUTE)
     if route.handler not in STEPS:
-        return arrived(context, route, CALLS[route.handler](context, route))[1]
+        _, answer = arrived(context, route, CALLS[route.handler](context, route))
+        return replace(answer, text_back=route.text_back_id)
     whole = flow.whole(context.session.connection(), context.number.id, route)
-    _, answer = arrived(context, whole, CALLS[route.handler](context, whole))
-    return replace(answer, flow=flow.written(whole))
+    context, answer = arrived(context, whole, CALLS[route.handler](context, whole))
+    texted = flow.text_back(whole, context.at)
+    return replace(answer, flow=flow.written(whole), text_back=texted)
 
 
 def arrived(

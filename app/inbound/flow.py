@@ -29,7 +29,7 @@ _ALL: Select[Any] = (
     select(
         _route.c.id.label("route_id"), _route.c.parent_id, _route.c.place, _route.c.handler,
         _route.c.url, _route.c.options, _route.c.endpoint_id, _route.c.population_id,
-        _route.c.hours_id, _route.c.rota_id, _recording.c.media_code,
+        _route.c.hours_id, _route.c.rota_id, _route.c.text_back_id, _recording.c.media_code,
     )
     .select_from(_route.outerjoin(_recording, _recording.c.id == _route.c.recording_id))
     .where(_route.c.sender_id == bindparam("sender_id"), _route.c.destination == Destination.VOICE)
@@ -109,6 +109,20 @@ def find(route: RouteFacts, at: tuple[str, ...]) -> RouteFacts:
             raise Lost(f"The route has no place {place}.")
         route = route.inner[place]
     return route
+
+
+def text_back(route: RouteFacts, at: tuple[str, ...] = ()) -> str | None:
+    """Return the template of the text that a caller gets who hangs up at a place, unanswered.
+
+    What was asked for where phones rang holds on behind it: nobody has taken the call there. A key
+    of a menu, though, leads to what the caller wanted.
+    """
+    found = route.text_back_id
+    for place in at:
+        holds = found if route.handler in (Handler.RING, Handler.HOURS) else None
+        route = route.inner[place]
+        found = route.text_back_id or holds
+    return found
 
 
 def written(route: RouteFacts) -> dict[str, Any]:

@@ -175,6 +175,7 @@ def _incoming_row(
         "reply_id": answer.reply.message_id if answer.reply else None,
         "call_status": arrival.call_status,
         "later": answer.later,
+        "text_back_id": answer.text_back,
         "flow": answer.flow,
         "steps": {} if answer.flow else None,
         "path": [] if answer.flow else None,

@@ -84,6 +84,7 @@ _COLUMNS: list[ColumnElement[Any]] = [
     _route.c.options,
     _route.c.endpoint_id,
     _route.c.population_id,
+    _route.c.text_back_id,
 ]
 
 

@@ -44,6 +44,7 @@ class RouteFacts:
     template_media: Sequence[str] = ()
     recording_code: str | None = None
     hours_id: str | None = None
+    text_back_id: str | None = None
     inner: Mapping[str, RouteFacts] = field(default_factory=dict)
     """The routes inside it by their place (``keys.1``), where the whole is needed."""
 
@@ -52,7 +53,7 @@ class RouteFacts:
         """Make one of a row with the columns of a route."""
         return cls(
             row.route_id, row.handler, row.url, row.options, row.endpoint_id, row.population_id,
-            **more,
+            text_back_id=row.text_back_id, **more,
         )  # fmt: skip
 
 

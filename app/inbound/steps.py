@@ -7,6 +7,7 @@ process that dies in between has done nothing. A caller hears an apology whateve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -113,11 +114,17 @@ def _answer(
     if barred := calls.barrier(context.number):
         return context, barred
     found = STEPS[route.handler](context, route, Heard(asked.what, asked.turn, told, before))
-    return calls.arrived(context, route, found)
+    context, answer = calls.arrived(context, route, found)
+    return context, replace(answer, text_back=flow.text_back(root, context.at))
 
 
 def _store(session: Session, context: CallContext, answer: Answer, steps: dict[str, str]) -> None:
-    values: dict[str, Any] = {"steps": steps, "path": context.path, "outcome": answer.outcome}
+    values: dict[str, Any] = {
+        "steps": steps,
+        "path": context.path,
+        "outcome": answer.outcome,
+        "text_back_id": answer.text_back,
+    }
     if answer.error:
         values["error"] = answer.error[:500]
     if answer.flagged:

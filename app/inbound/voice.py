@@ -91,6 +91,7 @@ def _note_status(incoming_id: str, status: str, duration: str) -> None:
     if status in CALL_ENDS:
         values["ended_at"] = utcnow()
         values["call_duration"] = parsing.seconds(duration)
+        values["text_back_at"] = call_log.texted_at()
     with unit_of_work() as session:
         session.execute(
             update(Incoming)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
 from app.models.base import (
+    ID_LENGTH,
     PHONE_LENGTH,
     SID_LENGTH,
     Identified,
@@ -75,6 +76,12 @@ class Incoming(Identified, Ordered, Base):
         Index(None, "client_id", "commit_order"),
         Index(None, "sender_id", "received_at"),
         Index(
+            "ix_incoming_text_back_at",
+            "text_back_at",
+            postgresql_where=text("text_back_at IS NOT NULL"),
+            sqlite_where=text("text_back_at IS NOT NULL"),
+        ),
+        Index(
             "ix_incoming_flagged",
             "client_id",
             "received_at",
@@ -109,6 +116,11 @@ class Incoming(Identified, Ordered, Base):
     """The TwiML given at each step; a repeat of its request gets the same."""
     path: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """The keys that led the caller to where they are, or left; None where there are no steps."""
+    text_back_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    """The template of the text that the caller gets where the call ends as it is now. Without a
+    foreign key: no call keeps anybody from deleting a template."""
+    text_back_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When that text is to be written; null when it is not, or was."""
     received_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
     recovered: Mapped[bool] = mapped_column(default=False)
     """Taken from Twilio's log after down-time rather than from its webhook."""

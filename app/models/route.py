@@ -65,6 +65,8 @@ class Route(Identified, Owned, Base):
     hours_id: Mapped[str | None] = mapped_column(ForeignKey("hours.id"), index=True)
     rota_id: Mapped[str | None] = mapped_column(ForeignKey("rota.id"), index=True)
     template_id: Mapped[str | None] = mapped_column(ForeignKey("template.id"), index=True)
+    text_back_id: Mapped[str | None] = mapped_column(ForeignKey("template.id"), index=True)
+    """The text that a caller gets whom nobody has answered there."""
     population_id: Mapped[str | None] = mapped_column(ForeignKey("population.id"), index=True)
     endpoint_id: Mapped[str | None] = mapped_column(ForeignKey("endpoint.id"), index=True)
     recording_id: Mapped[str | None] = mapped_column(ForeignKey("recording.id"), index=True)

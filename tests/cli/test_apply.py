@@ -188,6 +188,7 @@ class TestTheFullExample:
         rings = [one for one in routes if one.handler is Handler.RING]
         (people,) = (one.options["people"] for one in rings if one.rota_id is None)
         assert [one["to"] for one in people] == ["+13195550181", "+13195550182"]
+        assert {one.text_back_id for one in rings} == {None, templates["away"].id}
         rota = rows.one(Rota)
         assert {one.rota_id for one in rings} == {None, rota.id}
         assert (len(rota.weeks), rota.begins) == (2, date(2026, 11, 30))

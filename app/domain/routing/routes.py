@@ -25,7 +25,8 @@ __all__ = [
 ]  # fmt: skip
 
 _COLUMNS = (
-    "template_id", "population_id", "endpoint_id", "recording_id", "hours_id", "rota_id", "url",
+    "template_id", "population_id", "endpoint_id", "recording_id", "hours_id", "rota_id",
+    "text_back_id", "url",
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import func, select, update
 from app.domain import aside, clocks, keywords, wake
 from app.domain.clients.accounts import client_by_id
 from app.extensions import current_settings, db, reading, redis_client, unit_of_work
-from app.inbound import calls, lookup, texts
+from app.inbound import call_log, calls, lookup, texts
 from app.inbound.afterwards import twilio_log
 from app.inbound.afterwards.twilio_log import Account, began, came
 from app.inbound.number import Number
@@ -316,6 +316,7 @@ def _note_end(call: results.Call) -> None:
                 call_status=call.status,
                 call_duration=call.duration,
                 ended_at=call.end_time or utcnow(),
+                text_back_at=call_log.texted_at(),
             )
             .execution_options(synchronize_session=False)
         )

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import named
 from app.domain.mistakes import SEVERAL, Path, Reasons, Refused
-from app.domain.specs import Spec
+from app.domain.specs import Name, Spec
 from app.models.endpoint import Endpoint
 from app.models.route import Destination, Route
 from app.models.sender import Sender
@@ -169,6 +169,18 @@ class HandlerSpec(Spec):
         return str(get_args(cls.model_fields["handler"].annotation)[0])
 
 
+TextBack = Annotated[
+    Name | None,
+    Refers(Template, TemplateKind.REPLY),
+    Shown(
+        "Text those whom nobody has answered",
+        "After the call, once a day, to phones that get texts and have not opted out.",
+        empty="No text",
+    ),
+]
+"""A reply that a caller gets as a text whom nobody has answered there."""
+
+
 def _nested(value: object, info: ValidationInfo) -> HandlerSpec:
     """Read a route inside another, by the means that whoever reads the outer one brings along."""
     read = (info.context or {})["nested"]
@@ -212,3 +224,8 @@ def note(field: FieldInfo, kind: type[Note]) -> Note | None:
 def ended(text: str) -> str:
     """End a sentence that may end with words which have their own full stop already."""
     return text if text.endswith((".”", "!”", "?”")) else f"{text}."
+
+
+def texted_back(template: str | None) -> list[str]:
+    """Say which text a caller gets whom nobody has answered, if any."""
+    return [f"Whoever hangs up there unanswered gets the text “{template}”."] if template else []

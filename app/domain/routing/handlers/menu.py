@@ -13,7 +13,9 @@ from app.domain.routing.handlers.base import (
     Refers,
     Shown,
     Spoken,
+    TextBack,
     Voice,
+    texted_back,
 )
 from app.domain.specs import Name
 from app.models.media import Recording
@@ -73,6 +75,7 @@ class Menu(HandlerSpec):
         Shown("Wait for a key", "Seconds after the words, 1 to 60; 5 when empty.", "number"),
     ] = 5
     """Seconds (Twilio, <Gather timeout>)."""
+    text_back: TextBack = None
     otherwise: Annotated[
         Nested | None,
         Shown("When no key was pressed", kind="route", empty="Say goodbye"),
@@ -102,4 +105,4 @@ class Menu(HandlerSpec):
             words = ", ".join(f"“{word}” is {key}" for word, key in self.speech.items())
             said.append(f"Words: {words}.")
         said.append(f"Otherwise: {self.otherwise.sentence() if self.otherwise else 'goodbye.'}")
-        return " ".join(said)
+        return " ".join([*said, *texted_back(self.text_back)])

@@ -16,8 +16,10 @@ from app.domain.routing.handlers.base import (
     Place,
     Refers,
     Shown,
+    TextBack,
     Voice,
     ended,
+    texted_back,
 )
 from app.domain.routing.handlers.dialing import refuse_unreachable
 from app.domain.specs import Name, Phone, Spec
@@ -101,6 +103,7 @@ class Ring(HandlerSpec):
         Language | None, Shown("Language", kind="language", only_with="whisper")
     ] = None
     """In one that we have no words in, the whisper alone is said: it has to name the key."""
+    text_back: TextBack = None
     otherwise: Annotated[
         Nested | None,
         Shown("When nobody takes it", kind="route", empty="Say that nobody can take the call"),
@@ -137,6 +140,7 @@ class Ring(HandlerSpec):
             said.append("Who takes the call presses 1.")
         otherwise = self.otherwise.sentence() if self.otherwise else "says so."
         said.append(f"When nobody takes it: {otherwise}")
+        said += texted_back(self.text_back)
         return " ".join(said)
 
     def check(self, place: Place, reasons: Reasons) -> None:

@@ -14,7 +14,9 @@ from app.domain.routing.handlers.base import (
     Refers,
     Shown,
     Spoken,
+    TextBack,
     Voice,
+    texted_back,
 )
 from app.domain.routing.handlers.forward_to_email import require_mailboxes
 from app.domain.specs import Name
@@ -65,6 +67,7 @@ class Voicemail(HandlerSpec):
         Refers(Endpoint),
         Shown("And tell your own system", empty="None"),
     ] = None
+    text_back: TextBack = None
     transcribe: Annotated[
         bool,
         Shown(
@@ -105,7 +108,8 @@ class Voicemail(HandlerSpec):
         said = f"{greeting} and takes a message of up to {self.max_seconds} seconds"
         written = ", writes down what is said" if self.transcribe else ""
         told = " and ".join(part for part in who if part)
-        return f"{said}{written}{f'; {told}' if told else ''}."
+        whole = f"{said}{written}{f'; {told}' if told else ''}."
+        return " ".join([whole, *texted_back(self.text_back)])
 
     def check(self, _place: Place, reasons: Reasons) -> None:
         """Add what Twilio would not write down."""
