@@ -24,7 +24,6 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import Row as SqlRow
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -32,7 +31,7 @@ from sqlalchemy.orm import Session
 from app.domain import audit
 from app.domain.relaying import notices
 from app.extensions import current_settings, db, unit_of_work
-from app.models.base import utcnow
+from app.models.base import insert_into, utcnow
 from app.models.house import SetAside
 
 log = structlog.get_logger(__name__)
@@ -218,7 +217,7 @@ def note(loop: str, name: str, error: Exception) -> datetime:
         before = session.scalar(select(SetAside.times).filter_by(**key)) or 0
         until = now + PAUSES[min(before, len(PAUSES) - 1)]
         news = {"reason": reason_of(error), "times": before + 1, "until": until}
-        row = _insert(session)(SetAside).values(**key, **news, since=now)
+        row = insert_into(session, SetAside).values(**key, **news, since=now)
         session.execute(row.on_conflict_do_update(index_elements=list(key), set_=news))
     if before == 0 and _is_passing(error):
         return until
@@ -232,10 +231,6 @@ def note(loop: str, name: str, error: Exception) -> datetime:
 
 def _is_passing(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _PASSING
-
-
-def _insert(session: Session) -> type[postgresql.Insert] | type[sqlite.Insert]:
-    return sqlite.Insert if session.get_bind().dialect.name == "sqlite" else postgresql.Insert
 
 
 def reason_of(error: Exception) -> str:

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Sequence
 
 import structlog
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain import mail_tags
@@ -22,6 +21,7 @@ from app.extensions import current_settings, unit_of_work
 from app.mailbox import answers, mail, reports
 from app.mailbox.answers import NoAnswerError
 from app.mailbox.mail import Mail
+from app.models.base import insert_into
 from app.models.delivery import Delivery
 from app.models.house import MailTaken
 
@@ -92,7 +92,10 @@ def _key(tag: Tag, found: Mail, content: bytes) -> str:
 
 def _is_new(session: Session, key: str) -> bool:
     """Note in the caller's transaction that a mail is taken in; tell whether it was not before."""
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    done = insert(MailTaken).values(key=key).on_conflict_do_nothing().returning(MailTaken.key)
+    done = (
+        insert_into(session, MailTaken)
+        .values(key=key)
+        .on_conflict_do_nothing()
+        .returning(MailTaken.key)
+    )
     return session.scalar(done) is not None

@@ -20,12 +20,13 @@ from sqlalchemy import (
     String,
     Table,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator
 from ulid import ULID
 
-from app.extensions import current_settings
+from app.extensions import Base, current_settings
 
 ID_LENGTH = 26
 PHONE_LENGTH = 64  # E.164, a short code, or what odd callers send ("anonymous", sip:…)
@@ -161,3 +162,9 @@ class Created:
     """Gives a table the time at which its row was made."""
 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow)
+
+
+def insert_into(session: Session, model: type[Base]) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT that may say what is done on a conflict, as this database writes it."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    return sqlite.insert(model) if is_sqlite else postgresql.insert(model)

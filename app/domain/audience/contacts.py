@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy import case, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain import clocks
-from app.models.base import utcnow
+from app.models.base import insert_into, utcnow
 from app.models.last_contact import LastContact
 from app.models.message import Message
 
@@ -61,10 +60,8 @@ def remember_all(session: Session, messages: Sequence[Message], at: datetime) ->
     if not rows:
         return
     keys = ["client_id", "phone", "sender_id"]
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     # In one order always, so that two processes do not wait for each other.
-    statement = insert(LastContact)
+    statement = insert_into(session, LastContact)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=keys,

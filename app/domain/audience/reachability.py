@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain.audience.suppression import UNIQUE
-from app.models.base import new_id
+from app.models.base import insert_into, new_id
 from app.models.message import Message
 from app.models.route import Destination
 from app.models.suppression import (
@@ -39,8 +38,7 @@ def note(
     :param rule: of Twilio's code.
     """
     entry = SuppressionEntry
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    added = dialect.insert(entry).values(
+    added = insert_into(session, entry).values(
         id=new_id(), list_id=list_id, phone=phone, scope=scope, source=SuppressionSource.TWILIO,
         reason=SuppressionReason.UNREACHABLE, binding=False, since=at, error_code=rule.code,
         until=rule.unreachable_until(at),

@@ -17,10 +17,9 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.models.base import new_id, utcnow
+from app.models.base import insert_into, new_id, utcnow
 from app.models.suppression import (
     LIFTED_BY_START,
     SCOPE_ALL,
@@ -74,11 +73,10 @@ def suppress_all(
 
     The parameters are those of :func:`suppress`.
     """
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     entry = SuppressionEntry
     changed = 0
     for start in range(0, len(phones), _CHUNK):
-        added = dialect.insert(entry).values(
+        added = insert_into(session, entry).values(
             [
                 {
                     "id": new_id(), "list_id": list_id, "phone": phone, "scope": scope,
@@ -194,9 +192,8 @@ def list_for_opt_outs(session: Session, client_id: str) -> str:
 
     It keeps the binding opt-outs from senders that have no list of their own.
     """
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     session.execute(
-        dialect.insert(SuppressionList)
+        insert_into(session, SuppressionList)
         .values(id=new_id(), client_id=client_id, name=OPTED_OUT, created_at=utcnow())
         .on_conflict_do_nothing(index_elements=["client_id", "name"])
     )

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain import aside
@@ -32,7 +31,7 @@ from app.domain.clients.usage_sources import (
     month_of,
 )
 from app.extensions import db, unit_of_work
-from app.models.base import utcnow
+from app.models.base import insert_into, utcnow
 from app.models.house import Bookmark, Usage, UsageEntry
 from app.models.sender import Sender, SenderKind
 
@@ -154,9 +153,8 @@ def current(client_id: str, month: str) -> Month:
 
 def _lock(session: Session, name: str) -> datetime:
     """Return where the last count ended; two counts at once go one after the other."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     session.execute(
-        dialect.insert(Bookmark).values(name=name, at=_BEGINNING).on_conflict_do_nothing()
+        insert_into(session, Bookmark).values(name=name, at=_BEGINNING).on_conflict_do_nothing()
     )
     statement = select(Bookmark).where(Bookmark.name == name).with_for_update()
     return session.scalars(statement, execution_options={"populate_existing": True}).one().at

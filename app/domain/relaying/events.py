@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.models.base import utcnow
+from app.models.base import insert_into, utcnow
 from app.models.delivery import Delivery, DeliveryState, EventType, new_event_id
 from app.models.endpoint import Endpoint, EndpointState
 
@@ -94,9 +94,7 @@ def record_all(session: Session, happenings: Sequence[Happening]) -> None:
 
 def _insert(session: Session) -> postgresql.Insert | sqlite.Insert:
     """Return an insert that leaves out what was recorded before, by whomever."""
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(Delivery).on_conflict_do_nothing()
+    return insert_into(session, Delivery).on_conflict_do_nothing()
 
 
 def _rows(session: Session, happenings: Sequence[Happening]) -> list[dict[str, Any]]:

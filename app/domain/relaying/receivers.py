@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from app.models.base import insert_into
 from app.models.endpoint import Endpoint, EndpointKind
 
 
@@ -29,10 +29,8 @@ def email(session: Session, client_id: str | None, address: str) -> Endpoint:
     )
     found = session.scalars(wanted).one_or_none()
     if found is None:
-        dialect = session.get_bind().dialect.name
-        insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
         session.execute(
-            insert(Endpoint)
+            insert_into(session, Endpoint)
             .values(client_id=client_id, kind=EndpointKind.EMAIL, name=name, url=address)
             .on_conflict_do_nothing()
         )

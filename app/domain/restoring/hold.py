@@ -13,7 +13,6 @@ from datetime import datetime
 
 import structlog
 from sqlalchemy import exists, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain import audit
@@ -22,7 +21,7 @@ from app.domain.relaying import notices
 from app.domain.restoring import marks
 from app.domain.restoring.installation import ensure
 from app.extensions import current_settings, db, unit_of_work
-from app.models.base import new_id, utcnow
+from app.models.base import insert_into, new_id, utcnow
 from app.models.commit_order import skip_to_now
 from app.models.installation import ClaimCount, Hold, Installation
 from app.models.message import Direction, Message
@@ -186,7 +185,7 @@ def release(actor: str, how: str) -> None:
 
 def _raise_to(session: Session, noted: marks.Counts) -> None:
     for holder, number in sorted(noted.items()):
-        row = _insert(session)(ClaimCount).values(holder=holder, number=number)
+        row = insert_into(session, ClaimCount).values(holder=holder, number=number)
         session.execute(
             row.on_conflict_do_update(
                 index_elements=["holder"],
@@ -194,7 +193,3 @@ def _raise_to(session: Session, noted: marks.Counts) -> None:
                 where=ClaimCount.number < row.excluded.number,
             )
         )
-
-
-def _insert(session: Session) -> type[postgresql.Insert] | type[sqlite.Insert]:
-    return sqlite.Insert if session.get_bind().dialect.name == "sqlite" else postgresql.Insert

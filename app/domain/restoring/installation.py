@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from app.models.base import new_id, utcnow
+from app.models.base import insert_into, new_id, utcnow
 from app.models.installation import Installation
 
 
@@ -16,8 +15,7 @@ def ensure(session: Session) -> Installation:
     """
     found = session.get(Installation, 1, populate_existing=True)
     if found is None:
-        dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-        made = dialect.insert(Installation).values(place=1, id=new_id(), created_at=utcnow())
+        made = insert_into(session, Installation).values(place=1, id=new_id(), created_at=utcnow())
         session.execute(made.on_conflict_do_nothing(index_elements=["place"]))
         found = session.get_one(Installation, 1, populate_existing=True)
     return found

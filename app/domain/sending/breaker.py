@@ -18,13 +18,13 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import BindParameter, ColumnElement, and_, case, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import audit
 from app.domain.relaying import notices
 from app.domain.sending import lanes
 from app.extensions import current_settings
+from app.models.base import insert_into
 from app.models.batch import Batch
 from app.models.breaker import REASON_LENGTH, Breaker
 from app.models.client import Client
@@ -167,12 +167,11 @@ def hold(session: Session, message: Message, code: int, until: datetime, at: dat
 
 
 def _lock(session: Session, key: str, message: Message) -> Breaker:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     sender_id = (
         message.sender_id if message.destination is Destination.VOICE else key.partition(":")[2]
     )
     session.execute(
-        dialect.insert(Breaker)
+        insert_into(session, Breaker)
         .values(key=key, sender_id=sender_id, heals=False)
         .on_conflict_do_nothing(index_elements=["key"])
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.domain.restoring.installation import ensure as ensure_installation
+from app.models.base import insert_into
 from app.models.credential import Credential
 from app.models.message import Lane
 from app.models.route import Destination
@@ -80,9 +80,5 @@ def _rate_of(session: Session, key: str) -> float:
 
 
 def _insert_lane(session: Session, key: str, rate: float) -> None:
-    insert = _insert(session)(Lane).values(key=key, rate=rate, next_slot_us=0)
+    insert = insert_into(session, Lane).values(key=key, rate=rate, next_slot_us=0)
     session.execute(insert.on_conflict_do_nothing(index_elements=["key"]))
-
-
-def _insert(session: Session) -> type[postgresql.Insert] | type[sqlite.Insert]:
-    return sqlite.Insert if session.get_bind().dialect.name == "sqlite" else postgresql.Insert
