@@ -13,13 +13,12 @@ from app.domain.content import attachments
 from app.extensions import db
 from app.models.credential import Scope
 from app.twilio.segments import (
-    MAX_BODY,
     Encoding,
     estimate_cost,
     measure,
     smart_encode,
-    utf16_units,
 )
+from app.twiml.text import MAX_BODY, utf16_units
 
 
 class PreviewBody(Shape):

@@ -10,6 +10,7 @@ from datetime import datetime
 from werkzeug.exceptions import BadRequest
 
 from app.domain import phones
+from app.domain.urls import MAX_URL
 from app.inbound.call_log import LoggedCall
 from app.inbound.webhook import Webhook
 from app.models.base import PHONE_LENGTH, utcnow
@@ -23,7 +24,6 @@ _MESSAGE = re.compile(f"(SM|MM){_HEX}")
 _CALL = re.compile(f"CA{_HEX}")
 _SERVICE = re.compile(f"MG{_HEX}")
 _SMALL_NUMBER = re.compile(r"[0-9]{1,3}")
-_MAX_URL = 2048
 _OWN_COLUMNS = frozenset(
     {"MessageSid", "SmsSid", "SmsMessageSid", "CallSid", "AccountSid", "From", "To", "Body"}
     | {"NumMedia", "NumSegments"}
@@ -211,7 +211,7 @@ class _Check:
         found = []
         for index in range(int(count)):
             url = self._webhook.get(f"MediaUrl{index}")
-            if url and len(url) <= _MAX_URL:
+            if url and len(url) <= MAX_URL:
                 kind = self._webhook.get(f"MediaContentType{index}")[:100]
                 found.append(MediaItem(url, kind or "application/octet-stream"))
         return tuple(found)

@@ -16,9 +16,7 @@ from typing import Literal
 import regex
 
 from app.twilio.smart_encoding import REPLACEMENTS
-
-MAX_BODY = 1600
-"""Longest body in UTF-16 units (Twilio error 21617)."""
+from app.twiml.text import utf16_units
 
 GSM_BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -80,11 +78,6 @@ def smart_encode(text: str) -> str:
     `app.twilio.smart_encoding`); accented letters and emoji stay. The text can get longer.
     """
     return text.translate(_TABLE)
-
-
-def utf16_units(text: str) -> int:
-    """Return the length of `text` as `MAX_BODY` counts it."""
-    return len(text) + sum(character > "\uffff" for character in text)
 
 
 def estimate_cost(segments: int, media: int, prices: Prices) -> Decimal:

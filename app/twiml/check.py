@@ -10,15 +10,13 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from app.twiml.parse import Element, Problem, Unreadable, parse
-from app.twiml.text import utf16_length
+from app.twiml.text import MAX_BODY, utf16_units
 from app.twiml.values import Leads
 from app.twiml.verb import Verb
 from app.twiml.verbs import MESSAGING_VERBS, VOICE_VERBS
 from app.twiml.voice import BASIC_VOICES, SAY_LIMIT, SAY_LIMIT_ENCODED, SAY_LIMIT_NEURAL
 
 __all__ = ["Problem", "check_document"]
-
-MAX_BODY: Final = 1600
 
 
 def check_document(
@@ -133,7 +131,7 @@ def _check_special(element: Element) -> Iterator[Problem]:
             )
     elif name == "Play" and not content and "digits" not in element.attributes:
         yield _at(element, "<Play> has neither an address nor digits.")
-    elif name in ("Message", "Body") and utf16_length(content) > MAX_BODY:
+    elif name in ("Message", "Body") and utf16_units(content) > MAX_BODY:
         yield _at(element, f"<{name}> has more than {MAX_BODY:,} characters.")
     elif name in _LACKING and (lacking := _LACKING[name](element)):
         yield _at(element, lacking)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from twilio.twiml.messaging_response import MessagingResponse
 
-from app.twiml.text import clean, trim, utf16_length
+from app.twiml.text import MAX_BODY, clean, trim, utf16_units
 
-MAX_BODY = 1600
 """Longest reply in UTF-16 units; Twilio drops a longer one with warning 14103."""
 MAX_MEDIA = 10
 """Most media files in one message (Twilio error 21623)."""
@@ -55,4 +54,4 @@ def redirect(url: str) -> str:
 
 def fits(body: str) -> bool:
     """Tell whether `body` can be a reply as it is, without being cut."""
-    return utf16_length(clean(body)) <= MAX_BODY
+    return utf16_units(clean(body)) <= MAX_BODY

@@ -6,6 +6,9 @@ twilio library escapes only ``& < >``; so every text passes through `clean` firs
 
 import re
 
+MAX_BODY = 1600
+"""Longest body of a text, in UTF-16 units (Twilio error 21617; of a reply warning 14103)."""
+
 # XML 1.0 allows tab, line feed, carriage return and everything from the space on, except
 # surrogates and U+FFFE/U+FFFF. The C1 controls (U+007F to U+009F) are legal there but nobody can
 # read or hear them, so they go as well.
@@ -18,9 +21,9 @@ def clean(text: str) -> str:
     return _UNFIT.sub("", _LINE_END.sub("\n", text))
 
 
-def utf16_length(text: str) -> int:
+def utf16_units(text: str) -> int:
     """Count `text` in UTF-16 code units, as Twilio counts the length of a message body."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return len(text) + sum(character > "\uffff" for character in text)
 
 
 def trim(text: str, limit: int, mark: str = "...") -> str:
@@ -29,9 +32,9 @@ def trim(text: str, limit: int, mark: str = "...") -> str:
     A surrogate pair is never halved. The mark is plain ASCII by default, because the single
     character for an ellipsis would turn a GSM-7 message into UCS-2.
     """
-    if utf16_length(text) <= limit:
+    if utf16_units(text) <= limit:
         return text
-    room = limit - utf16_length(mark)
+    room = limit - utf16_units(mark)
     if room < 0:
         room, mark = limit, ""
     return (

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.twilio import segments
 from app.twilio.segments import Prices, estimate_cost, measure, smart_encode
+from app.twiml.text import utf16_units
 
 # Values of Twilio's calculator.
 TABLE = [
@@ -124,7 +125,7 @@ def test_every_replacement_is_gsm() -> None:
 
 
 def test_the_body_limit_counts_utf16_units() -> None:
-    assert segments.utf16_units("😀é") == 3
+    assert utf16_units("😀é") == 3
 
 
 def test_cost() -> None:

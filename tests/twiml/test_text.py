@@ -54,7 +54,7 @@ def test_a_cleaned_text_is_always_legal_xml(raw: str) -> None:
 )
 def test_trim(raw: str, limit: int, expected: str) -> None:
     assert text.trim(raw, limit) == expected
-    assert text.utf16_length(text.trim(raw, limit)) <= limit
+    assert text.utf16_units(text.trim(raw, limit)) <= limit
 
 
 @pytest.mark.parametrize(

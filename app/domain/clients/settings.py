@@ -27,7 +27,7 @@ from app.domain.specs import (
     Zone,
 )
 from app.models.base import MOST_COUNTED, utcnow
-from app.models.client import DEFAULT_LIMITS, LONGEST_RETENTION_DAYS, Client
+from app.models.client import DEFAULT_LIMITS, DEFAULT_RETENTION_DAYS, LONGEST_RETENTION_DAYS, Client
 
 MOST_MINUTES = 7 * 24 * 60
 Count = Annotated[int, Field(ge=1, le=MOST_COUNTED)] | None
@@ -126,7 +126,7 @@ class ClientSpec(Spec):
         default_factory=_english
     )
     opt_words: OptWords = Field(default_factory=OptWords)
-    retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION_DAYS)] = 45
+    retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION_DAYS)] = DEFAULT_RETENTION_DAYS
     remind_after: Annotated[int, Field(ge=5, le=MOST_MINUTES)] | None = None
     """Minutes after which somebody is told of a text that nobody has answered."""
     usage_alert: UsageAlert | None = None

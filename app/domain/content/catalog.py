@@ -27,6 +27,7 @@ from app.domain.specs import Empty, Spec, Text
 from app.models.client import Client
 from app.models.template import Template, TemplateKind, TemplateVersion
 from app.twiml.tags import pieces
+from app.twiml.text import MAX_BODY
 
 __all__ = [
     "current_version",
@@ -38,8 +39,6 @@ __all__ = [
     "template_mistakes",
 ]
 
-MAX_SMS = 1600
-"""Longest text that Twilio sends, in characters (error 21617; for replies warning 14103)."""
 MAX_NAME = 100
 ALWAYS_KNOWN = ("From", "To", "Body")
 """What a canned reply knows of every text that it answers."""
@@ -236,11 +235,11 @@ def _body_mistakes(
         yield Mistake(("body",), problem.message)
         return
     literal = _shortest(body)
-    if literal > MAX_SMS:
+    if literal > MAX_BODY:
         yield Mistake(
             ("body",),
             f"The text has {literal} characters even without its placeholders;"
-            f" Twilio sends at most {MAX_SMS}.",
+            f" Twilio sends at most {MAX_BODY}.",
         )
 
 

@@ -18,11 +18,12 @@ from urllib.parse import quote, urlsplit
 import idna
 import regex
 
+from app.domain.urls import MAX_URL
+
 CODE_LENGTH = 10
 """Characters of a code. 62^10 is 8 * 10^17: with ten million links alive, somebody who tries a
 thousand codes a second for a year has a chance of one in three to meet one. Nine characters would
 let them meet twenty; and each character more costs room in every text."""
-MAX_URL = 2048
 
 _ALPHABET = string.digits + string.ascii_letters
 _START = regex.compile(r"(?<![A-Za-z0-9])https?://", regex.IGNORECASE)

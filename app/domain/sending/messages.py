@@ -12,6 +12,7 @@ from app.domain import reach
 from app.domain.content import attachments
 from app.domain.reach import Refusal
 from app.domain.sending import lanes
+from app.domain.urls import MAX_URL
 from app.models.base import new_id, utcnow
 from app.models.client import Client
 from app.models.credential import Credential
@@ -19,8 +20,7 @@ from app.models.message import Message, MessageState
 from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from app.twilio import segments
-
-MAX_MEDIA_URL = 2048
+from app.twiml.text import MAX_BODY, utf16_units
 
 
 def check_client(client: Client) -> None:
@@ -102,11 +102,11 @@ def check_content(body: str, media: Sequence[str], options: Mapping[str, Any]) -
         raise Refusal("empty", "The text is empty.", "body")
     if "\x00" in body or not _is_unicode(body):
         raise Refusal("bad_text", "The text holds a character that cannot be sent.", "body")
-    units = segments.utf16_units(body)
-    if units > segments.MAX_BODY:
+    units = utf16_units(body)
+    if units > MAX_BODY:
         raise Refusal(
             "too_long",
-            f"The text has {units:,} characters; Twilio takes {segments.MAX_BODY:,} at most.",
+            f"The text has {units:,} characters; Twilio takes {MAX_BODY:,} at most.",
             "body",
         )
     if len(media) > attachments.MAX_FILES:
@@ -116,7 +116,7 @@ def check_content(body: str, media: Sequence[str], options: Mapping[str, Any]) -
             "media",
         )
     for url in media:
-        if not url.startswith(("https://", "http://")) or len(url) > MAX_MEDIA_URL:
+        if not url.startswith(("https://", "http://")) or len(url) > MAX_URL:
             raise Refusal("bad_media", f"{url[:100]!r} is not an http(s) address.", "media")
     if media or options.get("sendAsMms"):
         return 1

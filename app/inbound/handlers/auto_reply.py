@@ -29,7 +29,7 @@ from app.models.route import Destination, Handler
 from app.models.template import Template, TemplateKind, TemplateVersion
 from app.twilio.segments import measure
 from app.twiml import messaging
-from app.twiml.text import clean
+from app.twiml.text import MAX_BODY, clean
 
 MAX_REPLIES = 5
 """Most replies to one phone from one number in any hour."""
@@ -220,7 +220,7 @@ def _render(arrival: Arrival, number: Number, template: Rendered) -> Rendered:
     if not messaging.fits(text):
         return _unrendered(
             template,
-            f"It renders to more than {messaging.MAX_BODY:,} characters, which Twilio does not"
+            f"It renders to more than {MAX_BODY:,} characters, which Twilio does not"
             " send. Make it shorter.",
         )
     return Rendered(
