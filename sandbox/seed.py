@@ -19,7 +19,7 @@ OFFICE = "+13193350000"
 PEOPLE = [
     Phone("+13195550110", "Ana Moreno"),
     Phone("+13195550111", "Ben Carter"),
-    Phone("+13195550112", "Chi Nguyen"),
+    Phone("+13195550112", "Chi Nguyen", digits="1"),
     Phone("+13195550113", "Dee Walker, voice mail", answers="machine"),
     Phone("+13195550114", "Eli Stone, always busy", answers="busy"),
     Phone("+13195550115", "Fay Ito, never answers", answers="no-answer"),

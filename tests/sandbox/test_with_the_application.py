@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.models.route import Destination, Handler
+from app.models.incoming import Incoming
+from app.models.route import Destination, Handler, Route
 from embedded.process import free_port
 from sandbox import smtp
 from sandbox.settings import ACCOUNT_SID, AUTH_TOKEN
@@ -113,6 +114,43 @@ def test_a_call_is_forwarded(department: Department, served: Running, answers: s
     sid = served.post("calls", {"from": PERSON, "to": NUMBER})["sid"]
     assert heard(served, sid) == ([] if answers == "person" else ["Nobody is here."])
     assert served.get("alerts")["items"] == []
+
+
+def rings(department: Department, served: Running, *, taken: bool) -> str:
+    """Let a number ring somebody's mailbox and then somebody; return the SID of a call to it."""
+    served.put("phones/+13195550113", {"answers": "machine"})
+    digits = "1" if taken else "2"
+    served.put("phones/+13195550112", {"answers": "person", "talks": 2, "digits": digits})
+    route = department.route(
+        department.number(), Handler.RING, Destination.VOICE,
+        options={"people": [{"to": one, "seconds": 20} for one in RUNG]},
+    )  # fmt: skip
+    department.rows.add(
+        Route(
+            client_id=route.client_id, sender_id=route.sender_id, destination=Destination.VOICE,
+            parent_id=route.id, place="otherwise", handler=Handler.PLAY_MESSAGE, updated_by="test",
+            options={"say": "Nobody is here."},
+        )
+    )  # fmt: skip
+    return str(served.post("calls", {"from": PERSON, "to": NUMBER})["sid"])
+
+
+RUNG = ["+13195550113", "+13195550112"]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_mailbox_is_passed_over_and_whoever_presses_1_has_the_call(
+    department: Department, served: Running, rows: Rows, taken: bool
+) -> None:
+    served.put("time", {"speed": 10})
+    sid = rings(department, served, taken=taken)
+    assert heard(served, sid) == ([] if taken else ["Nobody is here."])
+    legs = [one for one in served.box.store.calls.values() if one.parent_call_sid == sid]
+    assert [one.to for one in legs] == RUNG
+    assert ["connected" in [step["kind"] for step in one.heard] for one in legs] == [False, taken]
+    assert all("To take it, press 1." in str(one.heard) for one in legs)
+    assert served.get("alerts")["items"] == []
+    assert rows.one(Incoming).dial_status == ("completed" if taken else "no-answer")
 
 
 def test_the_wrong_token_is_refused(department: Department, served: Running) -> None:
