@@ -17,6 +17,7 @@ from app.staff.inbox import (  # noqa: F401 - their routes join the blueprints
     home,
     inbox_marks,
     incoming,
+    person,
     search,
 )
 from app.staff.lists import (  # noqa: F401 - their routes join the blueprints

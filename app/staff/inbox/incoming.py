@@ -140,12 +140,13 @@ def inbox_conversation(phone: str) -> str:
     """Show both sides of the conversation with one phone, the newest at the end."""
     theirs, ours = _theirs(phone), _ours(phone)
     turns = sorted(_beside(theirs, ours), key=lambda turn: turn.at)[-CONVERSATION:]
-    if not turns:
+    about = _about(phone)
+    if not (turns or about["listed"] or about["entries"]):
         abort(404, "There is nothing from or to this phone, or it is older than you keep.")
     calls = (turn.incoming for turn in turns if turn.incoming is not None)
     page = render_template(
         "staff/person.html", phone=phone, turns=turns, talks=_talks(phone),
-        voicemails=log.beside(db.session(), calls), **_about(phone),
+        voicemails=log.beside(db.session(), calls), **about,
     )  # fmt: skip
     with unit_of_work() as session:
         own.note(session, "read", f"conversation with {phone}")
