@@ -32,6 +32,8 @@ _FOLD = str.maketrans({
     **dict.fromkeys(DROPPED, ""),
 })  # fmt: skip
 _WORD = re.compile(r"[a-z0-9]+")
+_STORED = re.compile(r"[a-z0-9\u0080-\U0010ffff]+")
+"""A word as SQLite's index takes it from what is stored."""
 
 
 def words(wanted: str) -> Sequence[str] | None:
@@ -49,3 +51,12 @@ def words(wanted: str) -> Sequence[str] | None:
 def is_beginning(word: str) -> bool:
     """Tell whether a word stands for all that begin with it."""
     return len(word) >= SHORTEST_BEGINNING
+
+
+def which_stand(some: Sequence[str], stored: str) -> tuple[bool, ...]:
+    """Tell which words stand in a text as SQLite's index has it."""
+    said = _STORED.findall(stored)
+    return tuple(
+        any(one.startswith(word) for one in said) if is_beginning(word) else word in said
+        for word in some
+    )

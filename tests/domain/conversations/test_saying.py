@@ -97,8 +97,19 @@ def here(rows: Rows) -> Department:
     return made
 
 
+@pytest.fixture(autouse=True)
+def _index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the index asked, however few texts there are."""
+    monkeypatch.setattr(saying, "NEAR", 0)
+
+
+@pytest.mark.parametrize("near", [0, 3, 2_000], ids=["far", "near and far", "near"])
 @pytest.mark.parametrize("wanted", TABLE)
-def test_all_words_are_found_whatever_their_hand(app: Flask, here: Department, wanted: str) -> None:
+def test_all_words_are_found_whatever_their_hand(
+    app: Flask, here: Department, wanted: str, near: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they are looked at one by one, or found by the index."""
+    monkeypatch.setattr(saying, "NEAR", near)
     assert [SAID.index(one.text) for one in find(app, here, wanted)] == TABLE[wanted]
 
 
