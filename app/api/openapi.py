@@ -35,6 +35,7 @@ _GROUPS = {
     "conversations": "Conversations",
     "endpoints": "Endpoints and deliveries",
     "deliveries": "Endpoints and deliveries",
+    "people": "People",
     "usage": "Usage",
 }
 _WORDS = {
