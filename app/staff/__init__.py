@@ -17,6 +17,7 @@ from app.staff.inbox import (  # noqa: F401 - their routes join the blueprints
     home,
     inbox_marks,
     incoming,
+    log_files,
     person,
     search,
 )
@@ -46,6 +47,7 @@ from app.staff.office import (  # noqa: F401 - their routes join the blueprints
     usage,
 )
 from app.staff.sending import (  # noqa: F401 - their routes join the blueprints
+    batch_files,
     batches,
     communications,
     messages,

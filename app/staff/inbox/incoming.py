@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from flask import abort, g, redirect, render_template, request, url_for
 from flask_login import current_user
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from werkzeug.wrappers import Response
 
 from app.domain.audience import names, suppression_lists
@@ -49,8 +49,7 @@ class Turn:
 @client_blueprint.get("/inbox")
 def inbox() -> str:
     """List what came in, newest first; filtered by kind, number, words or phone."""
-    wanted = request.args.get("q", "").strip()[:SEARCH_LENGTH]
-    kind = request.args.get("kind", "")
+    wanted, kind = asked()
     page = _page(wanted, kind)
     known = names.of(db.session(), g.client.id, {one.from_ for one in page.rows})
     return render_template(
@@ -71,9 +70,15 @@ KINDS = {
 NOT_ANSWERED = ("failed", "no_route", "not_enabled", "loop_stopped", "too_late")
 
 
-def _page(wanted: str, kind: str) -> listing.Page[Incoming]:
+def asked() -> tuple[str, str]:
+    """Return the words and the kind that the address asks for."""
+    return request.args.get("q", "").strip()[:SEARCH_LENGTH], request.args.get("kind", "")
+
+
+def fitting(wanted: str, kind: str) -> tuple[Select[Incoming], list[ColumnElement[bool]]]:
+    """Return what came in as an index finds it, and conditions for which there is none."""
     query = select(Incoming).where(
-        Incoming.client_id == g.client.id, Incoming.received_at >= _retention_start()
+        Incoming.client_id == g.client.id, Incoming.received_at >= retention_start()
     )
     if kind == "flagged":  # few, and an index finds them
         query = query.where(Incoming.flagged)
@@ -82,6 +87,11 @@ def _page(wanted: str, kind: str) -> listing.Page[Incoming]:
         query = query.where(Incoming.from_.in_(phones))
     elif wanted:
         filters.append(_fits(wanted))
+    return query, filters
+
+
+def _page(wanted: str, kind: str) -> listing.Page[Incoming]:
+    query, filters = fitting(wanted, kind)
     return listing.page(
         db.session(),
         query,
@@ -121,7 +131,7 @@ def _fits(wanted: str) -> ColumnElement[bool]:
     return or_(words, Incoming.from_.contains(digits, autoescape=True))
 
 
-def _retention_start() -> datetime:
+def retention_start() -> datetime:
     """Return when the log begins: what is older may be gone at any moment and is not shown."""
     return utcnow() - timedelta(days=g.client.retention_days)
 
@@ -202,7 +212,7 @@ def _theirs(phone: str) -> list[Turn]:
         .where(
             Incoming.client_id == g.client.id,
             Incoming.from_ == phone,
-            Incoming.received_at >= _retention_start(),
+            Incoming.received_at >= retention_start(),
         )
         .order_by(Incoming.received_at.desc())
         .limit(CONVERSATION)
@@ -216,7 +226,7 @@ def _ours(phone: str) -> list[Turn]:
         .where(
             Message.client_id == g.client.id,
             Message.to == phone,
-            Message.created_at >= _retention_start(),
+            Message.created_at >= retention_start(),
         )
         .order_by(Message.created_at.desc())
         .limit(CONVERSATION)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from flask import Response, request
+from flask import request
 from sqlalchemy.orm import Session
 
 from app.domain import tables
@@ -66,16 +65,6 @@ def take_in(
             return save(session, good), good, faulty.count
     except Refused as refused:
         raise Unfit(Wrong(own.sentences(refused))) from None
-
-
-def hand_out(name: str, content: str) -> Response:
-    """Return a CSV file for download, called as the list is."""
-    safe = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "list"
-    return Response(
-        content,
-        mimetype="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{safe}.csv"'},
-    )
 
 
 def count(number: int, one: str, several: str) -> str:

@@ -20,9 +20,8 @@ from app.domain.relaying import bounces
 from app.extensions import db, unit_of_work
 from app.models.audience import Member, Population
 from app.models.endpoint import Endpoint
-from app.staff import listing, own
+from app.staff import downloads, listing, own
 from app.staff.access import client_blueprint, say
-from app.staff.lists import imports
 from app.staff.lists.imports import Wrong
 
 PAGE = 25
@@ -73,7 +72,7 @@ def population_export(population_id: str) -> Response:
     content = tables.write(names, rows)
     with unit_of_work() as session:
         own.note(session, "export", f"population {found.name}")
-    return imports.hand_out(found.name, content)
+    return downloads.hand_out(found.name, content)
 
 
 @client_blueprint.post("/populations/<population_id>/delete")

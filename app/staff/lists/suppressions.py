@@ -25,7 +25,7 @@ from app.models.suppression import (
     SuppressionReason,
     SuppressionSource,
 )
-from app.staff import listing, own
+from app.staff import downloads, listing, own
 from app.staff.access import client_blueprint, say
 from app.staff.lists import imports
 from app.staff.lists.imports import Unfit, Wrong, count
@@ -140,7 +140,7 @@ def suppression_export(list_id: str) -> Response:
     content = suppression_files.export(db.session(), found)
     with unit_of_work() as session:
         own.note(session, "export", f"suppression list {found.name}")
-    return imports.hand_out(found.name, content)
+    return downloads.hand_out(found.name, content)
 
 
 @client_blueprint.post("/suppression-lists/<list_id>/delete")

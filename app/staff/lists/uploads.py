@@ -23,7 +23,7 @@ from app.domain.tables.lines import MAX_COLUMNS
 from app.extensions import unit_of_work
 from app.models.audience import Population
 from app.models.upload import Upload
-from app.staff import own
+from app.staff import downloads, own
 from app.staff.access import client_blueprint, say
 from app.staff.lists import imports, populations
 from app.staff.lists.imports import Wrong
@@ -115,7 +115,7 @@ def population_upload_faulty(population_id: str, upload_id: str) -> Response:
         content = "".join(uploads.faulty_rows(upload))
     except Refused as refused:
         abort(404, str(refused))
-    return imports.hand_out(f"{found.name} to mend", content)
+    return downloads.hand_out(f"{found.name} to mend", content)
 
 
 @client_blueprint.post(f"{PATH}/discard")

@@ -5,17 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from flask import g, render_template
+from flask import Response, g, render_template
 from sqlalchemy import select
 
+from app.domain import tables
 from app.domain.clients import usage as counting
 from app.domain.clients.usage import Month
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.house import Usage
 from app.staff.access import client_blueprint
+from app.staff.downloads import hand_out
 
 MONTHS = 12
+FILE = {
+    "Month": "month", "Texts and calls in": "messages_in", "Texts and calls out": "messages_out",
+    "Segments in": "segments_in", "Segments out": "segments_out", "Minutes": "call_minutes",
+    "Cost": "price", "Currency": "currency", "Cost of numbers": "numbers_monthly_cost",
+}  # fmt: skip
+"""What the file calls each figure."""
 WIDTH, HEIGHT, GAP = 600, 220, 10
 
 
@@ -71,6 +79,16 @@ def usage() -> str:
         width=WIDTH,
         height=HEIGHT,
     )  # fmt: skip
+
+
+@client_blueprint.get("/usage.csv")
+def usage_file() -> Response:
+    """Hand out the months that there are, oldest first."""
+    rows = db.session.scalars(
+        select(Usage).where(Usage.client_id == g.client.id).order_by(Usage.month)
+    ).all()
+    lines = [[getattr(one, key) for key in FILE.values()] for one in rows]
+    return hand_out(f"{g.client.name} usage", tables.write(FILE, lines))
 
 
 def _segments(month: Month | None) -> int:

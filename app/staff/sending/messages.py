@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import redirect, render_template, request, url_for
 from flask_login import current_user
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -53,9 +53,7 @@ class Rows:
 
 def message_rows(session: Session, batch_id: str) -> Rows:
     """Return one page of a batch's messages, as the request's ``status`` and ``after`` want it."""
-    query = select(Message).where(Message.batch_id == batch_id)
-    if status := request.args.get("status", "")[:32]:
-        query = query.where(Message.public_status == status)
+    query = of_batch(batch_id)
     position, _, step = request.args.get("after", "").partition(".")
     if listing.is_small(position, 9) and listing.is_small(step, 9):
         place = tuple_(Message.position, Message.step)
@@ -65,8 +63,16 @@ def message_rows(session: Session, batch_id: str) -> Rows:
     shown = found[:PAGE]
     following = f"{shown[-1].position}.{shown[-1].step}" if len(found) > PAGE else None
     return Rows(
-        shown, {one.id: explanation(one) for one in shown}, _clicks(session, shown), following
+        shown, {one.id: explanation(one) for one in shown}, clicks_of(session, shown), following
     )
+
+
+def of_batch(batch_id: str) -> Select[Message]:
+    """Return a batch's messages, those of the state that the request's ``status`` wants."""
+    query = select(Message).where(Message.batch_id == batch_id)
+    if status := request.args.get("status", "")[:32]:
+        query = query.where(Message.public_status == status)
+    return query
 
 
 def explanation(message: Message) -> str:
@@ -76,7 +82,7 @@ def explanation(message: Message) -> str:
     return message.error_message or ""
 
 
-def _clicks(session: Session, messages: Sequence[Message]) -> dict[str, int]:
+def clicks_of(session: Session, messages: Sequence[Message]) -> dict[str, int]:
     """Return how often people opened the links of each of these messages."""
     rows = session.execute(
         select(Link.message_id, func.count())
