@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from flask import Flask, g
 
+from app.domain.sending import calls
 from app.models.base import utcnow
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Message, MessageState
@@ -127,6 +128,8 @@ def status(message: Message) -> tuple[str, str]:
         return "Unknown; somebody has to look", "warn"
     if message.state is MessageState.SUPPRESSED and not errors.is_wish(message.error_code):
         return STATUSES["unreachable"]
+    if name == "completed" and calls.was_hung_up_on(message):
+        return "A machine answered; we hung up", "warn"
     return STATUSES.get(name, (name, ""))
 
 

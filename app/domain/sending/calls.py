@@ -261,8 +261,7 @@ def answer(session: Session, message: Message, document: str) -> str:
 
 def _choose(session: Session, message: Message, answered_by: str | None) -> str:
     who = verdict(answered_by)
-    hangs_up = detection_of(message.options) is MachineDetection.HANG_UP
-    if hangs_up and who == MACHINE:
+    if who == MACHINE and detection_of(message.options) is MachineDetection.HANG_UP:
         return voice.hangup()
     base = f"{current_settings().public_base_url}/inbound/voice"
     try:
@@ -275,6 +274,12 @@ def _choose(session: Session, message: Message, answered_by: str | None) -> str:
     except (Refusal, ValueError) as error:
         log.error("an answered call has no TwiML", message=message.id, error=str(error))
         return voice.sorry()
+
+
+def was_hung_up_on(message: Message) -> bool:
+    """Tell whether a machine answered a call that says nothing to machines."""
+    hangs_up = detection_of(message.options) is MachineDetection.HANG_UP
+    return hangs_up and verdict(message.answered_by) == MACHINE
 
 
 def _source(session: Session, message: Message) -> str:
