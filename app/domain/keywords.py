@@ -151,10 +151,15 @@ def sounds_like_stop(body: str) -> bool:
     Spanish, French and Chinese wishes are seen whatever the client's languages are.
     """
     word = fold(body)
-    return (
-        word in _STOPS_ANYWHERE
-        or any(wish.search(body) for wish in _WISHES)
-        or _is_almost_a_stop(word)
+    return word in _STOPS_ANYWHERE or _is_a_wish(body) or _is_almost_a_stop(word)
+
+
+def _is_a_wish(body: str) -> bool:
+    plain = body.casefold()
+    return any(
+        wish.search(body)
+        for stems, wish in zip(_STEMS, _WISHES, strict=True)
+        if any(stem in plain for stem in stems)
     )
 
 
@@ -222,6 +227,20 @@ def _wish(*forms: str) -> re.Pattern[str]:
     return re.compile("|".join(forms), re.IGNORECASE)
 
 
+_STEMS: Final = tuple(
+    tuple(stems.split())
+    for stems in (
+        "stop $t sub opt quit remov delet unenroll more spam interest lose away off want wish alone"
+        " text messag contact call send sms cancel end revoke number person",
+        "mas más env mand escrib llam dej déj par bast deten cancel alto baja quiero deseo quit quít"
+        " borr bórr elim saqu sáqu favor",
+        "plus arr cess envoye crive contacte texte appele sabonn sinscri retire enlev enlèv"
+        " supprime efface",
+        "不 别 別 退 拒 停 取",
+    )
+)
+"""Of each group of wishes: without one of these in it, a text is none of them. Most texts are none
+by this alone, which takes a tenth of the time."""
 _WISHES: Final = (
     _wish(
         r"\bplease[ \t]{1,3}stop\b",

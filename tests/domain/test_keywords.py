@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain import keywords
 from app.domain.keywords import TWILIO_WORDS, Vocabulary, fold, read, sounds_like_stop
 from app.models.incoming import OptOut
 
@@ -177,6 +178,12 @@ def test_plain_letters_are_read_by_the_same_rules_as_any(text: str) -> None:
 def test_a_wish_is_heard_in_each_language_and_spelling(body: str) -> None:
     assert ALL.read(body) is None
     assert sounds_like_stop(body)
+
+
+@given(st.text(st.sampled_from("stop unsbc.$0mesagidlTEX más不要发退订dejnqutrépulw"), max_size=40))
+def test_the_short_way_to_no_wish_is_the_same(body: str) -> None:
+    heard = any(wish.search(body) for wish in keywords._WISHES)
+    assert keywords._is_a_wish(body) is heard
 
 
 @pytest.mark.parametrize("body", ["PARAR", "baja", "Arrêt!", "arrêtez", "退订", "DESABONNER"])
