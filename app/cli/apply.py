@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy.exc import DBAPIError
 
-from app.cli.configuration.run import Outcome, WrongFile, apply_file
+from app.cli.configuration.run import Applied, WrongFile, apply_file
 
 
 @click.command("apply")
@@ -43,7 +43,7 @@ def command(file: Path, dry_run: bool, force: bool) -> None:
     _show(outcome, dry_run)
 
 
-def _show(outcome: Outcome, dry_run: bool) -> None:
+def _show(outcome: Applied, dry_run: bool) -> None:
     for line in (*outcome.changes, *outcome.notes):
         click.echo(line)
     for client, endpoint, secret in outcome.secrets:

@@ -38,7 +38,7 @@ class WrongFile(ValueError):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Applied:
     """What a run did, or would do: lines for people without secrets, but for new ones."""
 
     changes: tuple[str, ...]
@@ -57,7 +57,7 @@ def apply_file(
     dry_run: bool = False,
     force: bool = False,
     environ: Mapping[str, str] = os.environ,
-) -> Outcome:
+) -> Applied:
     """Create or update what ``file`` describes, in one transaction; nothing is ever deleted.
 
     :param dry_run: do everything, tell what changed, and keep nothing of it.
@@ -81,7 +81,7 @@ def apply_file(
         raise RuntimeError("the transaction ended before it began")
     if work.mistakes:
         raise WrongFile(_placed(document, work.mistakes))
-    return Outcome(tuple(work.changes), tuple(work.notes), tuple(work.secrets))
+    return Applied(tuple(work.changes), tuple(work.notes), tuple(work.secrets))
 
 
 def _text(file: File) -> str:

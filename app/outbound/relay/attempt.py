@@ -19,7 +19,7 @@ from app.models.base import utcnow
 from app.models.endpoint import EndpointKind
 from app.outbound.relay import mail, settle
 from app.outbound.relay.claim import MOST_TOGETHER, Group, Lease
-from app.outbound.relay.outcome import Outcome
+from app.outbound.relay.outcome import Attempted
 from app.outbound.relay.post import call_plain, post_signed
 from app.outbound.relay.transport import Wire
 from app.version import NAMED
@@ -64,7 +64,7 @@ def _try(lease: Lease, wire: Wire) -> settle.Made:
         # A defect of ours must not take the delivery down with it: it is tried again.
         log.exception("a try failed inside", delivery=lease.delivery_id)
         detail = f"We failed: {type(error).__name__}"
-        outcome = Outcome(lease.letter.url, error="lost", detail=detail)
+        outcome = Attempted(lease.letter.url, error="lost", detail=detail)
     outcome.duration_ms = outcome.duration_ms or round((time.monotonic() - began) * 1000)
     log.info(
         "delivery tried", delivery=lease.delivery_id, number=lease.number,
@@ -102,10 +102,10 @@ def _settle_once(made: Sequence[settle.Made], unmade: Sequence[Lease], most: int
         return settle.settle_group(session, made, unmade, 0)
 
 
-def _send(lease: Lease, now: datetime, wire: Wire) -> Outcome:
+def _send(lease: Lease, now: datetime, wire: Wire) -> Attempted:
     letter = lease.letter
     if letter.problem:
-        return Outcome(letter.url, error="lost", detail=letter.problem)
+        return Attempted(letter.url, error="lost", detail=letter.problem)
     agent = f"{NAMED} (+{current_settings().public_base_url})"
     if lease.kind is EndpointKind.EMAIL:
         return mail.send_mail(letter)

@@ -17,7 +17,7 @@ from app.extensions import current_settings, db
 from app.models.delivery import EventType
 from app.outbound.relay import letters, reading, smtp
 from app.outbound.relay.letter import Letter, MediaFile
-from app.outbound.relay.outcome import Outcome
+from app.outbound.relay.outcome import Attempted
 from app.twilio.media import MediaUnavailable, fetch_media
 
 log = structlog.get_logger(__name__)
@@ -29,9 +29,9 @@ _SEVEN_BITS = SMTP.clone(cte_type="7bit")
 """Not every mail server takes 8 bits, and one on the way may not either (RFC 6152)."""
 
 
-def send_mail(letter: Letter) -> Outcome:
+def send_mail(letter: Letter) -> Attempted:
     """Write the mail that an event asks for and hand it to the mail server."""
-    outcome = Outcome(url=f"mailto:{letter.url}"[:2048])
+    outcome = Attempted(url=f"mailto:{letter.url}"[:2048])
     settings = current_settings()
     if not is_address(letter.url):
         outcome.error, outcome.permanent = "smtp", True

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 
 @dataclass
-class Outcome:
+class Attempted:
     """What came of one try; the columns of an attempt.
 
     ``error`` is None after a success, else ``blocked, dns, connect, timeout, deadline, tls,

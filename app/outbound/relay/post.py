@@ -10,13 +10,13 @@ from app.domain import plain_urls, urls
 from app.domain.relaying import signing
 from app.outbound.relay import schedule
 from app.outbound.relay.letter import Letter
-from app.outbound.relay.outcome import Outcome, explain_status
+from app.outbound.relay.outcome import Attempted, explain_status
 from app.outbound.relay.transport import Answer, Call, Wire
 
 MASK = "•••"
 
 
-def post_signed(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcome:
+def post_signed(letter: Letter, now: datetime, agent: str, wire: Wire) -> Attempted:
     """POST the event to a webhook, signed with every secret that is valid now."""
     body = letter.body.encode()
     timestamp = int(now.timestamp())
@@ -29,17 +29,17 @@ def post_signed(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcom
     return _outcome(call, wire.send(call, letter.networks), now)
 
 
-def call_plain(letter: Letter, now: datetime, agent: str, wire: Wire) -> Outcome:
+def call_plain(letter: Letter, now: datetime, agent: str, wire: Wire) -> Attempted:
     """Call a plain URL: unsigned, with the event's JSON when it is a POST."""
     data = json.loads(letter.body)["data"]
     try:
         url = plain_urls.fill(letter.url, data, letter.context.get("member"))
     except ValueError as error:
-        return Outcome(letter.url, error="blocked", detail=str(error), permanent=True)
+        return Attempted(letter.url, error="blocked", detail=str(error), permanent=True)
     headers = _headers(letter, agent)
     if letter.login is not None:
         if _origin(url) not in letter.origins:
-            return Outcome(url, error="blocked", detail=_NOT_THERE.format(_origin(url) or url))
+            return Attempted(url, error="blocked", detail=_NOT_THERE.format(_origin(url) or url))
         user_and_password = ":".join(letter.login).encode()
         headers["Authorization"] = "Basic " + base64.b64encode(user_and_password).decode()
     body = letter.body.encode() if letter.method == "POST" else None
@@ -71,8 +71,8 @@ def _headers(letter: Letter, agent: str) -> dict[str, str]:
     }
 
 
-def _outcome(call: Call, answer: Answer, now: datetime) -> Outcome:
-    outcome = Outcome(
+def _outcome(call: Call, answer: Answer, now: datetime) -> Attempted:
+    outcome = Attempted(
         url=call.url,
         status=answer.status,
         error=answer.error,

@@ -29,7 +29,7 @@ from app.models.delivery import (
 from app.models.endpoint import DisabledReason, Endpoint, EndpointState
 from app.outbound.relay import alerts, schedule
 from app.outbound.relay.claim import Group, Lease, Ticket, claim_another
-from app.outbound.relay.outcome import Outcome
+from app.outbound.relay.outcome import Attempted
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Made:
     """A try that was made, and what came of it."""
 
     lease: Lease
-    outcome: Outcome
+    outcome: Attempted
     started_at: datetime
 
 
@@ -150,7 +150,7 @@ def _give_back(session: Session, unmade: Sequence[Lease]) -> int:
     return given
 
 
-def settle(session: Session, ticket: Ticket, outcome: Outcome, started_at: datetime) -> None:
+def settle(session: Session, ticket: Ticket, outcome: Attempted, started_at: datetime) -> None:
     """Write down the outcome of the try that ``ticket`` stands for."""
     now = utcnow()
     delivery, endpoint = lock(session, ticket.delivery_id)
@@ -234,7 +234,7 @@ def _proves(endpoint: Endpoint, made: Made) -> bool:
     return there and made.lease.trigger is AttemptTrigger.PING
 
 
-def _settle_late(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
+def _settle_late(delivery: Delivery, outcome: Attempted, now: datetime) -> None:
     log.warning("a try came back after its lease", delivery=delivery.id, error=outcome.error)
     if outcome.succeeded and delivery.state is DeliveryState.PENDING:
         delivery.state, delivery.delivered_at = DeliveryState.DELIVERED, now
@@ -242,7 +242,7 @@ def _settle_late(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
         delivery.last_status = outcome.status
 
 
-def _attempt_values(ticket: Ticket, outcome: Outcome, started_at: datetime) -> dict[str, Any]:
+def _attempt_values(ticket: Ticket, outcome: Attempted, started_at: datetime) -> dict[str, Any]:
     return {
         "delivery_id": ticket.delivery_id,
         "number": ticket.number,
@@ -260,7 +260,7 @@ def _attempt_values(ticket: Ticket, outcome: Outcome, started_at: datetime) -> d
     }
 
 
-def _judge(endpoint: Endpoint, outcome: Outcome, now: datetime, *, by_hand: bool) -> None:
+def _judge(endpoint: Endpoint, outcome: Attempted, now: datetime, *, by_hand: bool) -> None:
     """Bring the endpoint's health up to date; a failure of a try by hand does not count."""
     health = schedule.Health(**{name: getattr(endpoint, name) for name in _HEALTH})
     if outcome.succeeded:
@@ -276,7 +276,7 @@ def _judge(endpoint: Endpoint, outcome: Outcome, now: datetime, *, by_hand: bool
 
 
 def _plan_next(
-    session: Session, delivery: Delivery, endpoint: Endpoint, outcome: Outcome, now: datetime,
+    session: Session, delivery: Delivery, endpoint: Endpoint, outcome: Attempted, now: datetime,
     *, last: bool,
 ) -> None:  # fmt: skip
     wait = None if last or outcome.permanent else schedule.delay(delivery.failures)

@@ -22,7 +22,7 @@ from app.models.endpoint import (
 )
 from app.outbound.relay import alerts, schedule, settle
 from app.outbound.relay.claim import MAIL_LEASE, Ticket, something_due
-from app.outbound.relay.outcome import Outcome
+from app.outbound.relay.outcome import Attempted
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,7 @@ def give_back(ticket: Ticket, why: str) -> None:
         if delivery.lease_token == ticket.token:
             started = delivery.lease_until or utcnow()
             settle.settle(
-                session, ticket, Outcome(endpoint.url, error="lost", detail=why),
+                session, ticket, Attempted(endpoint.url, error="lost", detail=why),
                 min(started, utcnow()),
             )  # fmt: skip
 
