@@ -336,7 +336,7 @@ def test_who_calls_from_a_phone_that_would_ring_is_put_through_to_the_others(
 
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
-    "nobody": ({"people": []}, "voice.people", "at least 1"),
+    "nobody": ({"people": []}, "voice", "exactly one of people and rota"),
     "eleven": (
         {"people": [{"to": f"+131955501{at}"} for at in range(11, 22)]}, "voice.people", "at most",
     ),
