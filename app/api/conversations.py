@@ -282,26 +282,16 @@ def _describe(
     known = names.of(session, caller.client_id, {one.phone for one in talks})
     return [
         ConversationObject(
-            number=numbers[one.sender_id],
-            phone=one.phone,
-            name=known.get(one.phone),
-            state=one.state,
-            assigned=people.get(one.assigned_id or ""),
-            unread=one.unread,
-            last_at=one.last_at,
-            last_text=one.last_text,
+            number=numbers[one.sender_id], phone=one.phone, name=known.get(one.phone),
+            state=one.state, assigned=people.get(one.assigned_id or ""), unread=one.unread,
+            last_at=one.last_at, last_text=one.last_text,
         )
         for one in talks
-    ]
+    ]  # fmt: skip
 
 
 def _entry(one: entries.Entry) -> EntryObject:
     return EntryObject(
-        kind=one.kind,
-        id=one.id,
-        at=one.at,
-        by=one.by,
-        text=one.text,
+        kind=one.kind, id=one.id, at=one.at, by=one.by, text=one.text, status=one.status,
         media=[EntryMedia(url=file.url, content_type=file.content_type) for file in one.media],
-        status=one.status,
-    )
+    )  # fmt: skip

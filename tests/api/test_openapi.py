@@ -65,6 +65,9 @@ def _call(one: Operation, name: str, api: Caller, rows: Rows, of: Department) ->
     parts = {key: values[-1] for key, values in furnish(rows, of).items()} | {"phone": PHONE}
     parts["number"] = of.number.address
     a_talk(api, rows, of)
+    if one.group == "rotas" and one.method != "PUT":
+        put = NAMED["rotas.put"]
+        assert api.put(f"rotas/{parts['name']}", put.example).status_code == 200
     if name == "suppression_lists.lift":
         rows.add(
             SuppressionEntry(
