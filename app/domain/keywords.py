@@ -232,8 +232,8 @@ _STEMS: Final = tuple(
     for stems in (
         "stop $t sub opt quit remov delet unenroll more spam interest lose away off want wish alone"
         " text messag contact call send sms cancel end revoke number person",
-        "mas más env mand escrib llam dej déj par bast deten cancel alto baja quiero deseo quit quít"
-        " borr bórr elim saqu sáqu favor",
+        "mas más env mand escrib llam dej déj par bast deten cancel alto baja quiero deseo quit"
+        " quít borr bórr elim saqu sáqu favor",
         "plus arr cess envoye crive contacte texte appele sabonn sinscri retire enlev"
         " enlèv supprime efface",
         "不 别 別 退 拒 停 取",
