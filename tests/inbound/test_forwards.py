@@ -43,8 +43,8 @@ def registrar(rows: Rows) -> Department:
 def route(registrar: Department, handler: Handler, **columns: Any) -> None:
     registrar.rows.add(
         Route(
-            client_id=registrar.client.id, sender_id=registrar.number.id, channel=Destination.SMS,
-            handler=handler, updated_by="test", **columns,
+            client_id=registrar.client.id, sender_id=registrar.number.id,
+            destination=Destination.SMS, handler=handler, updated_by="test", **columns,
         )
     )  # fmt: skip
 

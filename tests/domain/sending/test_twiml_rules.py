@@ -49,7 +49,7 @@ def house(rows: Rows) -> House:
                  url="https://sis.example.edu:8443/hooks"),
         Endpoint(client_id=house.client.id, kind=EndpointKind.PLAIN, name="d1",
                  url="https://plain.example.edu/{{ batchId }}"),
-        Route(client_id=house.client.id, sender_id=house.sender.id, channel=Destination.SMS,
+        Route(client_id=house.client.id, sender_id=house.sender.id, destination=Destination.SMS,
               handler=Handler.HANDLE_YOURSELF, url="https://own.example.edu/sms",
               updated_by="pat"),
     )  # fmt: skip
