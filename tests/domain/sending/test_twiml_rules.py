@@ -110,7 +110,7 @@ FORBIDDEN = {
     "in pieces": (dial("<Number>+4420<!-- -->71838750</Number>"), "International"),
     "in full width": (dial("<Number>＋４４２０７１８３８７５０</Number>"), "International"),
     "with an extension": (dial("<Number>+13195550111;ext=5</Number>"), "extension"),
-    "tel:": (dial("<Number>tel:+442071838750</Number>"), "channel address"),
+    "tel:": (dial("<Number>tel:+442071838750</Number>"), "International"),
     "sip: in a Number": (dial("<Number>sip:+442071838750@x.test</Number>"), "channel address"),
     "client: in a Number": (dial("<Number>client:ann</Number>"), "channel address"),
     "sip: in a Dial": (dial("sip:desk@pbx.example.edu"), "channel address"),
