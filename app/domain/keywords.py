@@ -263,7 +263,8 @@ _WISHES: Final = (
         r"\b(?:do\s{0,3}not|don.?t|never|no\s{1,3}longer)\s{1,3}(?:ever\s{1,3})?"
         r"(?:text|messag|contact|call|send)\w*",
         r"\bno\s{1,3}more\s{1,3}(?:text|messag|sms|call)\w*",
-        r"\b(?:cancel|end)\s{1,3}(?:all|these|those|the|this|my|your|text|messag|sms|subscript)\w*",
+        r"\b(?:cancel|end)\s{1,3}(?:all|(?:(?:all|these|those|the|this|my|your)\s{1,3})?"
+        r"(?:text|messag|sms|alert|notification|subscript)\w*)\b",
         r"\brevoke\s{1,3}(?:my\s{1,3})?consent\b",
         r"\b(?:wrong|not\s{1,3}my)\s{1,3}number\b",
         r"\bwrong\s{1,3}person\b",

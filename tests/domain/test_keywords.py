@@ -197,7 +197,7 @@ def test_a_word_of_a_language_that_the_client_has_not_is_heard_as_a_wish(body: s
     [
         "shop", "step", "top", "stoic", "post", "spot", "pots", "opts", "stop by at 5", "subscribe",
         "Stop sign on Main St.", "bus stop 5 is closed", "the end of term", "a s k", "S. T. Olp",
-        "weekend texts", "el más alto", "una parada", "",
+        "weekend texts", "please cancel my room", "end the call", "el más alto", "una parada", "",
         "Where is the bus stop?", "is it non-stop",
         "last stop", "don't stop!", "how much more?", "there is no more room", "t", "TD",
         "no quiero ir", "je ne veux pas venir", "我想取消预约",
