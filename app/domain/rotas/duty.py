@@ -12,7 +12,7 @@ from app.domain.hours.schedule import LOOK_AHEAD, Span, instant
 
 FIRST_MONDAY = date(2024, 1, 1)
 """When the first of several weeks began, where a rota does not say."""
-_TURN = re.compile(r"(\S+\s*[-–]\s*\S+)\s+(.+)", re.DOTALL)
+_TURN = re.compile(r"([^\s–-]+\s*[-–]\s*[^\s–-]+)\s+(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, order=True)

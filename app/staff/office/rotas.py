@@ -24,6 +24,8 @@ from app.staff.access import client_blueprint, say
 from app.staff.office.office_hours import DAYS, Bar
 
 _PERSON_LINE = "A line of “People” is a name and a phone, such as Pat (319) 555-0123."
+_OF_PHONES = "0123456789 \t().+/-"
+_PHONE_BEGINS = re.compile(r"(?<=[\s,:])\+?\(?\d")
 
 
 @dataclass
@@ -157,10 +159,12 @@ def _as_written(form: RotaForm) -> dict[str, Any]:
 
 
 def _person(line: str) -> dict[str, str]:
-    found = re.fullmatch(r"(.*?)[\s,:]+(\+?\(?\d[\d\s().+/-]*)", line.strip())
+    text = line.strip()
+    name = text.rstrip(_OF_PHONES)  # walked once from the end: the line may be of any length
+    found = _PHONE_BEGINS.search(text, len(name))
     if found is None:
         raise Refused.because(_PERSON_LINE, "people")
-    return {"name": found[1], "phone": found[2]}
+    return {"name": text[: found.start()].rstrip(" \t,:"), "phone": text[found.start() :]}
 
 
 def _parts(typed: str) -> list[str]:
