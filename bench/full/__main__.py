@@ -3,8 +3,10 @@
 Out: ten clients with ten long codes each at one segment a second, and a short code at a hundred; a
 Twilio that takes 80 ms and posts three status callbacks a text, each of which is relayed to one of
 ten endpoints that take 5 ms. In: people who text, and adhocs of 44 members every three seconds, one
-of them of 1,000. Load, Twilio and endpoints are processes of their own, whose processor time is
-told beside ours. The naive stack has no adhocs, no pace, no signatures and no second tries.
+of them of 1,000. With ``--members 0 100000`` once without and once beside a batch of so many that
+begins with the load; ``--share 0.01 --callbacks 0`` leaves it alone with those who text in. Load,
+Twilio and endpoints are processes of their own, whose processor time is told beside ours. The naive
+stack has no adhocs, no pace, no signatures, no second tries and no batches.
 
 Everything shares this machine: where it is busy, read what a text costs, and the ratios.
 """
@@ -59,9 +61,11 @@ def main() -> None:
         share = options.share / (2 if database == "sqlite" and options.halve else 1)
         print(f"\n{database}: {200 * share:g} texts/s allowed, {options.callbacks} callbacks each,"
               f" {options.incoming:g} texts/s in, {options.seconds:g} s")  # fmt: skip
-        for kind in (Ours, Naive):
-            if kind.__name__.lower() in options.stacks:
-                _print(kind.name, _measure(kind, database, share, options), share)
+        for members in options.members if "ours" in options.stacks else ():
+            beside = f", beside a batch of {members:,} that begins" if members else ""
+            _print(Ours.name + beside, _measure(Ours, database, share, options, members), share)
+        if "naive" in options.stacks:
+            _print(Naive.name, _measure(Naive, database, share, options), share)
 
 
 def _options() -> argparse.Namespace:
@@ -71,13 +75,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--no-halving", dest="halve", action="store_false", help="SQLite as well")
     parser.add_argument("--callbacks", type=int, choices=range(4), default=3)
     parser.add_argument("--incoming", type=float, default=10, help="texts a second")
+    parser.add_argument("--members", type=int, nargs="+", default=[0], help="of a batch beside")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--stacks", nargs="+", default=["ours", "naive"])
     return parser.parse_args()
 
 
 def _measure(
-    kind: type[Ours] | type[Naive], database: str, share: float, options: argparse.Namespace
+    kind: type[Ours] | type[Naive],
+    database: str,
+    share: float,
+    options: argparse.Namespace,
+    members: int = 0,
 ) -> Measured:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dispatch-bench-")))
@@ -101,7 +110,7 @@ def _measure(
         if kind is Ours:
             migrate(url)
         running = kind(stack, folder, environ)
-        running.fill(endpoints_port, share, options.seconds + 2 * SETTLE)
+        running.fill(endpoints_port, share, options.seconds + 2 * SETTLE, members)
         running.start()
         pids = {name: one.pid for name, one in running.parts.items()}
         pids |= {name: one.pid for name, one in servers.items() if one is not None}
@@ -113,9 +122,13 @@ def _measure(
         )  # fmt: skip
         stack.callback(traffic.kill)
         oldest = [running.oldest()]
+        if members and isinstance(running, Ours):
+            running.start_batch()
         while traffic.poll() is None:
             time.sleep(1)
             oldest.append(running.oldest())
+        if members and isinstance(running, Ours):
+            print(f"    of its members {running.prepared():,} were prepared meanwhile")
         cpu = {name: cpu_of(pid) - before[name] for name, pid in pids.items()}
         pss = sum(_pss(one.pid) for one in running.parts.values())
         assert traffic.stdout is not None

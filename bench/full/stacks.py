@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import yaml
@@ -14,8 +16,11 @@ from sqlalchemy import func, insert, select
 
 import config
 from app import create_app
+from app.domain.sending import communications
 from app.extensions import db, unit_of_work
+from app.models.audience import Member
 from app.models.base import new_id
+from app.models.batch import Batch
 from app.models.communication import Communication
 from app.models.delivery import Delivery, DeliveryState, EventType
 from app.models.message import JournaledReport, Lane, Message, MessageState
@@ -42,8 +47,8 @@ class Ours:
         self.parts: dict[str, Running] = {}
         self.adhocs = "-"
 
-    def fill(self, endpoints: int, share: float, seconds: float) -> None:
-        """Make clients, senders and what waits in their lanes."""
+    def fill(self, endpoints: int, share: float, seconds: float, members: int) -> None:
+        """Make clients, senders, what waits in their lanes, and so many members for a batch."""
         written = self._folder / "house.yaml"
         written.write_text(yaml.safe_dump(shape.settings(endpoints, share), sort_keys=False))
         done = self._processes.flask("apply", str(written))
@@ -71,7 +76,32 @@ class Ours:
                     session.execute(insert(Message), rows)
             made = session.scalars(select(Communication)).first()
             assert made is not None
+            self._communication_id = made.id
             self.adhocs = f"/api/v1/communications/{made.id}/adhocs"
+            people = (
+                {"toName": f"Person {number}", "toPhone": f"+1641{2_000_000 + number}"}
+                for number in range(members)
+            )
+            while chunk := list(islice(people, 10_000)):
+                session.execute(
+                    insert(Member),
+                    [{"population_id": made.population_id, "attributes": one} for one in chunk],
+                )
+
+    def start_batch(self) -> None:
+        """Start the batch, and print how long the one who started it waited."""
+        began = time.perf_counter()
+        with self.app.app_context(), unit_of_work() as session:
+            made = session.get_one(Communication, self._communication_id)
+            communications.start_batch(session, made, "bench")
+        print(f"    a batch has begun in {time.perf_counter() - began:.2f} s")
+
+    def prepared(self) -> int:
+        """Return how many members of batches have their messages."""
+        with self.app.app_context():
+            found = db.session.scalar(select(func.sum(Batch.prepared)))
+            db.session.remove()
+        return found or 0
 
     def start(self) -> None:
         """Start everything; the web process first."""
@@ -115,8 +145,9 @@ class Naive:
         stack.callback(self._processes.stop)
         self.parts: dict[str, Running] = {}
 
-    def fill(self, endpoints: int, share: float, seconds: float) -> None:
-        """Write and enqueue what is to go out."""
+    def fill(self, endpoints: int, share: float, seconds: float, members: int) -> None:
+        """Write and enqueue what is to go out; it has no batches."""
+        assert not members
         self._environ |= {"BENCH_ENDPOINTS": f"http://127.0.0.1:{endpoints}"}
         self._processes.env |= self._environ
         code = f"from bench.full import naive; naive.fill({shape.rates(share)!r}, {seconds!r})"
