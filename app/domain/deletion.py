@@ -13,7 +13,7 @@ from app.domain.mistakes import Refused
 from app.domain.named import WORDS
 from app.models.audience import Member, Population
 from app.models.base import utcnow
-from app.models.batch import BATCH_TRANSITIONS, Batch
+from app.models.batch import BATCH_TRANSITIONS, Batch, BatchTaking
 from app.models.communication import Callback, Communication, CommunicationStep
 from app.models.credential import Credential, SavedCredential
 from app.models.delivery import Delivery
@@ -185,6 +185,8 @@ def _callbacks(session: Session, key: str) -> Iterator[str]:
 def _population_users(session: Session, key: str) -> Iterator[str]:
     yield from _routes(session, Route.population_id == key)
     yield from _communications(session, Communication.population_id == key)
+    if session.scalar(select(exists().where(BatchTaking.population_id == key))):
+        yield "a batch that begins"
 
 
 def _recording_users(session: Session, key: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
-from app.models.base import Created, Identified, Owned, UtcDateTime, choice
+from app.models.base import BigId, Created, Identified, Owned, UtcDateTime, choice
 
 
 class BatchState(enum.StrEnum):
@@ -63,6 +63,18 @@ class Batch(Identified, Owned, Created, Base):
     created_by: Mapped[str] = mapped_column(String(254))
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class BatchTaking(Base):
+    """How far a batch has come in taking over its population; gone when everybody is taken."""
+
+    __tablename__ = "batch_taking"
+
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), primary_key=True)
+    population_id: Mapped[str] = mapped_column(ForeignKey("population.id"), index=True)
+    """As it was when the batch began: the communication may name another since."""
+    after: Mapped[int] = mapped_column(BigId, default=0)
+    """The member behind whom the next are taken."""
 
 
 class BatchMember(Base):

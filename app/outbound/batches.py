@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.domain import aside, wake
+from app.domain.audience import taking
 from app.domain.reach import Refusal
 from app.domain.relaying import announcements
 from app.domain.sending import (
@@ -33,8 +34,9 @@ from app.domain.sending.preparation import Judged
 from app.domain.wake import DRAIN_SECONDS
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
-from app.models.batch import Batch, BatchMember, BatchState
+from app.models.batch import Batch, BatchMember, BatchState, BatchTaking
 from app.models.client import Client
+from app.models.communication import Communication
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
 from app.outbound.background import background
@@ -48,7 +50,7 @@ COMPOSE_SECONDS = 0.5
 """How long members are rendered before what is done is written."""
 PAUSE = 0.01
 """Seconds between two transactions, so that others have their turn."""
-CANCELED_TOGETHER = 50
+CANCELED_TOGETHER, FORGOTTEN_TOGETHER = 50, 1000
 
 
 def start() -> None:
@@ -72,18 +74,20 @@ def turn() -> bool:
     """Do one step for every batch that needs one; return whether there is more to do at once."""
     now = utcnow()
     due = _found(Batch.state == BatchState.SCHEDULED, Batch.scheduled_at <= now)
-    preparing = _found(Batch.state == BatchState.PREPARING)
+    beginning = _found(Batch.id.in_(select(BatchTaking.batch_id)))
+    preparing = _found(Batch.state == BatchState.PREPARING, Batch.id.not_in(beginning))
     canceled = _found(Batch.state == BatchState.CANCELED, Batch.ended_at.is_(None))
     done = _found(Batch.state == BatchState.RUNNING, ~_unfinished())
     db.session.rollback()
     begun = [_step(_in_one(_begin), batch_id) for batch_id in due]
+    taken = [_step(_in_one(taking.take), batch_id) for batch_id in beginning]
     prepared = [_step(_prepare, batch_id) for batch_id in preparing]
     emptied = [_step(_in_one(_cancel_rest), batch_id) for batch_id in canceled]
     for batch_id in done:
         _step(_in_one(_complete), batch_id)
     if any(prepared):
         wake.wake("send")
-    return any(begun) or any(prepared) or any(emptied)
+    return any((*begun, *taken, *prepared, *emptied))
 
 
 def _found(*conditions: ColumnElement[bool]) -> Sequence[str]:
@@ -140,6 +144,8 @@ def _begin(session: Session, batch_id: str) -> bool:
         plan = composing.read_plan(session, batch.plan)
         credential = session.get_one(Credential, sender.credential_id)
         check_sender(sender, credential, plan.destination)
+        communication = session.get_one(Communication, batch.communication_id)
+        population_id = communications.population_of(communication)
     except Refusal as refusal:
         session.execute(
             update(Batch)
@@ -147,7 +153,7 @@ def _begin(session: Session, batch_id: str) -> bool:
             .values(state=BatchState.REFUSED, reason=refusal.sentence, ended_at=utcnow())
         )
         return False
-    communications.begin(session, batch)
+    taking.begin(session, batch, population_id)
     return True
 
 
@@ -210,6 +216,8 @@ def _write(session: Session, batch_id: str, plan: Plan, judged: Sequence[Judged]
 
 def _cancel_rest(session: Session, batch_id: str) -> bool:
     """Cancel some of what waits; it is over when nothing waits or is on its way any more."""
+    if _forget_some(session, batch_id):
+        return True
     waiting = session.scalars(
         select(Message.id)
         .where(Message.batch_id == batch_id, Message.state == MessageState.WAITING)
@@ -227,6 +235,23 @@ def _cancel_rest(session: Session, batch_id: str) -> bool:
     if len(waiting) < CANCELED_TOGETHER and not _is_left(session, batch_id):
         session.execute(update(Batch).where(Batch.id == batch_id).values(ended_at=utcnow()))
     return bool(waiting)
+
+
+def _forget_some(session: Session, batch_id: str) -> bool:
+    """Forget some members who had no messages yet; return whether there were any."""
+    first = (
+        select(BatchMember.position)
+        .where(BatchMember.batch_id == batch_id)
+        .order_by(BatchMember.position)
+        .limit(FORGOTTEN_TOGETHER)
+    )
+    gone = session.execute(
+        delete(BatchMember)
+        .where(BatchMember.batch_id == batch_id, BatchMember.position.in_(first))
+        .returning(BatchMember.position)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return bool(gone)
 
 
 def _is_left(session: Session, batch_id: str) -> bool:

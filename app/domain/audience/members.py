@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.domain import attributes as attributes_of_people
 from app.domain import audit, mail_addresses
 from app.domain.attributes import ADDRESS, KNOWN, PHONE
+from app.domain.audience import taking
 from app.domain.changes import Change
 from app.domain.mistakes import INVALID_PHONE, Mistake, Refused
 from app.domain.phones import InvalidPhone, normalize
@@ -134,6 +135,7 @@ def subscribe(
 
 def remove(session: Session, population: Population, member: Member, by: str) -> None:
     """Take somebody out of a population."""
+    lock(session, population)
     session.delete(member)
     moved(session, population)
     who = f"{called(member.attributes)} from population {population.name}"
@@ -141,8 +143,12 @@ def remove(session: Session, population: Population, member: Member, by: str) ->
 
 
 def lock(session: Session, population: Population) -> None:
-    """Let people come into a population one at a time, so that nobody comes in twice."""
+    """Let one at a time change the members, so that nobody comes in twice.
+
+    Batches that have begun take over those that are here still, and get none of the change.
+    """
     session.refresh(population, with_for_update=True)
+    taking.finish(session, population.id)
 
 
 def moved(session: Session, population: Population) -> None:

@@ -178,6 +178,7 @@ def _forget_conversations(session: Session, client: Client, phone: str) -> int:
 def _leave_lists(session: Session, client: Client, phone: str) -> int:
     found = known.members(session, client, phone)
     for population, member in found:
+        members.lock(session, population)
         session.delete(member)
         members.moved(session, population)
     session.flush()

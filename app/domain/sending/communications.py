@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.domain import audit
+from app.domain.audience import taking
 from app.domain.reach import Refusal
 from app.domain.sending import composing, lanes
 from app.domain.sending.composing import Plan, StepPlan
 from app.domain.sending.messages import check_client, check_media, check_sender
 from app.extensions import current_settings
-from app.models.audience import Member
 from app.models.base import new_id, utcnow
 from app.models.batch import Batch, BatchMember, BatchState
 from app.models.client import Client
@@ -106,39 +106,26 @@ def start_batch(
     :raises Refusal: when it cannot be sent at all: not enabled, stopped, no population, a time
         too far ahead.
     """
-    if communication.population_id is None:
-        raise Refusal(
-            "no_population", "The communication has no population; choose one.", "population"
-        )
+    population_id = population_of(communication)
     now = utcnow()
     if at is not None and at > now + LATEST:
         raise Refusal("too_late", "A batch can be scheduled for a year ahead at most.", "at")
     batch = _new_batch(session, communication, actor, at or now)
     if at is None or at <= now:
-        begin(session, batch)
+        taking.begin(session, batch, population_id)
     return batch
 
 
-def begin(session: Session, batch: Batch) -> None:
-    """Take the members as they are now, and let preparation begin."""
-    communication = session.get_one(Communication, batch.communication_id)
-    members = select(
-        literal(batch.id),
-        func.row_number().over(order_by=Member.id) - 1,
-        Member.attributes,
-    ).where(Member.population_id == communication.population_id)
-    session.execute(
-        insert(BatchMember).from_select(["batch_id", "position", "attributes"], members)
-    )
-    total = session.scalar(
-        select(func.count()).select_from(BatchMember).where(BatchMember.batch_id == batch.id)
-    )
-    session.execute(
-        update(Batch)
-        .where(Batch.id == batch.id, Batch.state == BatchState.SCHEDULED)
-        .values(state=BatchState.PREPARING, total=total, started_at=utcnow())
-        .execution_options(synchronize_session="fetch")
-    )
+def population_of(communication: Communication) -> str:
+    """Return whom the communication is for.
+
+    :raises Refusal: when no population has been chosen.
+    """
+    if communication.population_id is None:
+        raise Refusal(
+            "no_population", "The communication has no population; choose one.", "population"
+        )
+    return communication.population_id
 
 
 def judge_phones(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, case, delete, func, select, text, update
+from sqlalchemy import CursorResult, case, func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.domain import audit
@@ -62,7 +62,6 @@ def cancel(session: Session, batch: Batch, actor: str) -> None:
         BatchState.SCHEDULED, BatchState.PREPARING, BatchState.RUNNING, BatchState.PAUSED,
     )  # fmt: skip
     _move(session, batch, before, BatchState.CANCELED, actor)
-    session.execute(delete(BatchMember).where(BatchMember.batch_id == batch.id))
 
 
 def reopen(session: Session, batch_id: str) -> None:
@@ -104,18 +103,26 @@ def progress(session: Session, batch: Batch) -> Progress:
     for state, status, count in counted:
         counts[Message(state=state, status=status).public_status] += count
         waiting += count if state is MessageState.WAITING else 0
-    for refusal in session.scalars(
-        select(BatchMember.refusal).where(
-            BatchMember.batch_id == batch.id, BatchMember.refusal.is_not(None)
-        )
-    ):
-        code = refusal["code"] if refusal else ""
-        counts["suppressed" if code == "suppressed" else "refused"] += 1
-    if batch.state is BatchState.CANCELED and batch.total > batch.prepared:
-        counts["canceled"] += batch.total - batch.prepared
+    if batch.state is BatchState.CANCELED:
+        counts += Counter(canceled=batch.total - batch.prepared)
+    else:
+        counts += _told_at_start(session, batch)
     held = None if batch.ended_at else breaker.held_batch(session, batch)
     eta = _eta(session, batch) if held is None else None
     return Progress(batch.total, batch.prepared, dict(counts), waiting, eta, held)
+
+
+def _told_at_start(session: Session, batch: Batch) -> Counter[str]:
+    """Count those of whom it was known at the start that they get nothing, until prepared."""
+    refusals = session.scalars(
+        select(BatchMember.refusal).where(
+            BatchMember.batch_id == batch.id, BatchMember.refusal.is_not(None)
+        )
+    )
+    return Counter(
+        "suppressed" if refusal and refusal["code"] == "suppressed" else "refused"
+        for refusal in refusals
+    )
 
 
 def _eta(session: Session, batch: Batch) -> datetime | None:
