@@ -95,10 +95,15 @@ def log(box: Sandbox) -> list[dict[str, Any]]:
 
 
 def calls(box: Sandbox, phone: str) -> list[dict[str, Any]]:
-    """The latest calls of a phone, newest first; live ones are always among them."""
+    """The latest calls of a phone, newest first; live ones are always among them.
+
+    A phone that rings for a caller has a call of its own, which shows the caller's number and is
+    not the caller's.
+    """
     rows: list[dict[str, Any]] = []
     for row in reversed(list(box.store.calls.values())):
-        if phone in (row.from_, row.to) and (len(rows) < SHOWN_CALLS or row.status in LIVE):
+        holder = row.from_ if row.direction == "inbound" else row.to
+        if phone == holder and (len(rows) < SHOWN_CALLS or row.status in LIVE):
             rows.append(call(row))
     return rows
 

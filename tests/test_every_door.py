@@ -33,6 +33,7 @@ from app.models.template import Template
 from app.models.user import Membership, Role, User
 from tests.support.doors import SUPPORT, Doors, Told
 from tests.support.fake_twilio import FakeTwilio
+from tests.support.forms import route_fields
 from tests.support.rows import Rows
 from tests.support.twilio import AUTH_TOKEN
 
@@ -624,7 +625,7 @@ def _route_by_form(doors: Doors, route: dict[str, Any]) -> Told:
     for name, items in lists.items():
         for column in dict.fromkeys(key for item in items for key in item):
             fields[f"{name}-{column}"] = [item.get(column, "") for item in items]
-    return doors.form(f"{page}/voice", page, **fields)
+    return doors.form(f"{page}/voice", page, **route_fields(**fields))
 
 
 def _route_by_api(doors: Doors, route: dict[str, Any]) -> Told:

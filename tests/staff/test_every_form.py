@@ -140,13 +140,18 @@ def families(form: Form) -> list[list[str]]:
     return list(found.values())
 
 
+def some_of_each(form: Form) -> list[str]:
+    """Return the first and the last field of each kind."""
+    return [name for family in families(form) for name in dict.fromkeys((family[0], family[-1]))]
+
+
 @pytest.mark.database("sqlite")
 @pytest.mark.timeout(300)  # some thousand requests
 def test_a_field_left_out_is_never_a_failure(walker: Walker) -> None:
     found = walker.forms()
     assert len(found) > 40
     for form in found:
-        for name in names_of(form):
+        for name in some_of_each(form):
             walker.post(form.action, pairs_of(form, name), f"without {name}")
         walker.post(form.action, [], "without anything")
     assert walker.failed == []
@@ -173,7 +178,7 @@ def test_an_absurd_field_is_never_a_failure(walker: Walker) -> None:
 @pytest.mark.timeout(300)
 def test_a_file_where_none_is_asked_for_and_none_where_one_is(walker: Walker) -> None:
     for form in walker.forms():
-        for name in {*names_of(form), *form.files}:
+        for name in {*some_of_each(form), *form.files}:
             for content, called in ((b"x", "a.txt"), (b"\0\xff" * 99, "\ud800.csv"), (b"", "")):
                 files = {name: (content, called.encode("utf-8", "replace").decode())}
                 walker.post(form.action, pairs_of(form), f"{name}: a file", files)

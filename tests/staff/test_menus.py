@@ -58,12 +58,12 @@ def test_a_mistake_is_told_and_nothing_is_lost(
     assert "Press 1 or 2." in page
 
 
-def test_what_the_form_cannot_draw_stays_as_it_is(pat: Staff, number: Sender, rows: Rows) -> None:
+def test_what_has_a_box_of_its_own_stays_as_it_is(pat: Staff, number: Sender, rows: Rows) -> None:
     deep = {"handler": "play_message", "say": "Deep."}
     deeper = json.dumps({"handler": "menu", "say": "Again.", "keys": {"1": deep}})
     fields = {**MENU, "keys_0_handler": "kept", "keys_0_kept": deeper}
     assert choose(pat, number, "voice", **fields).status_code == 302
     page = text_of(pat, f"numbers/{number.id}")
-    assert "It was set up by a file or a program" in page
+    assert "It has a box of its own in the picture" in page
     assert len([one for one in rows.all(Route) if one.handler is Handler.MENU]) == 2
     assert HOME in page

@@ -139,7 +139,8 @@ def test_a_look_at_nothing_changes_nothing(
 def test_what_a_number_did_before_is_one_click_away(pat: Staff, number: Sender, rows: Rows) -> None:
     path = f"{HOME}/numbers/{number.id}"
     for words in ("One.", "Two.", "Two."):
-        pat.send(f"{path}/voice", seen_at=path, handler="play_message", say=words)
+        said = {"handler": "play_message", "play_message.say": words}
+        pat.send(f"{path}/voice", seen_at=path, **said)
     _signed_in, first, second = rows.all(select(AuditEntry).order_by(AuditEntry.id))
     assert second.details["said"] == "Says “Two.”"
     pat.send(f"{path}/voice/restore/{first.id}", seen_at=path)

@@ -17,6 +17,7 @@ from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateKind, TemplateVersion
 from tests.staff.conftest import OF_CLIENTS, Staff
+from tests.support.forms import route_fields
 from tests.support.rows import Rows
 
 HOME = "/staff/clients/registrar"
@@ -36,7 +37,7 @@ def two_replies(rows: Rows, registrar: Client) -> None:
 
 def save(staff: Staff, number: Sender, destination: str, **fields: object):
     path = f"{HOME}/numbers/{number.id}"
-    data = {"csrf_token": staff.token(path), **fields}
+    data = {"csrf_token": staff.token(path), **route_fields(**fields)}
     return staff.http.post(f"{path}/{destination}", data=data)
 
 
@@ -184,4 +185,5 @@ def test_the_form_has_every_field_of_every_handler(pat: Staff, number: Sender) -
                     "routes": ["-0-key", "-0-handler"],
                 }.get(shown.kind, [""])
                 inputs = [f"{name}{part}" for part in parts]
-                assert [one for one in inputs if f'name="{one}"' not in page] == []
+                named = [f'name="{spec.name()}.{one}"' for one in inputs]
+                assert [one for one in named if one not in page] == []

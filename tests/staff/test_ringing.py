@@ -50,23 +50,23 @@ def test_a_wrong_phone_is_told_and_nothing_is_lost(pat: Staff, number: Sender) -
 
 def test_people_are_rung_while_the_office_is_open(pat: Staff, number: Sender, rows: Rows) -> None:
     write(pat)
-    inside = {f"open_{name}": value for name, value in RING.items()}
-    assert choose(pat, number, "voice", **{**CALLS, **inside}).status_code == 302
+    assert choose(pat, number, "voice", **CALLS).status_code == 302
+    assert choose(pat, number, "voice", at="open", **RING).status_code == 302
     places = {one.place: one.handler for one in rows.all(Route)}
     assert places == {
         None: Handler.HOURS, "open": Handler.RING, "otherwise": Handler.VOICEMAIL,
         "closed": Handler.PLAY_MESSAGE,
     }  # fmt: skip
-    page = text_of(pat, f"numbers/{number.id}")
-    assert 'name="open-otherwise-handler"' in page
-    assert "It was set up by a file" not in page
+    page = text_of(pat, f"numbers/{number.id}/voice/box?at=open")
+    assert 'value="+13195550171"' in page
+    assert 'name="ring.otherwise-handler"' in page
 
 
-def test_what_the_form_cannot_draw_behind_people_stays_as_it_is(
+def test_what_has_a_box_of_its_own_behind_people_stays_as_it_is(
     pat: Staff, number: Sender, rows: Rows
 ) -> None:
     menu = '{"handler": "menu", "say": "Press 1.", "keys": {"1": {"handler": "voicemail"}}}'
     fields = {**RING, "otherwise_handler": "kept", "otherwise_kept": menu}
     assert choose(pat, number, "voice", **fields).status_code == 302
-    assert "It was set up by a file" in text_of(pat, f"numbers/{number.id}")
+    assert "It has a box of its own" in text_of(pat, f"numbers/{number.id}")
     assert len([one for one in rows.all(Route) if one.handler is Handler.MENU]) == 1

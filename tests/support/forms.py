@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
+
+from app.domain.routing.handlers import SPECS
 
 
 @dataclass
@@ -68,3 +73,32 @@ def forms(path: str, page: str) -> list[Form]:
     reader = _Reader(path)
     reader.feed(page)
     return reader.forms
+
+
+_OWN = ("handler", "key", "kept")
+
+
+def route_fields(**fields: Any) -> dict[str, Any]:
+    """Return the fields of a number's form by the names that they have there.
+
+    ``handler="hours", open_handler="menu", open_say="…"`` stands for ``hours.open-menu.say``: a
+    field of the menu that is chosen while the hours are open.
+    """
+    given = {name.replace("_", "-"): value for name, value in fields.items()}
+    return {_named(name, given): value for name, value in given.items()}
+
+
+def _named(name: str, given: Mapping[str, Any], old: str = "", new: str = "") -> str:
+    rest = name.removeprefix(old)
+    if rest in (*_OWN, "at", "draft", "do"):
+        return new + rest
+    handler = given.get(f"{old}handler", "none")
+    inside = re.match(r"[a-z]+(-\d+)?-", rest)
+    if inside and f"{old}{inside[0]}handler" in given:
+        return _named(name, given, old + inside[0], f"{new}{handler}.{inside[0]}")
+    return f"{new}{handler}.{rest.replace('-', '_') if rest in _UNDERSCORED else rest}"
+
+
+_UNDERSCORED = {
+    name.replace("_", "-") for spec in SPECS.values() for name in spec.model_fields if "_" in name
+}

@@ -21,7 +21,7 @@ from app.models.sender import Sender, SenderKind
 
 __all__ = [
     "HandlerSpec", "check", "clear_route", "conflict", "describe", "find_route", "parse",
-    "save_route", "sentence", "shape",
+    "save_route", "sentence", "shape", "spec_of",
 ]  # fmt: skip
 
 _COLUMNS = (
@@ -109,15 +109,16 @@ def shape(spec: HandlerSpec) -> dict[str, Any]:
 
 def describe(route: Route) -> dict[str, Any]:
     """Return a stored route as people write it, without what is the default anyway."""
-    return shape(_read(route))
+    return shape(spec_of(route))
 
 
 def sentence(route: Route) -> str:
     """Say in words what a stored route does."""
-    return _read(route).sentence()
+    return spec_of(route).sentence()
 
 
-def _read(route: Route) -> HandlerSpec:
+def spec_of(route: Route) -> HandlerSpec:
+    """Return a stored route, with all inside it, as it was written down."""
     session = object_session(route)
     if session is None:
         raise ValueError("the route belongs to no session")
@@ -125,9 +126,9 @@ def _read(route: Route) -> HandlerSpec:
     for row in route.inner:
         name, _, key = str(row.place).partition(".")
         if key:
-            setattr(spec, name, {**(getattr(spec, name, None) or {}), key: _read(row)})
+            setattr(spec, name, {**(getattr(spec, name, None) or {}), key: spec_of(row)})
         else:
-            setattr(spec, name, _read(row))
+            setattr(spec, name, spec_of(row))
     return spec
 
 

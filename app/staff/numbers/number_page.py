@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 from flask import g, redirect, render_template, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.domain.hours import hours
+from app.domain.mistakes import Refused
 from app.domain.routing import routes
-from app.domain.routing.handlers import offered
+from app.domain.routing.handlers import HOLDING, SPECS, offered
+from app.domain.routing.handlers.base import HandlerSpec
 from app.domain.routing.handlers.menu import KEYS
 from app.domain.sending import breaker
 from app.extensions import db
@@ -21,7 +26,7 @@ from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionList
 from app.staff import own
 from app.staff.access import client_blueprint
-from app.staff.numbers import route_form, route_preview
+from app.staff.numbers import drafts, flow, route_form, route_preview
 from app.staff.numbers.at_twilio import AtTwilio
 from app.staff.numbers.overview import KINDS
 from app.staff.numbers.route_form import RouteForm
@@ -66,6 +71,7 @@ def stored_form(sender: Sender, destination: Destination) -> RouteForm:
     form = RouteForm(destination, routes.describe(route) if route else {"handler": "none"})
     if route:
         form.sentence = routes.sentence(route)
+        form.flow = flow.draw(routes.spec_of(route))
         form.now = route_preview.now(session, sender, destination)
     return form
 
@@ -89,17 +95,10 @@ def show(sender: Sender, edited: RouteForm | None = None, asked: AtTwilio | None
         asked=asked,
         earlier={form.destination: earlier(session, sender, form.destination) for form in forms},
         kinds=KINDS,
-        offered=offered,
-        inner=route_form.inner,
-        drawn=route_form.is_drawn,
-        slots=route_form.slots,
-        phone_keys=KEYS,
-        fields=route_form.fields,
+        **_tools(session, sender),
         by_hours=_by_hours(session, sender),
         days=office_hours.DAYS,
         closed_until=office_hours.closed_until(sender),
-        voices=VOICES,
-        choices=route_form.choices(session, g.client.id, destinations(sender)),
         service=session.get(Sender, sender.service_id) if sender.service_id else None,
         suppression=session.get(SuppressionList, sender.suppression_list_id or ""),
         lists=list(
@@ -110,6 +109,46 @@ def show(sender: Sender, edited: RouteForm | None = None, asked: AtTwilio | None
             )
         ),
     )
+
+
+def show_box(sender: Sender, form: RouteForm) -> str:
+    """Render the page of one route inside a number's."""
+    session = db.session()
+    if form.flow is None and (spec := _whole(session, sender, form)) is not None:
+        form.flow, form.left = flow.draw(spec), len(drafts.to_fill_in(spec))
+    words = flow.place_in_words(form.flow, form.at) if form.flow else []
+    return render_template(
+        "staff/number_box.html",
+        sender=sender,
+        form=form,
+        words=words or ["One box"],
+        **_tools(session, sender),
+    )
+
+
+def _whole(session: Session, sender: Sender, form: RouteForm) -> HandlerSpec | None:
+    """Return the route that a form is a part of: as it went along with it, or as it is saved."""
+    if form.draft is not None:
+        with suppress(Refused):
+            return routes.parse(form.destination, form.draft, drafts=True)
+        return None
+    route = routes.find_route(session, sender, form.destination)
+    return routes.spec_of(route) if route else None
+
+
+def _tools(session: Session, sender: Sender) -> dict[str, Any]:
+    """Return what the templates need to draw the form of a route."""
+    return {
+        "offered": offered,
+        "holding": HOLDING,
+        "specs": SPECS,
+        "slots": route_form.slots,
+        "phone_keys": KEYS,
+        "fields": route_form.fields,
+        "voices": VOICES,
+        "choices": route_form.choices(session, g.client.id, destinations(sender)),
+        "address": drafts.address,
+    }
 
 
 def _by_hours(session: Session, sender: Sender) -> list[tuple[Hours, str, dict[str, list[Bar]]]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import abort, g, request
 from flask_login import current_user
 from sqlalchemy import select
@@ -17,8 +20,8 @@ from app.models.house import AuditEntry
 from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender
 from app.staff.access import client_blueprint, say
-from app.staff.numbers import at_twilio, route_form, route_preview
-from app.staff.numbers.number_page import SAVED, back, destinations, find, show, target
+from app.staff.numbers import at_twilio, drafts, flow, route_form, route_preview
+from app.staff.numbers.number_page import SAVED, back, destinations, find, show, show_box, target
 from app.staff.numbers.route_form import RouteForm
 
 NOTHING = {
@@ -35,19 +38,41 @@ class _OnlyLooking(Exception):
         self.number = number
 
 
+@client_blueprint.get("/numbers/<sender_id>/<destination>/box")
+def number_box(sender_id: str, destination: str) -> str | Response:
+    """Show the form of one route inside a number's: one box of its picture."""
+    sender, wanted = _found(sender_id, destination)
+    at = drafts.place(request.args.get("at", ""))
+    values = drafts.part(_stored(db.session(), sender, wanted) or {}, at)
+    if values is None:
+        say("That box is not there any more.", "bad")
+        return back(sender)
+    return show_box(sender, RouteForm(wanted, values, at)) if at else back(sender)
+
+
 @client_blueprint.post("/numbers/<sender_id>/<destination>")
 def number_route(sender_id: str, destination: str) -> str | Response | tuple[str, int]:
-    """Save a route; or, when asked to, only show what it would do."""
+    """Save a route, or one inside it; or, when asked to, only show what it would do.
+
+    While a route inside it is chosen and not filled in, nothing is saved: its form comes next.
+    """
     sender, wanted = _found(sender_id, destination)
     form = route_form.typed(wanted)
+    form.at = drafts.place(request.form.get("at", ""))
+    looking = request.form.get("do") == "preview"
+    render = show_box if form.at else show
     try:
-        _save(sender, form, looking=request.form.get("do") == "preview")
-    except _OnlyLooking as looking:
-        form.now = route_preview.shown(db.session(), looking.number, form.destination)
-        return show(sender, form)
+        form.draft = _draft(request.form.get("draft", ""))
+        whole = _whole(sender, form)
+        if further := _to_fill_in(sender, form, whole):
+            return render(sender, form) if looking else show_box(sender, further)
+        _save(sender, form, whole, looking)
+    except _OnlyLooking as looked:
+        form.now = route_preview.shown(db.session(), looked.number, form.destination)
+        return render(sender, form)
     except Refused as refused:
-        form.mistakes = route_form.by_field(refused)
-        return show(sender, form), 422
+        form.mistakes = route_form.by_field(refused, form)
+        return render(sender, form), 422
     return back(sender)
 
 
@@ -64,7 +89,8 @@ def number_route_restore(sender_id: str, destination: str, entry_id: int) -> Res
     if entry is None:
         abort(404, "That is not there any more.")
     try:
-        _save(sender, RouteForm(wanted, dict(entry.details["route"])))
+        form = RouteForm(wanted, dict(entry.details["route"]))
+        _save(sender, form, route_form.as_written(form))
     except Refused as refused:
         say(f"It cannot be as it was: {refused}", "bad")
     return back(sender)
@@ -77,7 +103,56 @@ def _found(sender_id: str, destination: str) -> tuple[Sender, Destination]:
     return sender, Destination(destination)
 
 
-def _save(sender: Sender, form: RouteForm, looking: bool = False) -> None:
+def _draft(written: str) -> dict[str, Any] | None:
+    return drafts.read(written) if written else None
+
+
+def _stored(session: Session, sender: Sender, destination: Destination) -> dict[str, Any] | None:
+    route = routes.find_route(session, sender, destination)
+    return routes.describe(route) if route else None
+
+
+def _whole(sender: Sender, form: RouteForm) -> Mapping[str, Any] | None:
+    """Return the number's whole route with what the form says; None where it is to do nothing.
+
+    :raises Refused: when the form's place is gone, or the form is not filled in.
+    """
+    if not form.at:
+        return None if form.handler == "none" else route_form.as_written(form)
+    whole = form.draft or _stored(db.session(), sender, form.destination) or {}
+    if drafts.part(whole, form.at) is None:
+        raise Refused.because("That box is not there any more. Begin again at the number's page.")
+    try:
+        return drafts.with_part(whole, form.at, route_form.as_written(form))
+    except Refused as refused:
+        at = drafts.path_of(form.at)
+        raise Refused(one.under(*at) for one in refused.mistakes) from None
+
+
+def _to_fill_in(
+    sender: Sender, form: RouteForm, whole: Mapping[str, Any] | None
+) -> RouteForm | None:
+    """Return the form of the first route that is chosen and not filled in; None without one.
+
+    :raises Refused: when what is filled in cannot be saved.
+    """
+    if whole is None:
+        return None
+    spec = routes.parse(form.destination, whole, drafts=True)
+    places = drafts.to_fill_in(spec)
+    if not places:
+        return None
+    routes.check(db.session(), sender, form.destination, spec)
+    form.flow, form.left = flow.draw(spec), len(places)
+    values = drafts.part(whole, places[0]) or {}
+    return RouteForm(
+        form.destination, values, places[0], draft=dict(whole), flow=form.flow, left=len(places)
+    )
+
+
+def _save(
+    sender: Sender, form: RouteForm, whole: Mapping[str, Any] | None, looking: bool = False
+) -> None:
     """Save what the form says, and tell the person what that does.
 
     :raises Refused: with every mistake.
@@ -87,10 +162,10 @@ def _save(sender: Sender, form: RouteForm, looking: bool = False) -> None:
         fresh = session.get_one(Sender, sender.id)
         before = routes.find_route(session, fresh, form.destination)
         direct = before is not None and before.handler is Handler.HANDLE_YOURSELF
-        if form.handler == "none":
+        if whole is None:
             _clear(session, fresh, form)
         else:
-            route = _write(session, fresh, form, before)
+            route = _write(session, fresh, form, whole, before)
             direct = direct or route.handler is Handler.HANDLE_YOURSELF
         if looking:
             raise _OnlyLooking(route_preview.found(session, fresh, form.destination))
@@ -99,11 +174,17 @@ def _save(sender: Sender, form: RouteForm, looking: bool = False) -> None:
         at_twilio.write(sender, "Twilio has been told.")
 
 
-def _write(session: Session, sender: Sender, form: RouteForm, before: Route | None) -> Route:
+def _write(
+    session: Session,
+    sender: Sender,
+    form: RouteForm,
+    whole: Mapping[str, Any],
+    before: Route | None,
+) -> Route:
     was = routes.describe(before) if before else None
-    spec = routes.parse(form.destination, route_form.as_written(form))
+    spec = routes.parse(form.destination, whole)
     route = routes.save_route(session, sender, form.destination, spec, current_user.email)
-    form.sentence = routes.sentence(route)
+    form.sentence, form.flow = routes.sentence(route), flow.draw(routes.spec_of(route))
     if routes.describe(route) == was:
         return route
     audit.record(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -13,18 +12,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from app.domain.mistakes import Mistake, Refused
-from app.domain.routing.handlers import SPECS, offered
+from app.domain.mistakes import Refused
+from app.domain.routing.handlers import HOLDING, offered
 from app.domain.routing.handlers.base import HandlerSpec, Refers, Shown, note, own_fields
 from app.domain.routing.handlers.menu import KEYS
 from app.domain.specs import Spec
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.route import Destination
+from app.staff.numbers import drafts
+from app.staff.numbers.drafts import Place
+from app.staff.numbers.flow import Box
 from app.staff.numbers.route_preview import Preview
 from app.staff.wordings.voices import LANGUAGES, VOICES
 
 KEPT = "kept"
-"""Chosen for a route inside a route that this form cannot draw: it stays as it is."""
+"""Chosen for a route inside a route that has a form of its own: it stays as it is."""
+SLOTS = 4
+"""Least room for keys of a menu; of more there is room for two besides."""
 _TYPED = ("text", "area", "tel", "url", "number", "words")
 """The kinds of fields that one types into; what is not required of these is called optional."""
 
@@ -49,6 +53,15 @@ class RouteForm:
 
     destination: Destination
     values: dict[str, Any]
+    at: Place = ()
+    """Where it is inside the number's route."""
+    draft: dict[str, Any] | None = None
+    """The number's whole route, while some of it is still to be filled in; None when it is saved.
+    """
+    left: int = 0
+    """How many of its boxes are still to be filled in."""
+    flow: Box | None = None
+    """The picture of the whole route."""
     mistakes: dict[str, list[str]] = field(default_factory=dict)
     sentence: str | None = None
     now: Preview | None = None
@@ -94,51 +107,43 @@ def choices(
 
 
 def slots(values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return the keys of a menu with their routes, and room for two more."""
+    """Return the keys of a menu with their routes, and room for more."""
     used = sorted(values.items(), key=lambda one: KEYS.find(one[0][:1]))
-    return [*used, ("", {}), ("", {})][: len(KEYS)]
+    room = max(SLOTS - len(used), 2)
+    return [*used, *[("", {})] * room][: len(KEYS)]
 
 
 def typed(destination: Destination) -> RouteForm:
     """Return the form as it was sent."""
-    return RouteForm(destination, _typed(destination, request.form, "", 0))
+    return RouteForm(destination, _typed(destination, request.form, ""))
 
 
-def inner(destination: Destination, depth: int = 1) -> list[type[HandlerSpec]]:
-    """Return what this form draws so deep inside another route: little that leads on once more."""
-    return [
-        spec
-        for spec in offered(destination)
-        if spec.name() not in LEADING or (spec.goes_inside and depth == 1)
-    ]
+def _typed(destination: Destination, sent: MultiDict[str, str], prefix: str) -> dict[str, Any]:
+    """Return the values of the route whose fields begin with ``prefix``.
 
-
-def is_drawn(destination: Destination, depth: int, handler: str) -> bool:
-    """Tell whether this form can draw what was chosen for a route inside another."""
-    return handler not in LEADING or any(
-        spec.name() == handler for spec in inner(destination, depth)
-    )
-
-
-def _typed(
-    destination: Destination, sent: MultiDict[str, str], prefix: str, depth: int
-) -> dict[str, Any]:
-    """Return the values of the route whose fields begin with ``prefix``."""
-    values: dict[str, Any] = {"handler": sent.get(f"{prefix}handler", "none")}
-    for spec in inner(destination, depth) if depth else offered(destination):
-        for one in fields(spec):
-            name = prefix + one.name
-            if one.kind == "route":
-                values[one.name] = _typed(destination, sent, f"{name}-", depth + 1)
-            elif one.kind == "routes":
-                values[one.name] = _typed_by_key(destination, sent, name)
-            elif one.rows:
-                values[one.name] = _rows(sent, one, prefix)
-            elif name in sent:
-                values[one.name] = sent[name].strip()
-    if values["handler"] == KEPT:
+    Of a route inside another there are none where it has a form of its own.
+    """
+    handler = sent.get(f"{prefix}handler", "none")
+    values: dict[str, Any] = {"handler": handler}
+    if handler == KEPT:
         values[KEPT] = sent.get(prefix + KEPT, "")
+    spec = _spec(destination, handler)
+    own = f"{prefix}{handler}."
+    for one in fields(spec) if spec and not (prefix and handler in HOLDING) else ():
+        name = own + one.name
+        if one.kind == "route":
+            values[one.name] = _typed(destination, sent, f"{name}-")
+        elif one.kind == "routes":
+            values[one.name] = _typed_by_key(destination, sent, name)
+        elif one.rows:
+            values[one.name] = _rows(sent, one, own)
+        elif name in sent:
+            values[one.name] = sent[name].strip()
     return values
+
+
+def _spec(destination: Destination, handler: object) -> type[HandlerSpec] | None:
+    return next((one for one in offered(destination) if one.name() == handler), None)
 
 
 def _typed_by_key(destination: Destination, sent: MultiDict[str, str], name: str) -> dict[str, Any]:
@@ -147,7 +152,7 @@ def _typed_by_key(destination: Destination, sent: MultiDict[str, str], name: str
     for slot in range(len(KEYS)):
         prefix = f"{name}-{slot}-"
         if key := sent.get(f"{prefix}key", ""):
-            values = _typed(destination, sent, prefix, 1)
+            values = _typed(destination, sent, prefix)
             found[f"{key} (twice)" if key in found else key] = values
     return found
 
@@ -161,7 +166,7 @@ def as_written(form: RouteForm) -> Mapping[str, Any]:
 
 
 def _written(destination: Destination, values: dict[str, Any], *path: str) -> dict[str, Any]:
-    spec = next((one for one in offered(destination) if one.name() == values.get("handler")), None)
+    spec = _spec(destination, values.get("handler"))
     if spec is None:
         raise Refused.because("Choose what is to be done.", *path, "handler")
     data: dict[str, Any] = {"handler": spec.name()}
@@ -210,29 +215,38 @@ def _words(lines: str, *path: str) -> dict[str, str]:
 def _inner_written(
     destination: Destination, one: FormField, values: dict[str, Any], *path: str
 ) -> dict[str, Any] | None:
-    """Return a route inside another; what this form cannot draw is kept as it was."""
-    if values.get("handler") == KEPT:
-        try:
-            return dict(json.loads(values[KEPT]))
-        except (ValueError, TypeError):
-            raise Refused.because("Choose what is to be done.", *path) from None
-    if values.get("handler", "none") == "none" and one.shown.empty is not None:
+    """Return a route inside another; what has a form of its own is kept, or filled in there."""
+    chosen = values.get("handler", "none")
+    if chosen == KEPT:
+        return drafts.read(values[KEPT], *path)
+    if chosen == "none" and one.shown.empty is not None:
         return None
+    if chosen in HOLDING:
+        return {"handler": chosen}
     return _written(destination, values, *path)
 
 
-def by_field(refused: Refused) -> dict[str, list[str]]:
-    """Return what is wrong with each field."""
+def by_field(refused: Refused, form: RouteForm) -> dict[str, list[str]]:
+    """Return what is wrong with each field of a form, by its name there."""
     found: dict[str, list[str]] = {}
+    outer = drafts.path_of(form.at)
     for mistake in refused.mistakes:
-        found.setdefault(_field_of(mistake), []).append(mistake.message)
+        is_inside = mistake.path[: len(outer)] == outer
+        path = mistake.path[len(outer) :] if is_inside else ()
+        name = _field_of([one for one in path if isinstance(one, str)], form.values)
+        found.setdefault(name, []).append(mistake.message)
     return found
 
 
-def _field_of(mistake: Mistake) -> str:
-    """Return the field's name, within a route inside the route ``open-to``."""
-    names = [part for part in mistake.path if isinstance(part, str)]
-    return "-".join(names[:2] if names[:1] and names[0] in _ROUTES else names[:1])
+def _field_of(path: list[str], values: Mapping[str, Any], prefix: str = "") -> str:
+    """Return a field's name in the form, of one in a route inside: ``hours.open-menu.say``."""
+    if not path or path[0] == "handler":
+        return f"{prefix}handler" if path else ""
+    name = f"{prefix}{values.get('handler')}.{path[0]}"
+    inside = values.get(path[0])
+    if path[1:] and isinstance(inside, Mapping) and "handler" in inside:
+        return _field_of(path[1:], inside, f"{name}-")
+    return name
 
 
 def _rows(sent: MultiDict[str, str], one: FormField, prefix: str) -> list[dict[str, str]]:
@@ -252,15 +266,3 @@ def _names(session: Session, client_id: str, refers: Refers) -> list[str]:
     elif model is Endpoint:
         query = query.where(model.kind == EndpointKind.WEBHOOK)
     return list(session.scalars(query.order_by(model.name)))
-
-
-LEADING = frozenset(
-    spec.name()
-    for spec in SPECS.values()
-    if any(one.kind in ("route", "routes") for one in fields(spec))
-)
-"""The handlers that hold routes; inside another one this form draws few of them."""
-_ROUTES = frozenset(
-    one.name for spec in SPECS.values() for one in fields(spec) if one.kind == "route"
-)
-"""Fields that hold routes."""

@@ -8,7 +8,7 @@ from functools import partial
 from app.domain import mistakes
 from app.domain.mistakes import Mistake, Refused
 from app.domain.routing.handlers.auto_reply import AutoReply
-from app.domain.routing.handlers.base import HandlerSpec
+from app.domain.routing.handlers.base import HandlerSpec, Unfilled, holds_routes
 from app.domain.routing.handlers.call_forward import CallForward
 from app.domain.routing.handlers.forward_to_email import ForwardToEmail
 from app.domain.routing.handlers.forward_to_webhook import ForwardToWebhook
@@ -28,6 +28,8 @@ SPECS: dict[str, type[HandlerSpec]] = {
     )
 }  # fmt: skip
 """The specification of every `app.models.route.Handler`, in the order in which it is offered."""
+HOLDING = frozenset(name for name, spec in SPECS.items() if holds_routes(spec))
+"""The handlers that hold routes of their own."""
 MAX_DEPTH = 5
 """Most routes inside each other, the outermost counted."""
 
@@ -37,10 +39,13 @@ def offered(destination: Destination) -> list[type[HandlerSpec]]:
     return [spec for spec in SPECS.values() if destination in spec.destinations]
 
 
-def parse(destination: Destination, data: object, depth: int = 1) -> HandlerSpec:
+def parse(
+    destination: Destination, data: object, depth: int = 1, drafts: bool = False
+) -> HandlerSpec:
     """Read a route as people write it: ``{handler: auto_reply, template: away}``.
 
     :param depth: how many routes it is inside of, itself counted.
+    :param drafts: whether a route inside it that holds others may be chosen and not yet filled in.
     :raises Refused: with every mistake that can be seen without the database.
     """
     if not isinstance(data, Mapping):
@@ -57,5 +62,7 @@ def parse(destination: Destination, data: object, depth: int = 1) -> HandlerSpec
         kind = "texts" if destination is Destination.SMS else "calls"
         message = f"“{handler}” is no handler for {kind}; it must be one of {allowed}."
         raise Refused.because(message, "handler")
-    nested = partial(parse, destination, depth=depth + 1)
+    if drafts and depth > 1 and handler in HOLDING and len(data) == 1:
+        return Unfilled(handler=handler)
+    nested = partial(parse, destination, depth=depth + 1, drafts=drafts)
     return mistakes.parse(specs[handler], dict(data), {"nested": nested})

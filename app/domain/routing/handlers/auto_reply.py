@@ -78,7 +78,7 @@ class AutoReply(HandlerSpec):
             raise ValueError(f"The keyword {' and '.join(twice)} has more than one rule.")
         return self
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Say in words what it does."""
         text = f"Answers each text with the template “{self.template}”"
         rules = ", ".join(f"{rule.match} with “{rule.template}”" for rule in self.keywords)

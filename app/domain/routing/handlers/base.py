@@ -117,13 +117,15 @@ class HandlerSpec(Spec):
     """For what it can be chosen."""
     leads_on: ClassVar[bool] = False
     """Whether it is answered by one of the routes inside it, never by itself."""
-    goes_inside: ClassVar[bool] = False
-    """Whether the form draws it inside another route although it holds one itself."""
 
     handler: Any
 
     def sentence(self) -> str:
-        """Say in words what it does."""
+        """Say in words what it does, and what the routes inside it do."""
+        return self.summary()
+
+    def summary(self) -> str:
+        """Say in words what it does itself."""
         raise NotImplementedError
 
     def check(self, place: Place, reasons: Reasons) -> None:
@@ -169,6 +171,16 @@ class HandlerSpec(Spec):
         return str(get_args(cls.model_fields["handler"].annotation)[0])
 
 
+class Unfilled(HandlerSpec):
+    """A route of which only the handler is chosen yet: it can be looked at, never stored."""
+
+    destinations = (Destination.SMS, Destination.VOICE)
+
+    def summary(self) -> str:
+        """Say that nothing is there yet."""
+        return "To be filled in."
+
+
 TextBack = Annotated[
     Name | None,
     Refers(Template, TemplateKind.REPLY),
@@ -209,6 +221,12 @@ def walk(spec: HandlerSpec, *path: str | int) -> Iterator[tuple[Path, HandlerSpe
     yield path, spec
     for place, one in inner(spec):
         yield from walk(one, *path, *place)
+
+
+def holds_routes(model: type[Spec]) -> bool:
+    """Tell whether a handler leads on to other routes, which are inside its own."""
+    shown = (note(field, Shown) for _, field in own_fields(model))
+    return any(one is not None and one.kind in ("route", "routes") for one in shown)
 
 
 def own_fields(model: type[Spec]) -> Iterator[tuple[str, FieldInfo]]:

@@ -34,7 +34,7 @@ class CallForward(HandlerSpec):
     ] = "caller"
     no_answer_say: Annotated[Spoken | None, Shown("When nobody answers, say", kind="area")] = None
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Say in words what it does."""
         after = f"; when nobody answers: “{self.no_answer_say}”" if self.no_answer_say else ""
         return ended(

@@ -25,7 +25,7 @@ class ForwardToEmail(HandlerSpec):
         Name, Refers(Population), Shown("Send to the members of", empty="Choose a population")
     ]
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Say in words what it does."""
         return f"Mails each text to the members of “{self.population}”."
 

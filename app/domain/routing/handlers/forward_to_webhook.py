@@ -20,6 +20,6 @@ class ForwardToWebhook(HandlerSpec):
     handler: Literal["forward_to_webhook"]
     endpoint: Annotated[Name, Refers(Endpoint), Shown("Send to", empty="Choose an endpoint")]
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Say in words what it does."""
         return f"Forwards each text to the endpoint “{self.endpoint}”."

@@ -44,7 +44,7 @@ class HandleYourself(HandlerSpec):
         ),
     ]
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Say in words what it does."""
         return f"Lets {self.url} answer."
 

@@ -29,6 +29,10 @@ class ByHours(HandlerSpec):
 
     def sentence(self) -> str:
         """Say in words what it does."""
-        said = f"By the hours “{self.hours}”. Open: {self.open.sentence()}"
+        said = f"{self.summary()} Open: {self.open.sentence()}"
         said += f" Closed: {self.closed.sentence()}"
         return said if self.holiday is None else f"{said} Holidays: {self.holiday.sentence()}"
+
+    def summary(self) -> str:
+        """Say in words what it does itself."""
+        return f"By the hours “{self.hours}”."

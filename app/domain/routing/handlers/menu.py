@@ -98,11 +98,15 @@ class Menu(HandlerSpec):
 
     def sentence(self) -> str:
         """Say in words what it does."""
-        greeting = f"Says “{self.say}”" if self.say else f"Plays the recording “{self.recording}”"
-        said = [f"{greeting} and waits for a key."]
+        said = [self.summary()]
         said += [f"Key {key}: {one.sentence()}" for key, one in self.by_key()]
         if self.speech:
             words = ", ".join(f"“{word}” is {key}" for word, key in self.speech.items())
             said.append(f"Words: {words}.")
         said.append(f"Otherwise: {self.otherwise.sentence() if self.otherwise else 'goodbye.'}")
         return " ".join([*said, *texted_back(self.text_back)])
+
+    def summary(self) -> str:
+        """Say in words what it does itself."""
+        greeting = f"Says “{self.say}”" if self.say else f"Plays the recording “{self.recording}”"
+        return f"{greeting} and waits for a key."

@@ -54,7 +54,7 @@ class PlayMessage(HandlerSpec):
             raise ValueError("“voice” and “language” belong to “say”; a recording has its own.")
         return self
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Say in words what it does."""
         if self.say:
             what = f"Says “{self.say}”"

@@ -56,7 +56,6 @@ class Ring(HandlerSpec):
     label = "Ring several people"
     hint = "One after the other or all at once, until somebody takes the call."
     destinations = (Destination.VOICE,)
-    goes_inside = True
 
     handler: Literal["ring"]
     people: Annotated[
@@ -127,7 +126,13 @@ class Ring(HandlerSpec):
         return [everybody] if self.strategy == "all" else [[one] for one in everybody]
 
     def sentence(self) -> str:
-        """Say in words what it does."""
+        """Say in words what it does, and what the route inside it does."""
+        otherwise = self.otherwise.sentence() if self.otherwise else "says so."
+        said = [self.summary(), f"When nobody takes it: {otherwise}", *texted_back(self.text_back)]
+        return " ".join(said)
+
+    def summary(self) -> str:
+        """Say in words what it does itself."""
         how = "all at once" if self.strategy == "all" else "one after the other"
         if self.rota:
             said = [f"Rings whoever is on duty by the rota “{self.rota}”, {how}."]
@@ -138,9 +143,6 @@ class Ring(HandlerSpec):
             said.append(ended(f"Who picks up hears “{self.whisper}”"))
         if self.confirm:
             said.append("Who takes the call presses 1.")
-        otherwise = self.otherwise.sentence() if self.otherwise else "says so."
-        said.append(f"When nobody takes it: {otherwise}")
-        said += texted_back(self.text_back)
         return " ".join(said)
 
     def check(self, place: Place, reasons: Reasons) -> None:

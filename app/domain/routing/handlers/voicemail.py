@@ -95,7 +95,7 @@ class Voicemail(HandlerSpec):
             raise ValueError("“voice” and “language” belong to “say”; a recording has its own.")
         return self
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Say in words what it does."""
         if self.recording:
             greeting = f"Plays the recording “{self.recording}”"
