@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from app.domain.mistakes import Mistake, Path, Refused
+from app.domain.one_line import one_line
 
 MAX_DEPTH: Final = 5
 """Most lists and objects within each other in one attribute."""
@@ -18,6 +19,7 @@ MAX_BYTES: Final = 32 * 1024
 MAX_NAME: Final = 100
 _NOT_KEPT: Final = re.compile("[\x00\ud800-\udfff]")
 """Characters that no database keeps: NUL, and halves of a pair."""
+_NO_LINE: Final = re.compile("[\x01-\x1f\x7f-\x9f\u2028\u2029]")
 NAME, PHONE, ADDRESS = "toName", "toPhone", "toAddress"
 KNOWN: Final = (NAME, PHONE, ADDRESS)
 """The attributes that Dispatch itself knows; they are text."""
@@ -40,6 +42,8 @@ def mistakes(attributes: Mapping[Any, Any]) -> Iterator[Mistake]:
             yield Mistake((), f"The name of an attribute has 1 to {MAX_NAME} characters.")
         elif not _can_be_kept(name):
             yield Mistake((), f"The name {name!r} holds a character that cannot be kept.")
+        elif _NO_LINE.search(name) or not one_line(name):
+            yield Mistake((), f"The name {name!r} of an attribute is not one line to be read.")
         elif name in KNOWN and not isinstance(value, str | None):
             yield Mistake((name,), f"{name} must be text.", "string_type")
         else:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
+from app.domain.one_line import FILLERS
 from app.models.incoming import OptOut
 
 TWILIO_WORDS: Final[Mapping[str, OptOut]] = {
@@ -209,8 +210,6 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 _UNSEEN_ASCII: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SILENT_ASCII: Final = "".join(filter(lambda one: not one.isalnum(), map(chr, range(128))))
 _BETWEEN: Final = re.compile(r"[\s\-_\u2010-\u2015\u2212]+")
-_FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\ufe0e\ufe0f")
-"""Letters and marks by their class, yet nothing to be seen (Unicode, Default_Ignorable)."""
 
 
 def _says(character: str) -> bool:
@@ -220,7 +219,7 @@ def _says(character: str) -> bool:
 def _is_unseen(character: str) -> bool:
     if character in "\n\t":
         return False
-    return character in _FILLERS or unicodedata.category(character) in _UNSEEN
+    return character in FILLERS or unicodedata.category(character) in _UNSEEN
 
 
 def _wish(*forms: str) -> re.Pattern[str]:

@@ -13,6 +13,7 @@ from typing import Final
 import phonenumbers
 from phonenumbers import PhoneNumberType, ValidationResult
 
+from app.domain.phone_spellings import one_spelling
 from app.domain.phones_beside import alone
 from app.models.route import Destination
 
@@ -83,11 +84,6 @@ _NEVER: Final = frozenset(
 _TWILIO_TEST_NUMBERS: Final = "+1500555"
 _EMERGENCY: Final = re.compile(r"\+?1?([2-9]11|112|988|999|000)")
 _NANP: Final = re.compile(r"\+1(?P<area>[2-9]\d\d)(?P<exchange>[2-9]\d\d)\d{4}")
-_TWO_SPELLINGS: Final = (
-    (re.compile(r"\+521(\d{10})"), r"+52\1"),
-    (re.compile(r"\+55([1-9]\d)([6-9]\d{7})"), r"+55\g<1>9\2"),
-    (re.compile(r"\+229(?!01)(\d{8})"), r"+22901\1"),
-)
 _SHORT_CODE: Final = re.compile(r"[1-9]\d{4,5}")
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _DECIMAL: Final = re.compile(r"(\+?\d{7,})[.,](\d{1,9}|0+)")
@@ -107,13 +103,16 @@ def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -
     """Return `raw` as E.164 (``+13195550100``), or 5-6 digits where `short_codes` are allowed.
 
     A number without a country code is read as one of `default_region`. Spaces, brackets, dots and
-    dashes are skipped. Numbers kept for fiction (555-0100 to 555-0199) count as valid.
+    dashes are skipped, and digits of every script are digits. Numbers kept for fiction (555-0100
+    to 555-0199) count as valid.
 
     Raises InvalidPhone with a sentence for anything else: letters, extensions, channel addresses
     such as ``whatsapp:+1…``, emergency and service numbers, hidden callers, wrong lengths.
     """
     text = unicodedata.normalize("NFKC", raw).strip()
     text = re.sub("[\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", text)
+    if not text.isascii():
+        text = "".join(str(unicodedata.digit(one)) if one.isdecimal() else one for one in text)
     text = _as_a_spreadsheet_wrote_it(alone(text), raw)
     _refuse_what_is_no_number(text, raw)
     digits = _DIALLED_ABROAD.sub("+", re.sub(r"[^+\d]", "", text))
@@ -130,18 +129,6 @@ def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -
     if nanp := _as_nanp(digits, default_region):
         return _check_nanp(nanp, raw.strip())
     return _parse(digits, default_region, raw.strip())
-
-
-def one_spelling(phone: str) -> str:
-    """Return the one E.164 spelling of a phone that has two; anything else as it is.
-
-    Mexico took the 1 of its mobile phones away in 2019 and Twilio still writes it in places;
-    Brazil put a 9 before mobile numbers (by 2016), Benin 01 before all (2024, ITU OB 1305).
-    """
-    for old, new in _TWO_SPELLINGS:
-        if old.fullmatch(phone):
-            return old.sub(new, phone)
-    return phone
 
 
 def classify(phone: str) -> Kind:

@@ -28,6 +28,7 @@ from pydantic_core import PydanticCustomError
 
 from app.domain import attributes, passwords, phones, urls
 from app.domain.mistakes import INVALID_PHONE, SEVERAL, Refused
+from app.domain.one_line import one_line
 from app.models.base import HIGHEST_RATE, LOWEST_RATE
 from app.twiml.addresses import listed_host
 from config import network
@@ -54,9 +55,13 @@ WebOrigin = Annotated[
 ]
 """Scheme, host and port of a web address, as `app.domain.urls.origin` writes it."""
 
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)
-]  # fmt: skip
+
+def _one_line(value: object) -> object:
+    return one_line(value) if isinstance(value, str) else value
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100), BeforeValidator(_one_line)]
+"""What something is called: :func:`app.domain.one_line.one_line`."""
 
 
 class Input(BaseModel):

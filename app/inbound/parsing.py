@@ -9,7 +9,7 @@ from datetime import datetime
 
 from werkzeug.exceptions import BadRequest
 
-from app.domain import phones
+from app.domain.phone_spellings import one_spelling, texted
 from app.domain.urls import MAX_URL
 from app.inbound.call_log import LoggedCall
 from app.inbound.webhook import Webhook
@@ -90,7 +90,7 @@ def text(webhook: Webhook) -> Arrival:
         destination=Destination.SMS,
         sid=sid,
         account_sid=account,
-        from_=phone_of(sender),
+        from_=texted(phone_of(sender)),
         to=phone_of(called),
         text_channel=addresses.channel(sender, called, len(media)),
         received_at=utcnow(),
@@ -144,7 +144,7 @@ def phone_of(address: str) -> str:
 
     ``rcs:+13195550100`` is ``+13195550100``; what is no phone stays as it is.
     """
-    return phones.one_spelling(addresses.plain(address.strip()))
+    return one_spelling(addresses.plain(address.strip()))
 
 
 def service_sid(webhook: Webhook) -> str | None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, select
 from werkzeug.exceptions import BadRequest, Forbidden
 
 from app.domain import metrics, wake
+from app.domain.phone_spellings import texted
 from app.domain.sending.reports import Report
 from app.extensions import reading
 from app.inbound import errors, shared_commits
@@ -102,7 +103,8 @@ def _verify(webhook: Webhook, text: Text) -> None:
     """Refuse what is not signed by the message's own account, or speaks of another message."""
     webhook.require_signature(text.tokens)
     webhook.require(AccountSid=text.account_sid)
-    if phone_of(webhook.get("To")) != text.to:
+    to = phone_of(webhook.get("To"))
+    if text.to not in (to, texted(to)):
         raise Forbidden("To is not the one that this belongs to.")
     # By another channel Twilio writes the name of an agent, or a phone behind the channel's.
     if text.number is not None and ":" not in webhook.get("From") and "From" in webhook.fields:

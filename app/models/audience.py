@@ -39,6 +39,8 @@ def phone_key(phone: object) -> str | None:
     digits = "".join(one for one in phone[:64] if one in "0123456789")
     if not phone.lstrip().startswith("+") and len(digits) == 10:
         digits = f"1{digits}"
+    if digits.startswith("549") and len(digits) == 13:  # Argentina's 9 is left out as often
+        digits = f"54{digits[3:]}"
     return digits[:PHONE_KEY_LENGTH] or None
 
 

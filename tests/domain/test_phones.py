@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.phone_spellings import texted
 from app.domain.phones import InvalidPhone, Kind, classify, normalize, refusal
 from app.models.route import Destination
 
@@ -64,10 +65,75 @@ from app.models.route import Destination
         ("319 • 555 • 0100", "+13195550100"),
         ("319,555,0100", "+13195550100"),
         ("3,195,550,100", "+13195550100"),
+        # Digits of other scripts (Unicode, decimal digits), as their keyboards write them.
+        ("٣١٩٥٥٥٠١٠٠", "+13195550100"),
+        ("+۱ ۳۱۹ ۵۵۵ ۰۱۰۰", "+13195550100"),
+        ("३१९-५५५-०१००", "+13195550100"),
+        ("৩১৯ ৫৫৫ ০১০০", "+13195550100"),
+        ("๓๑๙ ๕๕๕ ๐๑๐๐", "+13195550100"),
+        ("\u200f٠٠١٣١٩٥٥٥٠١٠٠", "+13195550100"),
+        ("𝟑𝟏𝟗-𝟓𝟓𝟓-𝟎𝟏𝟎𝟎", "+13195550100"),
     ],
 )
 def test_ways_to_write_a_number(raw: str, expected: str) -> None:
     assert normalize(raw) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "one"),
+    [
+        # Mexico, Plan Nacional de Numeración: the 1 of mobile phones went in 2019.
+        ("+52 1 55 1234 5678", "+525512345678"),
+        ("+52 55 1234 5678", "+525512345678"),
+        ("+521 (81) 1234-5678", "+528112345678"),
+        # Brazil, Anatel: a 9 before mobile numbers, everywhere since 2016; not before others.
+        ("+55 11 8765-4321", "+5511987654321"),
+        ("+55 11 98765-4321", "+5511987654321"),
+        ("+55 (0)21 7654-3210", "+5521976543210"),
+        ("+55 11 3456-7890", "+551134567890"),
+        # Benin, ITU Operational Bulletin 1305: 01 before all numbers, since 2024.
+        ("+229 97 12 34 56", "+2290197123456"),
+        ("+229 01 97 12 34 56", "+2290197123456"),
+        # San Marino: 0549 may be left out from abroad.
+        ("+378 886377", "+3780549886377"),
+        ("+378 0549 886377", "+3780549886377"),
+        # Palestine's mobile phones, under its own country code and Israel's.
+        ("+972 59 912 3456", "+970599123456"),
+        ("+970 59 912 3456", "+970599123456"),
+        ("+972 56-612-3456", "+970566123456"),
+        ("+972 50 123 4567", "+972501234567"),
+        ("+972 2 555 1234", "+97225551234"),
+        # Argentina's 15, which is dialled at home in place of the 9 (ITU-T E.164, +54).
+        ("+54 11 15 2345 6789", "+5491123456789"),
+        ("+54 9 11 2345 6789", "+5491123456789"),
+    ],
+)
+def test_a_phone_in_two_spellings_is_one(raw: str, one: str) -> None:
+    assert normalize(raw) == one
+
+
+@pytest.mark.parametrize(
+    ("raw", "one", "called"),
+    [
+        ("+54 11 2345 6789", "+5491123456789", "+541123456789"),
+        ("+54 9 11 2345 6789", "+5491123456789", "+5491123456789"),
+        ("+54 351 512-3456", "+5493515123456", "+543515123456"),
+        ("+54 9 2966 12-3456", "+5492966123456", "+5492966123456"),
+        ("+54 2966 12-3456", "+5492966123456", "+542966123456"),
+        ("+13195550100", "+13195550100", "+13195550100"),
+        ("+5411234", None, None),
+    ],
+)
+def test_argentinas_nine_is_of_the_person_but_not_of_the_call(
+    raw: str, one: str | None, called: str | None
+) -> None:
+    """ITU-T E.164, +54: mobile phones are called with 9; texts go with and without it."""
+    if one is None:
+        with pytest.raises(InvalidPhone):
+            normalize(raw)
+    else:
+        assert (texted(normalize(raw)), normalize(raw)) == (one, called)
+        assert texted(one) == one
 
 
 def test_a_number_is_read_in_its_region() -> None:
@@ -140,7 +206,8 @@ def test_a_number_is_read_in_its_region() -> None:
         ("319-555-O1OO", "letters"),
         ("319-555-0100 ext t 5", "extension"),
         ("12,345,678", "an extension"),
-        ("٣١٩٥٥٥٠١٠٠", "not a phone number"),
+        ("٣١٩٥٥٥٠١٠", "9 digits"),
+        ("③①⑨ five", "letters"),
     ],
 )
 def test_what_is_no_number_is_refused_in_words(raw: str, said: str) -> None:

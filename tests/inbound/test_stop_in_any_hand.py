@@ -7,9 +7,14 @@ from xml.etree import ElementTree
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
-from app.domain.audience import in_force
-from app.extensions import db
+from app.domain.audience import in_force, members, names
+from app.domain.mistakes import Refused
+from app.domain.sending.messages import check_recipient
+from app.extensions import db, unit_of_work
+from app.models.audience import Member, Population
+from app.models.client import Client
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint, EndpointKind
 from app.models.incoming import Incoming, OptOut, Outcome
@@ -261,13 +266,41 @@ class TestChannels:
 
     @pytest.mark.parametrize(
         ("written", "one"),
-        [("+5215512345678", "+525512345678"), ("whatsapp:+551187654321", "+5511987654321")],
+        [
+            ("+5215512345678", "+525512345678"),
+            ("whatsapp:+551187654321", "+5511987654321"),
+            ("+541123456789", "+5491123456789"),
+            ("whatsapp:+5491123456789", "+5491123456789"),
+            ("+972599123456", "+970599123456"),
+        ],
     )
     def test_two_spellings_are_one_person(
         self, written: str, one: str, number: Sender, rows: Rows, twilio: Twilio
     ) -> None:
         twilio.sms(From=written, Body="STOP")
         assert rows.one(SuppressionEntry).phone == one
+
+    @pytest.mark.parametrize("listed", ["+541123456789", "+54 9 11 2345 6789", "+5491123456789"])
+    @pytest.mark.parametrize("sender", ["+541123456789", "+5491123456789"])
+    def test_argentinas_nine_changes_nobody(
+        self, listed: str, sender: str, app: Flask, department: Department, rows: Rows,
+        twilio: Twilio,
+    ) -> None:  # fmt: skip
+        rows.change(update(Client).values(international=True))
+        department.auto_reply("Hi {{ toName }}")
+        population = Population(client_id=department.client.id, name="abroad")
+        rows.add(population)
+        member = {"toName": "Ada", "toPhone": listed}
+        rows.add(Member(population_id=population.id, attributes=member))
+        assert reply_of(twilio.sms(From=sender)) == "Hi Ada"
+        with app.app_context(), unit_of_work() as session:
+            client = session.get_one(Client, department.client.id)
+            to = check_recipient(client, None, listed, Destination.SMS)
+            assert names.of(session, client.id, [to, sender]) == {to: "Ada", sender: "Ada"}
+            again, abroad = {"toPhone": sender}, session.get_one(Population, population.id)
+            with pytest.raises(Refused, match="already"):
+                members.save(session, abroad, again, None, "x")
+        assert to == rows.one(Incoming).from_
 
     def test_reports_by_another_channel_are_taken(
         self, department: Department, rows: Rows, twilio: Twilio

@@ -10,6 +10,7 @@ from app.domain.attributes import ADDRESS, KNOWN, MAX_NAME, NAME, PHONE
 from app.domain.mistakes import Mistake, Refused
 from app.domain.tables import Table, header
 from app.domain.tables.header import SPELLINGS, letters
+from app.domain.tables.table import tidy
 
 Names = Mapping[str, str]
 """The attribute that each column becomes, by the column's name."""
@@ -41,12 +42,13 @@ def suggest(table: Table, remembered: Names | None = None, own: Collection[str] 
     for attribute in KNOWN:
         if attribute not in taken and (called := _called(attribute, table, names)):
             names[called] = attribute
-    names |= _in_other_words(table, names, own)
+    labels = {tidy(name): name for name in own}
+    names |= _in_other_words(table, names, labels)
     if not {PHONE, ADDRESS} & set(names.values()):
         names |= _by_content(table, names)
     for column in table.columns:
         if column not in names:
-            names[column] = _attribute(column, table, own, names.values())
+            names[column] = _attribute(column, table, labels, names.values())
     return {column: names[column] for column in table.columns}
 
 
@@ -142,11 +144,11 @@ def _held(values: list[str], *, bare: bool) -> str | None:
     return None
 
 
-def _attribute(column: str, table: Table, own: Collection[str], taken: Iterable[str]) -> str:
+def _attribute(column: str, table: Table, own: Names, taken: Iterable[str]) -> str:
     if column == FAULTS:
         return LEFT_OUT
     if column in own:
-        return column
+        return own[column]
     if re.fullmatch(r"Column \d+", column) and not any(one.get(column) for one in table.samples):
         return LEFT_OUT
     wanted = name = attribute_of(column) or f"column_{table.columns.index(column) + 1}"

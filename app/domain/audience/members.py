@@ -15,10 +15,12 @@ from sqlalchemy.orm import Session
 
 from app.domain import attributes as attributes_of_people
 from app.domain import audit, mail_addresses
-from app.domain.attributes import ADDRESS, KNOWN, PHONE
+from app.domain.attributes import ADDRESS, KNOWN, NAME, PHONE
 from app.domain.audience import taking
 from app.domain.changes import Change
 from app.domain.mistakes import INVALID_PHONE, Mistake, Refused
+from app.domain.one_line import one_line
+from app.domain.phone_spellings import texted
 from app.domain.phones import InvalidPhone, normalize
 from app.domain.specs import is_email, told_in_place
 from app.models.audience import Member, Population, phone_key
@@ -30,7 +32,7 @@ Attributes = Mapping[str, Any]
 
 
 def check(attributes: Attributes) -> dict[str, Any]:
-    """Return a person's attributes as they are kept: the phone as E.164.
+    """Return a person's attributes as they are kept: the phone as E.164, the name on one line.
 
     :raises Refused: with every mistake, each at the attribute it is about.
     """
@@ -38,7 +40,7 @@ def check(attributes: Attributes) -> dict[str, Any]:
     clean = dict(attributes)
     for name in KNOWN:
         if isinstance(clean.get(name), str):
-            clean[name] = clean[name].strip()
+            clean[name] = one_line(clean[name]) if name == NAME else clean[name].strip()
     phone, address = clean.get(PHONE), clean.get(ADDRESS)
     if not phone and not address:
         said = "There is neither a phone nor an e-mail address."
@@ -91,7 +93,7 @@ People = Annotated[list[dict[str, Any]], told_in_place(check_all, list, type(Non
 def key_of(attributes: Attributes) -> tuple[str, str]:
     """Return what makes somebody the same person: the attribute's name and its value."""
     if attributes.get(PHONE):
-        return PHONE, str(attributes[PHONE])
+        return PHONE, texted(str(attributes[PHONE]))
     return ADDRESS, str(attributes[ADDRESS]).strip().lower()
 
 
@@ -208,7 +210,7 @@ def only_person(session: Session, client_id: str, phone: str) -> dict[str, Any] 
         .limit(MAX_ROWS)
     )
     for attributes in rows:
-        if stored_key(attributes) != (PHONE, phone) or attributes == found:
+        if stored_key(attributes) != (PHONE, texted(phone)) or attributes == found:
             continue
         if found is not None:
             return None
@@ -224,6 +226,6 @@ def stored_key(attributes: Attributes) -> tuple[str, str] | None:
     if name == ADDRESS or _E164.fullmatch(value):
         return name, value
     try:
-        return name, normalize(value)
+        return name, texted(normalize(value))
     except InvalidPhone:
         return name, value

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.attributes import NAME, PHONE
 from app.domain.audience.members import MAX_ROWS, stored_key
+from app.domain.phone_spellings import texted
 from app.models.audience import Member, Population, phone_key
 from app.models.last_contact import LastContact
 
@@ -38,6 +39,7 @@ def of(session: Session, client_id: str, phones: Collection[str]) -> dict[str, s
 
 def listed(session: Session, client_id: str, phone: str) -> list[tuple[Population, Member]]:
     """Return where a phone stands in the client's lists."""
+    wanted = (PHONE, texted(phone))
     rows = session.execute(
         select(Population, Member)
         .join(Member, Member.population_id == Population.id)
@@ -45,7 +47,7 @@ def listed(session: Session, client_id: str, phone: str) -> list[tuple[Populatio
         .order_by(Population.name, Member.id)
         .limit(MAX_ROWS)
     )
-    return [(row[0], row[1]) for row in rows if stored_key(row[1].attributes) == (PHONE, phone)]
+    return [(row[0], row[1]) for row in rows if stored_key(row[1].attributes) == wanted]
 
 
 def _listed(session: Session, client_id: str, phones: Collection[str]) -> dict[str, str]:
@@ -61,7 +63,8 @@ def _listed(session: Session, client_id: str, phones: Collection[str]) -> dict[s
         stored = stored_key(attributes)
         if stored is not None and (name := _name(attributes)):
             names[stored[1]].add(name)
-    return {phone: several.pop() for phone, several in names.items() if len(several) == 1}
+    agreed = {phone: several.pop() for phone, several in names.items() if len(several) == 1}
+    return {phone: agreed[key] for phone in phones if (key := texted(phone)) in agreed}
 
 
 def _name(attributes: Mapping[str, Any] | None) -> str | None:

@@ -13,6 +13,7 @@ from app.domain import tables
 from app.domain.attributes import PHONE
 from app.domain.audience import columns
 from app.domain.mistakes import Refused
+from app.domain.phone_spellings import texted
 from app.domain.phones import InvalidPhone, normalize
 from app.domain.tables import FaultyRows, Row, RowMistake, Table
 from app.domain.tables.header import SPELLINGS, letters
@@ -42,7 +43,7 @@ def read_phones(table: Table) -> tuple[list[str], FaultyRows]:
         if row.values.get("lifted") or row.values.get("reason") == SuppressionReason.UNREACHABLE:
             continue
         try:
-            phones.setdefault(normalize(row.values[column]))
+            phones.setdefault(texted(normalize(row.values[column])))
         except InvalidPhone as error:
             faulty.add(row.line, error.reason)
     return list(phones), faulty

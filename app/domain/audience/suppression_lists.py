@@ -16,6 +16,7 @@ from app.domain import audit, changes, named
 from app.domain.audience import suppression
 from app.domain.changes import Change
 from app.domain.mistakes import INVALID_PHONE, Refused
+from app.domain.phone_spellings import texted
 from app.domain.phones import InvalidPhone, normalize
 from app.domain.specs import Empty, Name, Phone, Spec
 from app.models.base import utcnow
@@ -48,7 +49,7 @@ def save(
     named.refuse_taken(session, SuppressionList, client_id, spec.name, known)
     row = known or SuppressionList(client_id=client_id)
     details = changes.write(session, row, {"name": spec.name})
-    phones = list(dict.fromkeys(spec.entries))
+    phones = list(dict.fromkeys(map(texted, spec.entries)))
     if added := suppression.suppress_all(session, row.id, phones, source=_MANUAL, at=utcnow()):
         details["entries"] = f"{changes.count(added, 'phone')} added"
     change = Change(row, f"suppression list {spec.name}", details, is_new=known is None)
@@ -74,7 +75,7 @@ def add(
     :raises Refused: when the phone is none, or the scope no sender of the client.
     """
     try:
-        wanted = normalize(phone)
+        wanted = texted(normalize(phone))
     except InvalidPhone as error:
         raise Refused.because(error.reason, "phone", code=INVALID_PHONE) from None
     if scope != SCOPE_ALL:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.domain import audit
 from app.domain.audience import names, suppression_lists
 from app.domain.audience.members import stored_key
+from app.domain.phone_spellings import texted
 from app.domain.relaying.events import instant
 from app.models.audience import Member, Population, phone_key
 from app.models.base import utcnow
@@ -99,7 +100,7 @@ def batch_members(session: Session, client: Client, phone: str) -> list[BatchMem
 def is_of(attributes: dict[str, Any], phone: str) -> bool:
     """Tell whether a member's attributes have this phone, however it is written."""
     key = stored_key(attributes)
-    return key is not None and key[1] == phone
+    return key is not None and key[1] == texted(phone)
 
 
 def deliveries_about(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, object_session
 
 from app.domain import reach
 from app.domain.content import attachments
+from app.domain.phone_spellings import texted
 from app.domain.reach import Refusal
 from app.domain.sending import lanes
 from app.domain.urls import MAX_URL
@@ -80,6 +81,8 @@ def check_recipient(
     """
     session = object_session(client)
     to = reach.normalized(phone)
+    if destination is Destination.SMS:
+        to = texted(to)
     credential = None
     if session is not None and sender is not None:
         credential = session.get(Credential, sender.credential_id)

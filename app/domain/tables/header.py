@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from app.domain.attributes import ADDRESS, NAME, PHONE
+from app.domain.attributes import ADDRESS, KNOWN, NAME, PHONE
 from app.domain.phones import InvalidPhone, normalize
 
 _LOOKED_AT: Final = 10
@@ -104,6 +104,8 @@ def locate(first: Sequence[Sequence[str]]) -> int | None:
 
     A title may stand above the header; it is one value where the table has several.
     """
+    if first and tuple(first[0][: len(KNOWN)]) == KNOWN:
+        return 0  # our own export, whatever attributes are called
     looked_at = first[:_LOOKED_AT]
     known = [0 if is_data(line) else known_names(line) for line in looked_at]
     if best := max(known, default=0):

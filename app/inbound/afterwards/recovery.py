@@ -19,6 +19,7 @@ from sqlalchemy import func, select, update
 
 from app.domain import aside, clocks, keywords, wake
 from app.domain.clients.accounts import client_by_id
+from app.domain.phone_spellings import texted
 from app.extensions import current_settings, db, reading, redis_client, unit_of_work
 from app.inbound import call_log, calls, lookup, texts
 from app.inbound.afterwards import twilio_log
@@ -230,7 +231,7 @@ def _take_in_text(account: Account, text: results.Message) -> bool:
         destination=Destination.SMS,
         sid=text.sid,
         account_sid=account.sid,
-        from_=phone_of(text.from_ or "")[:PHONE_LENGTH],
+        from_=texted(phone_of(text.from_ or ""))[:PHONE_LENGTH],
         to=phone_of(text.to or "")[:PHONE_LENGTH],
         text_channel=addresses.channel(text.from_ or "", text.to or "", len(media)),
         received_at=received_at,
