@@ -14,6 +14,7 @@ from app.domain.audience import population_files, populations, staging, uploads
 from app.domain.audience.arrivals import TakenIn
 from app.domain.audience.populations import PopulationSpec
 from app.domain.mistakes import Refused
+from app.domain.one_line import one_line
 from app.domain.tables import Choices, FaultyRows
 from app.domain.tables.encodings import NAMES
 from app.extensions import db, unit_of_work
@@ -75,7 +76,7 @@ def import_file(
 def _population_of(client: str, name: str) -> str | None:
     """Return the id of a client's population; None if there is none of that name."""
     session = db.session()
-    found = named.find(session, Population, _owner(session, client).id, name.strip())
+    found = named.find(session, Population, _owner(session, client).id, one_line(name))
     return found.id if found else None
 
 

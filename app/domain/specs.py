@@ -60,8 +60,10 @@ def _one_line(value: object) -> object:
     return one_line(value) if isinstance(value, str) else value
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100), BeforeValidator(_one_line)]
-"""What something is called: :func:`app.domain.one_line.one_line`."""
+Line = BeforeValidator(_one_line)
+"""Of a name: it is kept as :func:`app.domain.one_line.one_line` says."""
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100), Line]
+"""What something is called."""
 
 
 class Input(BaseModel):

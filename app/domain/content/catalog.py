@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -23,7 +23,7 @@ from app.domain.content.voice_templates import (
 )
 from app.domain.deletion import in_use
 from app.domain.mistakes import Mistake, Refused
-from app.domain.specs import Empty, Spec, Text
+from app.domain.specs import Empty, Line, Spec, Text
 from app.models.client import Client
 from app.models.template import Template, TemplateKind, TemplateVersion
 from app.twiml.tags import pieces
@@ -47,7 +47,7 @@ ALWAYS_KNOWN = ("From", "To", "Body")
 class TemplateSpec(Spec):
     """Text with placeholders."""
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True)]
+    name: Annotated[str, Line]
     kind: TemplateKind
     body: Text = ""
     media: Annotated[list[str], Empty] = Field(default_factory=list)

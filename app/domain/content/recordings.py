@@ -12,6 +12,7 @@ from app.domain import changes, named
 from app.domain.changes import Change
 from app.domain.content.file_types import is_mpeg_frame, text_of
 from app.domain.mistakes import Mistake, Refused
+from app.domain.one_line import one_line
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.media import Media, MediaSource, Recording
@@ -32,7 +33,7 @@ def save(
 
     :raises Refused: when it is not audio of a kind that Twilio plays, empty or too large.
     """
-    reasons, name = [], name.strip()
+    reasons, name = [], one_line(name)
     if not name or len(name) > 100:
         reasons.append(Mistake(("name",), "A recording needs a name of at most 100 characters."))
     content_type = audio_type(filename, content)
