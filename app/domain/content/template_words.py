@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from app.domain.tables import header
 from app.twiml.tags import Piece, inside, line_of, pieces
 
 MAX_SHOWN: Final = 60
@@ -39,6 +40,10 @@ _OTHERWISE: Final = re.compile(
     r"([^|?:,'\"]{1,60}?)\s*(?:\|\s*(?:default|fallback)\s*:|\|\||\belse\b)\s*('[^']*'|\"[^\"]*\")"
 )
 """What stands for a value that somebody has not, as Liquid and programming languages write it."""
+_SPOKEN: Final = re.compile(
+    r"([^'\"|]{1,60}?)\s+or\s+(?=.*['\"])(?!'[^']*'$|\"[^\"]*\"$)['\"]?([^|]{1,100}?)['\"]?"
+)
+"""Words in place of a value, with a quotation mark on one side only, or an apostrophe in them."""
 _OPERATORS: Final = (
     (r"\s+then\s*%}", " %}"), (r"&&", "and"), (r"\|\|", "or"), (r"<>|=/=", "!="),
     (r"\bis\s+(?=['\"])|\bequals?\b|(?<![=!<>])=(?!=)", "== "), (r"  +", " "),
@@ -57,7 +62,7 @@ _ELSEWHERE: Final = {
 
 
 def attribute_name(written: str) -> str:
-    """Return the attribute that a column or name becomes: ``First name`` is ``First_name``."""
+    """Return the attribute that a column becomes: ``First name`` is ``First_name``."""
     name = re.sub(r"\W+", "_", _UNSEEN.sub("", written)).strip("_")
     return f"column_{name}" if name[:1].isdigit() else name
 
@@ -66,14 +71,18 @@ def attribute_name(written: str) -> str:
 def nearest(name: str, known: tuple[str, ...]) -> str | None:
     """Return the attribute that may have been meant by ``name``, or None.
 
-    Of long names and many attributes only the beginning is looked at.
+    Of long names and many attributes only the beginning is looked at. What files call a phone, an
+    e-mail address or a name (Nombre, 手机) is toPhone, toAddress or toName.
     """
     by_letters = {_letters(one[:40]): one for one in known[:200] if one != name}
     wanted = _letters(name[:40])
     if found := by_letters.get(wanted):
         return attribute_name(found)
     close = difflib.get_close_matches(wanted, by_letters, 1, 0.8)
-    return attribute_name(by_letters[close[0]]) if close else None
+    if close:
+        return attribute_name(by_letters[close[0]])
+    meant = header.meant(name.replace("_", " "))
+    return meant if meant in known and meant != name else None
 
 
 def unreadable(source: str, reads: Callable[[str], bool], line: int | None) -> Fault:
@@ -156,6 +165,11 @@ def _repairs(text: str) -> Iterator[tuple[str, str]]:
         yield "has quotation marks around the name.", attribute_name(quoted[2])
     if straight != text:
         yield "has curly quotation marks, which only texts may have.", straight
+    if (found := _SPOKEN.fullmatch(straight)) and '"' not in found[2]:
+        yield (
+            "has quotation marks that do not go together.",
+            f'{attribute_name(found[1])} or "{found[2]}"',
+        )
     if found := _OTHERWISE.fullmatch(straight):
         yield (
             "says what stands for it as other programs do.",
@@ -265,6 +279,9 @@ def _mended(text: str, word: str, reads: Callable[[str], bool]) -> str | None:
     """Return a condition with the marks of this language, and names in one piece, if it reads."""
     if word not in ("if", "elif") or len(text) > MAX_INSTEAD or "}" in text[:-2]:
         return None
+    for mark in "'\"":
+        if text.count(mark) == 1:  # nobody has marked where the text ends
+            text = re.sub(r"\s*%}\Z", f"{mark} %}}", text)
     for pattern, instead in _OPERATORS:
         text = re.sub(pattern, instead, text)
     head, _, rest = text.partition(word)
