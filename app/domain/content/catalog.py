@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.domain import changes, named, urls
 from app.domain.changes import Change
 from app.domain.content import attachments, templates
-from app.domain.content.template_words import attribute_name, nearest
+from app.domain.content.template_names import attribute_name, nearest
 from app.domain.content.voice_templates import (
     ANSWERED_BY,
     Rules,

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from app.domain.content.template_words import Fault, attribute_name
+from app.domain.content.template_names import attribute_name
+from app.domain.content.template_words import Fault
 from app.twiml.tags import Piece, inside, line_of, pieces
 
 _WORDS: Final = r"[^\W\d_](?:[^\S\n]|[\w'’.-]){0,58}"

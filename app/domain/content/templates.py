@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from jinja2 import Template, TemplateError, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError
 
-from app.domain.content import budget, samples, template_foreign, template_words
+from app.domain.content import budget, samples, template_foreign, template_names
 from app.domain.content.template_filters import MAX_ITERATIONS, MAX_OUTPUT, STEP, too_large
 from app.domain.content.template_reading import (
     MAX_SOURCE,
@@ -60,7 +60,7 @@ class MissingAttributes(TemplateProblem):
         self.names = names
         quoted = ", ".join(f"“{name}”" for name in names)
         verb = "has" if len(names) == 1 else "have"
-        meant = [(name, template_words.nearest(name, tuple(known))) for name in names[:MAX_HINTS]]
+        meant = [(name, template_names.nearest(name, tuple(known))) for name in names[:MAX_HINTS]]
         hints = [f"{{{{ {near} }}}} in place of {{{{ {name} }}}}" for name, near in meant if near]
         hint = f"; did you mean {' and '.join(hints)}?" if hints else ""
         super().__init__(f"The template uses {quoted}, which {verb} no value{hint}", line)
@@ -194,7 +194,7 @@ _UNFIT: Final = (
 def _with_names(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """Let attributes whose names have spaces and the like be used: “First name” as First_name."""
     aliases = {
-        template_words.attribute_name(name): value
+        template_names.attribute_name(name): value
         for name, value in attributes.items()
         if not name.isidentifier()
     }
