@@ -24,6 +24,8 @@ _VOWELS: Final = frozenset("aeiouyæœøı")
 _ALONE: Final = frozenset("èøìùòàæåêû")
 """Vowels of Western Europe that stand between consonants: in a Czech name read as Western they
 take the place of a consonant (Dvoøák)."""
+_FOLLOWED: Final = {"õ": "e", "û": "rtlm"}
+"""What follows these where they are Western (Simões, août)."""
 _RARE: Final = frozenset("þðýјљњћђџѓќѕЈЉЊЋЂЏЃЌЅ")
 """Letters of small alphabets, as which those of larger ones are read: Turkish ş, ğ and ı."""
 _EASTERN: Final = ("HAN", "KANA", "HANGUL")
@@ -42,10 +44,13 @@ def plausible(
     points = [unreadable] * text.count(MARK)
     text = text.replace(MARK, " ")
     for found in _TOKEN.finditer(text):
-        if found["word"] is None:
+        if found["word"] is None or not any(map(str.isalpha, found["word"])):
             points.append(_mark(text, found.start()))
         elif not found["word"].isascii():
-            points += _word(found["word"], first_level)
+            around = text[max(found.start() - 1, 0) : found.start()] + text[found.end() :][:1]
+            read = _word(found["word"], first_level)
+            most = _most(found["word"], around)
+            points += (min(one, most) for one in read)
     return sum(points) / len(points) if points else 1.0
 
 
@@ -56,9 +61,39 @@ def _mark(text: str, place: int) -> float:
         return -1.0
     if category[0] == "M":  # on a letter of its own script, or out of place
         return 0.8 if before and _script(before) == _script(one) else 0.0
+    if _is_in_place(one, before, after):
+        return 0.95
     if one in _GOOD_MARKS:
         return 0.4 if before.isalpha() and after.isalpha() else 0.8
     return 0.3 if category == "Zs" else 0.1
+
+
+def _most(word: str, around: str) -> float:
+    """Return the most points of a letter that a mark may be meant by: alone, or beside a digit."""
+    if _script(word[0]) in _EASTERN or _script(word[-1]) in _EASTERN:
+        return 1.0
+    if len(word) == 1:
+        return 0.6
+    return 0.8 if any(map(str.isdigit, around)) else 1.0
+
+
+def _is_in_place(one: str, before: str, after: str) -> bool:
+    """Tell whether a mark stands where Western texts have it: 5°, £10, § 3, “so”, 10 am."""
+    if one in "“‘«„":
+        return not before.isalnum() and after.isalnum()
+    if one in "”’»…":
+        return before.isalnum() and not after.isalnum()
+    if one == "\u00a0":
+        return not after.islower() or not before.isalpha()
+    if one in "–—":
+        return not before.isalpha() and not after.isalpha()
+    if one in "°½¼¾²³":
+        return before.isdigit() or (one in "½¼¾" and not before.isalnum())
+    if one in "£€¥¢":
+        return before.isdigit() or after.isdigit()
+    if one in "§¶•·†":
+        return not before.isalnum() and (after == " " or after.isdigit())
+    return one in "®™©" and not after.isalnum()
 
 
 def _word(word: str, first_level: Callable[[str], bool] | None) -> Iterable[float]:
@@ -105,6 +140,8 @@ def _is_out_of_place(one: str, before: str, after: str) -> bool:
     """Tell whether a Western letter stands where a consonant of another alphabet may be meant."""
     if one == "ñ":
         return not _is_vowel(after)
+    if one in _FOLLOWED:  # Hungarian ő and ű
+        return after not in _FOLLOWED[one]
     return one in _ALONE and (_is_vowel(before) or _is_vowel(after))
 
 

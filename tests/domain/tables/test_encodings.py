@@ -78,6 +78,58 @@ def test_where_it_is_not_certain_the_right_names_are_among_those_shown(
         tables.read(content)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        # What Windows writes beside names in English files (Word's AutoFormat, CLDR's symbols).
+        "10\u00a0am",
+        "319\u00a0555\u00a00100",
+        "Ada\u00a0Lovelace",
+        "Ada Lovelace\u00a0",
+        "£10",
+        "€5 fee",
+        "5° outside",
+        "½ hour",
+        "1 ½",
+        "§3",
+        "• bring an ID",
+        "5 – 7",
+        "–",
+        "“Intro”",
+        "and so on…",
+        "Acme®",
+        "2ème",
+        "café €5",
+    ],
+)
+def test_marks_of_windows_are_not_letters_of_another_alphabet(written: str) -> None:
+    content = f"toName,toPhone,note\r\nAda,3195550100,{written}\r\n".encode("cp1252")
+    opened = tables.open_table(content)
+    assert opened.used.encoding == "cp1252"
+    (row,) = [row for row in opened.table.rows() if isinstance(row, Row)]
+    assert row.values["note"] == written.strip()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("cp1250", "Ákos Őri Szűcs Ágnes"),
+        ("cp1250", "Győző Fűzfa"),
+        ("cp1252", "Simões Conceição"),
+        ("cp850", "Juárez"),
+        ("gb18030", "王小明 5班 3月"),
+        ("cp932", "山田さくら 5月"),
+        ("cp1251", "Иван 5й"),
+    ],
+)
+def test_nobody_is_silently_read_in_a_wrong_one(encoding: str, names: str) -> None:
+    opened = tables.open_table(file_of(names, encoding))
+    read = [row.values["toName"] for row in opened.table.rows() if isinstance(row, Row)]
+    shown = [list(one.names) for one in opened.readings]
+    beyond = [one for one in names.split() if not one.isascii()]
+    assert read == names.split() if opened.sure else beyond in shown
+
+
 def test_a_few_chinese_names_are_likeliest_chinese() -> None:
     assert tables.open_table(file_of("王小明", "gb18030")).used.encoding == "gb18030"
 
