@@ -99,12 +99,11 @@ def followed(connection: Connection, number: Number, word: str, at: datetime | N
     return number if route is number.route else replace(number, route=route)
 
 
-def place(connection: Connection, route: RouteFacts, number_id: str) -> str:
-    """Return the place inside a route by hours, with all inside it, that applies now.
+def place(connection: Connection, route: RouteFacts, number_id: str, now: datetime) -> str:
+    """Return the place inside a route by hours, with all inside it, that applies at a time.
 
     Where its hours are gone meanwhile, it is closed.
     """
-    now = utcnow()
     row = connection.execute(
         _STATE, {"hours_id": route.hours_id, "number_id": number_id, "now": now}
     ).first()

@@ -73,18 +73,24 @@ def take_in_missed(arrival: Arrival, number: Number) -> None:
 
 def choose(context: CallContext) -> Answer:
     """Answer by the client's switch and the number's route, without storing anything."""
+    return begun(context)[1]
+
+
+def begun(context: CallContext) -> tuple[CallContext, Answer]:
+    """Return what is answered first, and where in the route the call is then."""
     if barred := barrier(context.number):
-        return barred
+        return context, barred
     route = context.number.route
     if route is None:
-        return Answer(voice.neutral(), Outcome.NO_ROUTE)
+        return context, Answer(voice.neutral(), Outcome.NO_ROUTE)
     if route.handler not in STEPS:
-        _, answer = arrived(context, route, CALLS[route.handler](context, route))
-        return replace(answer, text_back=route.text_back_id)
-    whole = flow.whole(context.session.connection(), context.number.id, route)
+        context, answer = arrived(context, route, CALLS[route.handler](context, route))
+        return context, replace(answer, text_back=route.text_back_id)
+    number, now = context.number, context.arrival.received_at
+    whole = flow.whole(context.session.connection(), number.id, route, now)
     context, answer = arrived(context, whole, CALLS[route.handler](context, whole))
     texted = flow.text_back(whole, context.at)
-    return replace(answer, flow=flow.written(whole), text_back=texted)
+    return context, replace(answer, flow=flow.written(whole), text_back=texted)
 
 
 def arrived(
@@ -118,7 +124,8 @@ def arrived(
 
 def _entered(context: CallContext, route: RouteFacts) -> Answer | Onward:
     if route.handler is Handler.HOURS:
-        return Onward(by_hours.place(context.session.connection(), route, context.number.id))
+        connection, now = context.session.connection(), context.arrival.received_at
+        return Onward(by_hours.place(connection, route, context.number.id, now))
     return CALLS[route.handler](context, route)
 
 

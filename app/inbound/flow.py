@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -74,9 +75,9 @@ def step(context: CallContext, what: str, turn: int) -> str:
     return f"{base}/inbound/voice/step/{context.incoming_id}?{query}"
 
 
-def whole(connection: Connection, number_id: str, route: RouteFacts) -> RouteFacts:
+def whole(connection: Connection, number_id: str, route: RouteFacts, now: datetime) -> RouteFacts:
     """Return the route with all that is inside it, in one statement; with those who are on duty
-    now, where a rota says whose phone rings, in one more.
+    at that time, where a rota says whose phone rings, in one more.
     """
     inside: dict[str, dict[str, Any]] = defaultdict(dict)
     rows = connection.execute(_ALL, {"sender_id": number_id}).all()
@@ -85,7 +86,7 @@ def whole(connection: Connection, number_id: str, route: RouteFacts) -> RouteFac
             inside[row.parent_id][row.place] = RouteFacts.of(
                 row, recording_code=row.media_code, hours_id=row.hours_id
             )
-    return _filled(route, inside, on_duty.by_route(connection, rows))
+    return _filled(route, inside, on_duty.by_route(connection, rows, now))
 
 
 def _filled(

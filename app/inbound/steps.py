@@ -52,13 +52,13 @@ def step(incoming_id: str) -> Response:
         number = lookup.called(connection, call.to, call.from_)
     try:
         asked = Step.read(request.args)
-        answered, answer = _in_one_transaction(call, number, asked, told)
+        document, answer = _in_one_transaction(call, number, asked, told)
     except Lost as lost:
         log.warning("a call has no such step", sid=call.sid, reason=str(lost))
         return twiml(voice.apology())
     if answer is not None and answer.wakes:
         wake(answer.wakes)
-    return twiml(answered)
+    return twiml(document)
 
 
 def _require(told: Webhook, call: LoggedCall) -> None:
@@ -95,19 +95,23 @@ def _in_one_transaction(
         if asked.key in before:
             return before[asked.key], None
         context = CallContext(session, call.id, parsing.step(told, call), number, asked.at)
-        context, answer = _answer(context, flow.read(kept.flow), asked, told, before)
+        context, answer = answered(context, flow.read(kept.flow), asked, told, before)
         _store(session, context, answer, {**before, asked.key: answer.twiml})
     return answer.twiml, answer
 
 
-def _answer(
+def answered(
     context: CallContext,
     root: RouteFacts,
     asked: Step,
     told: Webhook,
     before: Mapping[str, str],
 ) -> tuple[CallContext, Answer]:
-    """Return what is answered, and where the call is then."""
+    """Return what is answered at a step, and where the call is then; nothing is stored.
+
+    :param before: what was answered at the steps before, by :attr:`Step.key`.
+    :raises Lost: when the call has no such step.
+    """
     route = flow.find(root, asked.at)
     if route.handler not in STEPS:
         raise Lost(f"“{route.handler}” has no steps.")

@@ -122,6 +122,21 @@ def set_up(page: Page, stack: Stack, look: Any) -> None:
     said(page, "Saved. By the hours “day and night”.")
 
 
+def try_out(page: Page, look: Any) -> None:
+    """Go through a call before anybody calls."""
+    page.get_by_role("link", name="Try a call, step by step").click()
+    heard = page.get_by_role("log", name="What is heard")
+    expect(heard).to_contain_text(WELCOME)
+    for button in ("1", "1", "The mailbox of Dee (+13195550113) picks up", "Nobody picks up"):
+        press(page, button)
+    expect(heard).to_contain_text("A student. A call from 3 1 9")
+    look("switchboard-try")
+    press(page, "Ben (+13195550111) takes the call")
+    expect(heard).to_contain_text("The two are connected.")
+    press(page, "Call again")
+    expect(heard).to_contain_text(WELCOME)
+
+
 def box(page: Page, title: str) -> None:
     """Expect to be at the form of this box."""
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
@@ -176,6 +191,7 @@ def test_it_is_set_up_by_hand_and_called_on_each_way(
 ) -> None:
     set_up(page, stack, walker.look)
     walker.look("switchboard-number")
+    try_out(page, walker.look)
     with browser.new_context() as context:
         caller = Caller(context.new_page(), stack)
         caller.call().hears(WELCOME).presses("1").hears(ENGLISH).presses("2").hears(HERE).ends()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import abort, g, request
+from flask import abort, g, redirect, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,11 +16,13 @@ from app.domain.mistakes import Refused
 from app.domain.routing import routes
 from app.extensions import db, unit_of_work
 from app.inbound.number import Number
+from app.models.base import utcnow
 from app.models.house import AuditEntry
 from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender
+from app.staff import own
 from app.staff.access import client_blueprint, say
-from app.staff.numbers import at_twilio, drafts, flow, route_form, route_preview
+from app.staff.numbers import at_twilio, drafts, flow, route_form, route_preview, trial
 from app.staff.numbers.number_page import SAVED, back, destinations, find, show, show_box, target
 from app.staff.numbers.route_form import RouteForm
 
@@ -48,6 +50,27 @@ def number_box(sender_id: str, destination: str) -> str | Response:
         say("That box is not there any more.", "bad")
         return back(sender)
     return show_box(sender, RouteForm(wanted, values, at)) if at else back(sender)
+
+
+@client_blueprint.get("/numbers/<sender_id>/voice/try")
+def number_try(sender_id: str) -> str | Response:
+    """Go through a call to the number as a caller, step by step."""
+    sender, wanted = _found(sender_id, Destination.VOICE)
+    typed = request.args.get("when", "")
+    try:
+        at = own.typed_time(typed, "when", "Choose a day and a time.") if typed else utcnow()
+    except Refused as refused:
+        say(str(refused), "bad")
+        return redirect(url_for("client.number_try", sender_id=sender.id))
+    done = request.args.getlist("did")[: trial.MOST]
+    tried = trial.run(db.session(), sender, at, done)
+    route = routes.find_route(db.session(), sender, wanted)
+    form = RouteForm(wanted, {}, tried.at if tried else ())
+    form.flow = flow.draw(routes.spec_of(route)) if route else None
+    return render_template(
+        "staff/number_try.html", sender=sender, form=form, trial=tried, when=typed, done=done,
+        address=drafts.address,
+    )  # fmt: skip
 
 
 @client_blueprint.post("/numbers/<sender_id>/<destination>")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -54,7 +55,7 @@ def shown(session: Session, number: Number | None, destination: Destination) -> 
     if number is None:
         return None
     if destination is Destination.VOICE:
-        return _of(calls.choose(_call(session, number)), number)
+        return _of(calls.choose(call(session, number, utcnow())), number)
     return None if number.route is None else _of(texts.choose(_text(session, number), None), number)
 
 
@@ -66,8 +67,15 @@ def _of(answer: Answer, number: Number) -> Preview:
     return Preview(messaging.reply(reply.body, reply.media) if reply else answer.twiml, why)
 
 
-def _call(session: Session, number: Number) -> CallContext:
-    return CallContext(session, "preview", _arrival(number, Destination.VOICE), number)
+def call(session: Session, number: Number, at: datetime) -> CallContext:
+    """Return a call at a time, of somebody of whom nothing is known."""
+    arrival = replace(_arrival(number, Destination.VOICE), received_at=at)
+    return CallContext(session, "preview", arrival, number)
+
+
+def moved(context: CallContext, at: tuple[str, ...], told: dict[str, str]) -> CallContext:
+    """Return the same call at a place inside the route, with what Twilio would tell there."""
+    return replace(context, at=at, arrival=replace(context.arrival, parameters=told))
 
 
 def _text(session: Session, number: Number) -> TextContext:

@@ -5,10 +5,12 @@
 if ("speechSynthesis" in window) {
   for (const button of document.querySelectorAll("[data-speak]")) {
     const field = (name) => document.getElementById(button.dataset[name]);
-    button.hidden = button.nextElementSibling.hidden = false;
+    for (const shown of [button, button.nextElementSibling]) if (shown) shown.hidden = false;
     button.addEventListener("click", () => {
-      const words = new SpeechSynthesisUtterance(field("speak").value);
-      words.lang = field("language").value || field("voice").selectedOptions[0].dataset.language || "";
+      const written = field("speak");
+      const words = new SpeechSynthesisUtterance(written.value ?? written.textContent);
+      words.lang = written.lang || field("language")?.value
+        || field("voice")?.selectedOptions[0].dataset.language || "";
       speechSynthesis.cancel();
       speechSynthesis.speak(words);
     });
