@@ -30,6 +30,10 @@ GOOD = [
     doc("<Dial>+13195550101</Dial>"),
     doc('<Redirect method="GET">https://x.test/next?a=1&amp;b=2</Redirect>'),
     doc('<Reject reason="busy"/>'),
+    # Namespaces in XML 1.0, 3: without these two an XML editor takes none of it.
+    '<Response xmlns:amazon="urn:x"><Say><amazon:effect name="whispered">a</amazon:effect></Say>'
+    "</Response>",
+    '<Response xmlns="urn:x" xmlns:xsi="urn:y"><Hangup/></Response>',
     doc('<Enqueue waitUrl="https://x.test/w">support</Enqueue>'),
     doc('<Connect><Stream url="wss://x.test/s"/></Connect>'),
     doc("<Dial>" + "<Number>+13195550101</Number>" * 10 + "</Dial>"),
