@@ -62,6 +62,12 @@ class Step:
         at = query.get("at", "")
         return cls(tuple(at.split(_BETWEEN)) if at else (), query.get("step", ""), int(turn))
 
+    @classmethod
+    def of(cls, key: str) -> Step:
+        """Return the step that is called so where its answer is kept."""
+        at, what, turn = key.rsplit(" ", 2)
+        return cls(tuple(at.split(_BETWEEN)) if at else (), what, int(turn))
+
     @property
     def key(self) -> str:
         """What it is called where its answer is kept."""

@@ -33,6 +33,9 @@ from app.twiml import voice
 
 log = structlog.get_logger(__name__)
 
+TOLD_LENGTH = 200
+"""Most characters kept of what somebody pressed or said."""
+
 blueprint = Blueprint("voice_steps", __name__, url_prefix="/inbound/voice/step")
 errors.for_calls(blueprint)
 
@@ -93,11 +96,23 @@ def _in_one_transaction(
             raise Lost("The call has no steps, or its number is gone.")
         before = kept.steps or {}
         if asked.key in before:
-            return before[asked.key], None
+            return before[asked.key]["twiml"], None
         context = CallContext(session, call.id, parsing.step(told, call), number, asked.at)
-        context, answer = answered(context, flow.read(kept.flow), asked, told, before)
-        _store(session, context, answer, {**before, asked.key: answer.twiml})
+        given = {key: one["twiml"] for key, one in before.items()}
+        context, answer = answered(context, flow.read(kept.flow), asked, told, given)
+        _store(session, context, answer, {**before, asked.key: _kept(context, told, answer)})
     return answer.twiml, answer
+
+
+def _kept(context: CallContext, told: Webhook, answer: Answer) -> dict[str, Any]:
+    """Return what is kept of a step: for its repeat, and for people who read how the call went."""
+    said = (told.get(name) for name in ("Digits", "SpeechResult", "DialCallStatus"))
+    return {
+        "twiml": answer.twiml,
+        "at": utcnow().isoformat(),
+        "told": next(filter(None, said), "")[:TOLD_LENGTH],
+        "place": list(context.at),
+    }
 
 
 def answered(
@@ -122,7 +137,9 @@ def answered(
     return context, replace(answer, text_back=flow.text_back(root, context.at))
 
 
-def _store(session: Session, context: CallContext, answer: Answer, steps: dict[str, str]) -> None:
+def _store(
+    session: Session, context: CallContext, answer: Answer, steps: dict[str, dict[str, Any]]
+) -> None:
     values: dict[str, Any] = {
         "steps": steps,
         "path": context.path,

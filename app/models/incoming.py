@@ -112,8 +112,11 @@ class Incoming(Identified, Ordered, Base):
     flow: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
     """The route with all inside it, as it was when the call came: the call goes through this one.
     None where the call has no steps."""
-    steps: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
-    """The TwiML given at each step; a repeat of its request gets the same."""
+    steps: Mapped[dict[str, dict[str, Any]] | None] = mapped_column(
+        JSON(none_as_null=True), deferred=True
+    )
+    """``{"twiml", "at", "told", "place"}`` of each step that was answered: what was given, which a
+    repeat gets again, when, what the key, words or status were, and where the call was then."""
     path: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """The keys that led the caller to where they are, or left; None where there are no steps."""
     text_back_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))

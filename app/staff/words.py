@@ -76,6 +76,12 @@ def when(moment: datetime | None) -> str:
     return f"{there:%b} {there.day}{year}, {clock}"
 
 
+def clock(moment: datetime) -> str:
+    """Say a time of the day in the client's zone, to the second."""
+    there = moment.astimezone(ZoneInfo(g.client.time_zone))
+    return f"{there:%-I:%M:%S} {there:%p}".lower()
+
+
 def duration(seconds: float) -> str:
     """Say how long something takes, roughly: people plan with it."""
     if seconds < 90:
@@ -137,6 +143,7 @@ def init_app(app: Flask) -> None:
     """Give the templates these words."""
     app.jinja_env.filters.update(
         when=when,
+        clock=clock,
         many=many,
         phone=phone,
         milliseconds=milliseconds,

@@ -181,6 +181,10 @@ class Caller:
     def leaves_a_message(self) -> Caller:
         return self.hears("Recording.").presses("#")
 
+    def hangs_up(self) -> Caller:
+        self.page.click("#hangup")
+        return self
+
     def ends(self) -> Caller:
         expect(self.page.locator("#call-title")).to_contain_text("ended", timeout=30_000)
         return self
@@ -196,7 +200,8 @@ def test_it_is_set_up_by_hand_and_called_on_each_way(
         caller = Caller(context.new_page(), stack)
         caller.call().hears(WELCOME).presses("1").hears(ENGLISH).presses("2").hears(HERE).ends()
         caller.call().hears(WELCOME).presses("1").hears(ENGLISH).presses("1")
-        caller.hears(f"Connected with {PEOPLE[2][0]}").ends()
+        caller.hears(f"Connected with {PEOPLE[2][0]}").hangs_up().ends()
+        look_at_the_log(page, stack, walker.look)
         nobody_is_there(stack)
         caller.call().hears(WELCOME).presses("1").hears(ENGLISH).presses("1").hears(LEAVE)
         caller.leaves_a_message().ends()
@@ -211,6 +216,17 @@ def test_it_is_set_up_by_hand_and_called_on_each_way(
         write_hours(page, stack, holiday=True)
         caller.call().hears(HOLIDAY).ends()
     assert walker.wrong == []
+
+
+def look_at_the_log(page: Page, stack: Stack, look: Any) -> None:
+    """See in the log of the call who took it, and each step."""
+    page.goto(f"{stack.base_url}/staff/clients/registrar/inbox")
+    page.get_by_role("link", name="Details of call").first.click()
+    eventually(
+        lambda: page.reload() and "The caller left at" in page.content(), "Twilio tells of the end"
+    )
+    expect(page.get_by_role("main")).to_contain_text("Taken by Ben (+13195550111).")
+    look("switchboard-call")
 
 
 def nobody_is_there(stack: Stack) -> None:

@@ -26,6 +26,7 @@ from app.models.sender import Sender
 from app.models.voicemail import HEARD, Voicemail
 from app.staff import listing, own
 from app.staff.access import blueprint, client_blueprint, role_in
+from app.staff.inbox import way
 from app.staff.inbox.bubbles import REACTIONS
 
 PAGE = 50
@@ -260,6 +261,7 @@ def inbox_item(incoming_id: str) -> str:
         reply=db.session.get(Message, incoming.reply_id) if incoming.reply_id else None,
         deliveries=deliveries,
         voicemails=log.beside(db.session(), [incoming]),
+        way=way.of(incoming),
     )
 
 
