@@ -343,7 +343,7 @@ ENDPOINT = Thing(
 
 CHOSEN = {
     "owner_email": "boss@example.edu", "time_zone": "America/New_York", "retention_days": "30",
-    "remind_after": "60",
+    "remind_after": "60", "approval_above": "200",
 }  # fmt: skip
 
 
@@ -359,11 +359,19 @@ CLIENT = Thing(
         ),
     },
     lambda doors: [
-        (one.owner_email, one.time_zone, one.retention_days, one.remind_after)
+        (one.owner_email, one.time_zone, one.retention_days, one.remind_after, one.approval_above)
         for one in doors.rows.all(select(Client).filter_by(id=doors.ours.client.id))
     ],
     {
-        "what an owner chooses": Line({}, kept=[("boss@example.edu", "America/New_York", 30, 60)]),
+        "what an owner chooses": Line(
+            {}, kept=[("boss@example.edu", "America/New_York", 30, 60, 200)]
+        ),
+        "everybody needs approval": Line(
+            {"approval_above": "0"}, kept=[("boss@example.edu", "America/New_York", 30, 60, 0)]
+        ),
+        "fewer than nobody": Line(
+            {"approval_above": "-1"}, place="approval_above", words="0 or more."
+        ),
         "no address": Line(
             {"owner_email": "boss"}, place="owner_email", words="“boss” is not an e-mail address."
         ),

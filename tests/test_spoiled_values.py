@@ -93,9 +93,10 @@ SPOILED = {
     "client": Spoiled(
         lambda of: {
             "owner_email": f"boss{of}@example.edu", "time_zone": "America/Chicago",
-            "retention_days": "30", "remind_after": "60",
+            "retention_days": "30", "remind_after": "60", "approval_above": "200",
         },
-        ("owner_email", "time_zone"), ("retention_days", "remind_after"), ("remind_after",),
+        ("owner_email", "time_zone"), ("retention_days", "remind_after", "approval_above"),
+        ("remind_after", "approval_above"),
     ),
     "support": Spoiled(
         lambda of: {

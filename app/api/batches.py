@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
-from sqlalchemy import select
+from pydantic import Field, StringConstraints
 from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
+from app.api.batch_objects import BatchObject, describe
 from app.api.idempotency import once
 from app.api.operation import Answer, operation
 from app.api.problem import Refusal as ApiRefusal
@@ -19,56 +18,15 @@ from app.api.urls import Url, owned, url
 from app.domain import mistakes
 from app.domain.reach import Refusal
 from app.domain.relaying import callbacks
-from app.domain.sending import call_retries, communications, running
+from app.domain.sending import approval, communications, running
 from app.domain.specs import Instant
 from app.domain.wake import wake
 from app.extensions import db
-from app.models.batch import Batch, BatchMember, BatchState
+from app.models.batch import Batch
 from app.models.communication import Communication
 from app.models.credential import Scope
-from app.models.message import Message
-from app.models.route import Destination
 
 MAX_ADHOCS = 10_000
-
-
-class BatchMemberObject(Shape):
-    """One member of a batch and what became of its first text, or its last call."""
-
-    index: int = Field(description="From 0, in the order of the members.")
-    member: dict[str, Any] | None
-    message: str | None = Field(description="The message's id, once there is one.")
-    to: str | None
-    status: str | None
-
-
-class BatchObject(Shape):
-    """One run of a communication."""
-
-    id: str
-    name: str = Field(description="The communication's.")
-    communication: str = Field(description="The communication's id.")
-    state: BatchState
-    reason: str | None = Field(
-        description="Why it was refused, paused or canceled; or why its sender is held."
-    )
-    total: int = Field(description="Members, those included that get nothing.")
-    counts: dict[str, int] = Field(
-        description="Messages by their status; who was called again counts once."
-    )
-    eta: datetime | None = Field(
-        description="When its last text goes out, by the sender's rate; null while it is held."
-    )
-    held_since: datetime | None = Field(
-        description="Since when Twilio has refused the same for everybody, so that nothing more"
-        " goes out until `try-one`, or until somebody resumes the number."
-    )
-    scheduled_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    members: list[BatchMemberObject] | None = Field(
-        None, description="With `includemembers=true` only."
-    )
 
 
 class RefusedMember(Shape):
@@ -101,6 +59,14 @@ class StartBody(Shape):
     )
 
 
+class RejectBody(Shape):
+    """Why a batch must not go out."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True)] = Field(
+        min_length=1, max_length=approval.MOST_REASON
+    )
+
+
 class BatchQuery(Shape):
     """How much to show."""
 
@@ -123,7 +89,8 @@ def adhocs(caller: Caller, communication_id: str, body: AdhocsBody) -> Answer:
 
     Members whose phone is invalid, suppressed or not allowed are named in `refused` and counted;
     the others go out. Of whom the template cannot be filled in for, `message.problem` tells
-    (`template_error`). `Location` is the batch's URL.
+    (`template_error`). `Location` is the batch's URL. More members than the client's
+    `approvalAbove` wait, `awaiting_approval`, until somebody else approves.
     """
     members = [one.root for one in body.members]
     communication = owned(Communication, caller, communication_id, "communication")
@@ -141,7 +108,7 @@ def adhocs(caller: Caller, communication_id: str, body: AdhocsBody) -> Answer:
             raise _refused(refusal) from None
         session.flush()
         address = url("batches", batch.id)
-        shown = _describe(caller, batch.id) if body.include_batch_response else address
+        shown = describe(caller, batch.id) if body.include_batch_response else address
         named = [
             RefusedMember(
                 index=one.position, reason=one.refusal.reason, message=one.refusal.sentence
@@ -165,7 +132,8 @@ def adhocs(caller: Caller, communication_id: str, body: AdhocsBody) -> Answer:
 def start(caller: Caller, communication_id: str, body: StartBody) -> Answer:
     """Start a communication for its population, now or later.
 
-    The members are those at the time it begins.
+    The members are those at the time it begins. Where there are more than the client's
+    `approvalAbove`, it is `awaiting_approval` first, and they are those of now.
     """
 
     def make(session: Session) -> Answer:
@@ -175,7 +143,7 @@ def start(caller: Caller, communication_id: str, body: StartBody) -> Answer:
         except Refusal as refusal:
             raise _refused(refusal) from None
         session.flush()
-        return Answer(202, _describe(caller, batch.id), {"Location": url("batches", batch.id)})
+        return Answer(202, describe(caller, batch.id), {"Location": url("batches", batch.id)})
 
     return _waking(once(caller, body, make))
 
@@ -183,7 +151,7 @@ def start(caller: Caller, communication_id: str, body: StartBody) -> Answer:
 @operation("GET", "/batches/<batch_id>", Scope.READ, {200: BatchObject})
 def show(caller: Caller, batch_id: str, query: BatchQuery) -> BatchObject:
     """Show how far a batch is."""
-    return _describe(caller, batch_id, query.includemembers)
+    return describe(caller, batch_id, query.includemembers)
 
 
 @operation("POST", "/batches/<batch_id>/pause", Scope.SEND, {200: BatchObject}, problems=(409,))
@@ -204,13 +172,42 @@ def cancel(caller: Caller, batch_id: str) -> Answer:
     return _move(caller, batch_id, running.cancel)
 
 
+@operation("POST", "/batches/<batch_id>/approve", Scope.ADMIN, {200: BatchObject}, problems=(409,))
+def approve(caller: Caller, batch_id: str) -> Answer:
+    """Let a batch that is `awaiting_approval` go out: it is `scheduled` then.
+
+    403 with a key of whoever has started it: the same key, or one that the same person has made.
+    """
+    return _move(caller, batch_id, approval.approve)
+
+
+@operation(
+    "POST",
+    "/batches/<batch_id>/reject",
+    Scope.ADMIN,
+    {200: BatchObject},
+    problems=(409,),
+    example={"reason": "The exam week is wrong."},
+)
+def reject(caller: Caller, batch_id: str, body: RejectBody) -> Answer:
+    """Refuse a batch that is `awaiting_approval`, for good.
+
+    403 with a key of whoever has started it: they may cancel it.
+    """
+
+    def refuse(session: Session, batch: Batch, actor: str) -> None:
+        approval.reject(session, batch, actor, body.reason)
+
+    return _move(caller, batch_id, refuse, body)
+
+
 @operation("POST", "/batches/<batch_id>/try-one", Scope.SEND, {200: BatchObject}, problems=(409,))
 def try_one(caller: Caller, batch_id: str) -> Answer:
     """Let one message of a held sender go; when Twilio takes it, the others follow."""
     return _move(caller, batch_id, running.try_one)
 
 
-def _move(caller: Caller, batch_id: str, change: Any) -> Answer:
+def _move(caller: Caller, batch_id: str, change: Any, body: RejectBody | None = None) -> Answer:
     def make(session: Session) -> Answer:
         batch = owned(Batch, caller, batch_id, "batch")
         try:
@@ -218,9 +215,9 @@ def _move(caller: Caller, batch_id: str, change: Any) -> Answer:
         except Refusal as refusal:
             raise _refused(refusal) from None
         session.flush()
-        return Answer(200, _describe(caller, batch_id))
+        return Answer(200, describe(caller, batch_id))
 
-    return _waking(once(caller, None, make))
+    return _waking(once(caller, body, make))
 
 
 def _waking(answer: Answer) -> Answer:
@@ -230,53 +227,6 @@ def _waking(answer: Answer) -> Answer:
 
 
 def _refused(refusal: Refusal) -> ApiRefusal:
-    """Say why it cannot be done: 403 where the client may not send at all, else 409."""
-    return ApiRefusal(403 if refusal.field == "client" else 409, refusal.sentence)
-
-
-def _describe(caller: Caller, batch_id: str, with_members: bool = False) -> BatchObject:
-    batch = owned(Batch, caller, batch_id, "batch")
-    progress = running.progress(db.session(), batch)
-    communication = db.session.get_one(Communication, batch.communication_id)
-    return BatchObject(
-        id=batch.id,
-        name=communication.name,
-        communication=communication.id,
-        state=batch.state,
-        reason=batch.reason or (progress.held.reason if progress.held else None),
-        total=progress.total,
-        counts=progress.counts,
-        eta=progress.eta,
-        held_since=progress.held.tripped_at if progress.held else None,
-        scheduled_at=batch.scheduled_at,
-        started_at=batch.started_at,
-        ended_at=batch.ended_at,
-        members=_members(batch) if with_members else None,
-    )
-
-
-def _members(batch: Batch) -> list[BatchMemberObject]:
-    """List the members: those with messages, then those whose turn in preparation is to come."""
-    is_call = batch.plan.get("destination") == Destination.VOICE
-    one_each = call_retries.is_last_try() if is_call else Message.step == 0
-    made = db.session.scalars(
-        select(Message).where(Message.batch_id == batch.id, one_each).order_by(Message.position)
-    )
-    shown = [
-        BatchMemberObject(
-            index=one.position or 0, member=one.member, message=one.id, to=one.to,
-            status=one.public_status,
-        )
-        for one in made
-    ]  # fmt: skip
-    known = {one.index for one in shown}
-    waiting = db.session.scalars(
-        select(BatchMember).where(BatchMember.batch_id == batch.id).order_by(BatchMember.position)
-    )
-    return shown + [
-        BatchMemberObject(
-            index=one.position, member=one.attributes, message=None, to=None, status=None
-        )
-        for one in waiting
-        if one.position not in known
-    ]
+    """Say why it cannot be done: 403 where the client or the caller may not, else 409."""
+    may_not = refusal.field == "client" or refusal.code == approval.OWN
+    return ApiRefusal(403 if may_not else 409, refusal.sentence)

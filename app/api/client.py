@@ -67,6 +67,10 @@ class ClientObject(Shape):
     remind_after: int | None = Field(
         description="Minutes after which somebody is told of a text that nobody has answered."
     )
+    approval_above: int | None = Field(
+        description="Batches of more members than this are `awaiting_approval` until somebody else"
+        " approves them."
+    )
     credentials: list[CredentialObject] = Field(description="The client's Twilio accounts.")
 
 
@@ -94,6 +98,7 @@ def show(caller: Caller) -> ClientObject:
         time_zone=client.time_zone,
         retention_days=client.retention_days,
         remind_after=client.remind_after,
+        approval_above=client.approval_above,
         credentials=_credentials(client.id),
     )
 

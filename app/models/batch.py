@@ -16,6 +16,7 @@ from app.models.base import BigId, Created, Identified, Owned, UtcDateTime, choi
 class BatchState(enum.StrEnum):
     """Where a batch stands."""
 
+    AWAITING_APPROVAL = "awaiting_approval"
     SCHEDULED = "scheduled"
     PREPARING = "preparing"
     RUNNING = "running"
@@ -26,7 +27,17 @@ class BatchState(enum.StrEnum):
 
 
 BATCH_TRANSITIONS: dict[BatchState, tuple[BatchState, ...]] = {
-    BatchState.SCHEDULED: (BatchState.PREPARING, BatchState.CANCELED, BatchState.REFUSED),
+    BatchState.AWAITING_APPROVAL: (
+        BatchState.SCHEDULED,
+        BatchState.CANCELED,
+        BatchState.REFUSED,
+    ),
+    BatchState.SCHEDULED: (
+        BatchState.AWAITING_APPROVAL,
+        BatchState.PREPARING,
+        BatchState.CANCELED,
+        BatchState.REFUSED,
+    ),
     BatchState.PREPARING: (BatchState.RUNNING, BatchState.PAUSED, BatchState.CANCELED),
     BatchState.RUNNING: (BatchState.PAUSED, BatchState.COMPLETE, BatchState.CANCELED),
     BatchState.PAUSED: (BatchState.RUNNING, BatchState.PREPARING, BatchState.CANCELED),
@@ -61,6 +72,11 @@ class Batch(Identified, Owned, Created, Base):
     prepared: Mapped[int] = mapped_column(default=0)
     """How many members have their messages: where preparation goes on after a crash."""
     created_by: Mapped[str] = mapped_column(String(254))
+    approval_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Since when it has needed somebody else's approval; its members are pinned from then on."""
+    decided_by: Mapped[str | None] = mapped_column(String(254))
+    """Who approved or rejected it."""
+    decided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

@@ -33,6 +33,7 @@ class Client(Identified, Created, Base):
     __tablename__ = "client"
     __table_args__ = (
         between("retention_days", 1, LONGEST_RETENTION_DAYS),
+        between("approval_above", 0, MOST_COUNTED),
         between("alert_segments", 1, MOST_COUNTED),
         between("alert_call_minutes", 1, MOST_COUNTED),
         *(between(name, 1, MOST_COUNTED) for name in DEFAULT_LIMITS),
@@ -55,6 +56,8 @@ class Client(Identified, Created, Base):
     """Words of the client's own, by ``stop``, ``start`` and ``help``."""
     remind_after: Mapped[int | None]
     """Minutes after which somebody is told of a text that nobody has answered; null for never."""
+    approval_above: Mapped[int | None]
+    """More members than this in a batch need somebody else's approval; null for never."""
     retention_days: Mapped[int] = mapped_column(default=DEFAULT_RETENTION_DAYS)
     alert_segments: Mapped[int | None]
     alert_call_minutes: Mapped[int | None]

@@ -109,6 +109,8 @@ class ApiKey(Identified, Owned, Created, Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    made_by: Mapped[str | None] = mapped_column(String(254))
+    """Who gave it its key, and so has it: a person's e-mail address, or a command."""
 
 
 class SavedCredential(Identified, Owned, Created, Base):

@@ -21,6 +21,7 @@ from app.domain.audience import taking
 from app.domain.reach import Refusal
 from app.domain.relaying import announcements
 from app.domain.sending import (
+    approval,
     call_retries,
     communications,
     composing,
@@ -36,7 +37,6 @@ from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchMember, BatchState, BatchTaking
 from app.models.client import Client
-from app.models.communication import Communication
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
 from app.outbound.background import background
@@ -73,12 +73,16 @@ def drain() -> None:
 def turn() -> bool:
     """Do one step for every batch that needs one; return whether there is more to do at once."""
     now = utcnow()
+    forgotten = _found(*approval.is_overdue(now))
     due = _found(Batch.state == BatchState.SCHEDULED, Batch.scheduled_at <= now)
     beginning = _found(Batch.id.in_(select(BatchTaking.batch_id)))
     preparing = _found(Batch.state == BatchState.PREPARING, Batch.id.not_in(beginning))
-    canceled = _found(Batch.state == BatchState.CANCELED, Batch.ended_at.is_(None))
+    stopped = (BatchState.CANCELED, BatchState.REFUSED)
+    canceled = _found(Batch.state.in_(stopped), Batch.ended_at.is_(None))
     done = _found(Batch.state == BatchState.RUNNING, ~_unfinished())
     db.session.rollback()
+    for batch_id in forgotten:
+        _step(_in_one(approval.expire), batch_id)
     begun = [_step(_in_one(_begin), batch_id) for batch_id in due]
     taken = [_step(_in_one(taking.take), batch_id) for batch_id in beginning]
     prepared = [_step(_prepare, batch_id) for batch_id in preparing]
@@ -144,16 +148,16 @@ def _begin(session: Session, batch_id: str) -> bool:
         plan = composing.read_plan(session, batch.plan)
         credential = session.get_one(Credential, sender.credential_id)
         check_sender(sender, credential, plan.destination)
-        communication = session.get_one(Communication, batch.communication_id)
-        population_id = communications.population_of(communication)
+        communications.begin(session, batch)
     except Refusal as refusal:
+        # What was approved has members, and ends when they are forgotten.
+        ended_at = utcnow() if batch.approval_asked_at is None else None
         session.execute(
             update(Batch)
             .where(Batch.id == batch_id, Batch.state == BatchState.SCHEDULED)
-            .values(state=BatchState.REFUSED, reason=refusal.sentence, ended_at=utcnow())
+            .values(state=BatchState.REFUSED, reason=refusal.sentence, ended_at=ended_at)
         )
         return False
-    taking.begin(session, batch, population_id)
     return True
 
 
@@ -215,7 +219,7 @@ def _write(session: Session, batch_id: str, plan: Plan, judged: Sequence[Judged]
 
 
 def _cancel_rest(session: Session, batch_id: str) -> bool:
-    """Cancel some of what waits; it is over when nothing waits or is on its way any more."""
+    """Forget some members, then cancel some of what waits; it is over when nothing is left."""
     if _forget_some(session, batch_id):
         return True
     waiting = session.scalars(

@@ -13,10 +13,12 @@ from app.models.batch import Batch, BatchMember, BatchState
 from app.models.breaker import Breaker
 from app.models.client import Client
 from app.models.communication import Communication
+from app.models.credential import Scope
 from app.models.message import Message
 from app.models.suppression import SuppressionEntry, SuppressionSource
 from app.outbound import batches
-from tests.support.departments import Caller, Department
+from tests.api.test_repeats import asked_for
+from tests.support.departments import Caller, Department, api_key
 from tests.support.rows import Rows
 
 
@@ -97,6 +99,45 @@ def test_a_thousand_members_are_taken_by_a_few_short_statements(
     assert len(statements) <= 30
     assert rows.count(BatchMember) == 1000
     assert rows.count(Message) == 0
+
+
+def test_what_needs_approval_is_approved_by_another_key_of_admin_scope(
+    app: Flask, api: Caller, rows: Rows, registrar: Department, path: str
+) -> None:
+    rows.change(update(Client).values(approval_above=1))
+    assert api.get("client").json["approvalAbove"] == 1
+    boss, clerk = (f"{name}-key-of-at-least-32-characters" for name in ("boss", "clerk"))
+    rows.add(
+        api_key(registrar.client, boss, label="boss"),
+        api_key(registrar.client, clerk, label="clerk", scope=Scope.SEND),
+    )
+    members = [{"toName": "Ann", "toPhone": f"+1319555015{n}"} for n in range(2)]
+    answer = api.post(f"{path}/adhocs", {"members": members, "includeBatchResponse": True})
+    assert (answer.status_code, answer.json["batch"]["state"]) == (201, "awaiting_approval")
+    batch = f"batches/{answer.json['batch']['id']}"
+
+    own = api.post(f"{batch}/approve")
+    assert (own.status_code, own.mimetype) == (403, "application/problem+json")
+    assert "somebody else" in own.json["detail"]
+    for_reading = Caller(api.http, {"x-dispatch-api-key": clerk})
+    assert for_reading.post(f"{batch}/approve").status_code == 403
+    other = Caller(api.http, {"x-dispatch-api-key": boss})
+    assert other.post(f"{batch}/reject", {"reason": " "}).status_code == 422
+    approved = other.post(f"{batch}/approve")
+    assert (approved.status_code, approved.json["state"]) == (200, "scheduled")
+    assert approved.json["decidedBy"] == "API key boss"
+    assert other.post(f"{batch}/approve").status_code == 409
+    assert other.post(f"{batch}/reject", {"reason": "Late."}).status_code == 409
+    keep_house(app)
+    assert api.get(batch).json["state"] == "running"
+
+
+def test_a_rejected_batch_says_why(api: Caller, rows: Rows, registrar: Department) -> None:
+    batch = asked_for(api, rows, registrar)
+    answer = api.post(f"{batch}/reject", {"reason": "The exam week is wrong."})
+    assert (answer.status_code, answer.json["state"]) == (200, "refused")
+    assert answer.json["reason"] == "Not approved by API key sis: The exam week is wrong."
+    assert api.post(f"{batch}/cancel").status_code == 409
 
 
 def test_what_the_template_lacks_is_told_afterwards(

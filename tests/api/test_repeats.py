@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from app.api.operation import operations
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.batch import Batch
 from app.models.breaker import Breaker
+from app.models.client import Client
 from app.models.conversation import Conversation, ConversationNote, ConversationState, EntryKind
 from app.models.delivery import Delivery, DeliveryState, EventType
 from app.models.house import AuditEntry, IdempotencyKey
@@ -22,7 +24,7 @@ from app.models.media import Media
 from app.models.message import Message
 from app.models.suppression import SuppressionEntry
 from app.models.user import Membership, Role, User
-from tests.support.departments import Caller, Department
+from tests.support.departments import Caller, Department, api_key
 from tests.support.racing import at_once
 from tests.support.rows import Rows
 
@@ -60,6 +62,14 @@ def paused(api: Caller, rows: Rows, of: Department) -> str:
     batch = a_batch(api, rows, of)
     assert api.post(f"{batch}/pause").status_code == 200
     return batch
+
+
+def asked_for(api: Caller, rows: Rows, of: Department) -> str:
+    """A batch that somebody else has started, which waits for approval."""
+    rows.change(update(Client).where(Client.id == of.client.id).values(approval_above=0))
+    rows.add(api_key(of.client, "another-key-of-at-least-32-characters", label="other"))
+    other = Caller(api.http, {"x-dispatch-api-key": "another-key-of-at-least-32-characters"})
+    return a_batch(other, rows, of)
 
 
 def held(of_what: Place) -> Place:
@@ -132,6 +142,10 @@ CASES = {
     "batches.pause": Case(a_batch, "pause", AuditEntry, 200),
     "batches.resume": Case(paused, "resume", AuditEntry, 200),
     "batches.cancel": Case(a_batch, "cancel", AuditEntry, 200),
+    "batches.approve": Case(asked_for, "approve", AuditEntry, 200),
+    "batches.reject": Case(
+        asked_for, "reject", AuditEntry, 200, {"reason": "Wrong week."}, {"reason": "Wrong term."}
+    ),
     "batches.try_one": Case(held(a_batch), "try-one", AuditEntry, 200),
     "numbers.try_one": Case(held(NUMBER), "try-one", AuditEntry, 200),
     "numbers.resume": Case(held(NUMBER), "resume", AuditEntry, 200),

@@ -11,15 +11,17 @@ from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from app.models.audience import Member, Population
-from app.models.base import utcnow
 from app.models.batch import Batch, BatchMember, BatchState, BatchTaking
 
 CHUNK = 1000
 """Members in one transaction: about 5 ms of SQLite's write lock."""
 
 
-def begin(session: Session, batch: Batch, population_id: str) -> None:
-    """Let a scheduled batch begin: its members are those that the population has now."""
+def begin(session: Session, batch: Batch, population_id: str) -> int | None:
+    """Give a scheduled batch its members: those that the population has now.
+
+    :returns: how many they are; None where the batch is not scheduled any more.
+    """
     population = session.get_one(Population, population_id)
     # Whoever changes the members holds this row, and ends before.
     session.refresh(population, with_for_update={"read": True})
@@ -28,14 +30,16 @@ def begin(session: Session, batch: Batch, population_id: str) -> None:
     begun = session.scalars(
         update(Batch)
         .where(Batch.id == batch.id, Batch.state == BatchState.SCHEDULED)
-        .values(state=BatchState.PREPARING, total=total, started_at=utcnow())
+        .values(total=total)
         .returning(Batch.id)
         .execution_options(synchronize_session="fetch")
     ).all()
-    if begun:
-        session.add(BatchTaking(batch_id=batch.id, population_id=population_id, after=0))
-        session.flush()
-        take(session, batch.id)
+    if not begun:
+        return None
+    session.add(BatchTaking(batch_id=batch.id, population_id=population_id, after=0))
+    session.flush()
+    take(session, batch.id)
+    return total
 
 
 def take(session: Session, batch_id: str) -> bool:
@@ -75,11 +79,11 @@ def finish(session: Session, population_id: str) -> None:
 def _lock(session: Session, batch_id: str) -> BatchTaking | None:
     """Return where a batch stands, for this transaction alone; None where it wants nobody more.
 
-    A paused one goes on: who its members are was settled when it began.
+    A paused one goes on, and one that waits for approval: who its members are is settled.
     """
     batch = session.get_one(Batch, batch_id, with_for_update=True, populate_existing=True)
     here = session.get(BatchTaking, batch_id, populate_existing=True)
-    if here is not None and batch.state is BatchState.CANCELED:
+    if here is not None and batch.state in (BatchState.CANCELED, BatchState.REFUSED):
         session.delete(here)
         return None
     return here

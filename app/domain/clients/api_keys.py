@@ -62,6 +62,8 @@ def save(
     if known is not None and known.key_sha256 != digest:
         values["revoked_at"] = None
     row = known or ApiKey(client_id=client_id, scope=spec.scope)
+    if known is None or known.key_sha256 != digest:
+        row.made_by = by[:254]
     details = changes.write(session, row, values)
     change = Change(row, f"API key {spec.label}", details, is_new=known is None)
     return changes.note(session, change, by)

@@ -126,6 +126,8 @@ class ClientSpec(Spec):
         default_factory=_english
     )
     opt_words: OptWords = Field(default_factory=OptWords)
+    approval_above: Annotated[int, Field(ge=0, le=MOST_COUNTED)] | None = None
+    """Batches of more members than this need somebody else's approval."""
     retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION_DAYS)] = DEFAULT_RETENTION_DAYS
     remind_after: Annotated[int, Field(ge=5, le=MOST_MINUTES)] | None = None
     """Minutes after which somebody is told of a text that nobody has answered."""

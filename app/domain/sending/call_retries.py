@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session, aliased
 
 from app.models.base import new_id
 from app.models.batch import Batch, BatchState
-from app.models.communication import Communication
 from app.models.message import Message, MessageState
 from app.models.route import Destination
 
@@ -35,11 +34,10 @@ def place_again(session: Session, message: Message, at: datetime) -> Message | N
         message.destination is not Destination.VOICE
         or message.status not in NOT_TAKEN
         or message.batch_id is None
-        or message.communication_id is None
     ):
         return None
-    communication = session.get_one(Communication, message.communication_id)
-    if message.step >= communication.retry_calls:
+    plan = session.get_one(Batch, message.batch_id).plan
+    if message.step >= plan.get("retry_calls", 0):
         return None
     # Locked, so that a cancellation comes either before this or finds the new message.
     batch = session.get_one(Batch, message.batch_id, with_for_update=True, populate_existing=True)
@@ -51,7 +49,7 @@ def place_again(session: Session, message: Message, at: datetime) -> Message | N
         **values,
         step=message.step + 1,
         state=MessageState.WAITING,
-        due_at=at + timedelta(seconds=communication.retry_calls_after),
+        due_at=at + timedelta(seconds=plan["retry_calls_after"]),
     )
     session.add(again)
     session.flush()
@@ -78,9 +76,6 @@ def may_follow() -> ColumnElement[bool]:
     That is a call under way, or of unknown fate; one about which Twilio is asked no more (it has no
     ``check_at``) is not waited for.
     """
-    asks = select(Communication.id).where(
-        Communication.destination == Destination.VOICE, Communication.retry_calls > 0
-    )
     under_way = (
         select(Message.id)
         .where(
@@ -94,4 +89,4 @@ def may_follow() -> ColumnElement[bool]:
         .correlate(Batch)
         .exists()
     )
-    return and_(Batch.communication_id.in_(asks), under_way)
+    return and_(Batch.plan["retry_calls"].as_integer() > 0, under_way)

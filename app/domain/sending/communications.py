@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import audit
-from app.domain.audience import taking
+from app.domain.audience import populations, taking
 from app.domain.reach import Refusal
-from app.domain.sending import composing, lanes
+from app.domain.sending import approval, composing, lanes
 from app.domain.sending.composing import Plan, StepPlan
 from app.domain.sending.messages import check_client, check_media, check_sender
 from app.extensions import current_settings
@@ -76,6 +76,8 @@ def pin(session: Session, communication: Communication) -> Plan:
         sender_id=communication.sender_id,
         suppression_list_id=communication.suppression_list_id,
         options=options_of(communication),
+        retry_calls=communication.retry_calls,
+        retry_calls_after=communication.retry_calls_after,
     )
 
 
@@ -100,7 +102,8 @@ def start_batch(
 ) -> Batch:
     """Start the communication for its population, now or at ``at``; what it says is pinned now.
 
-    The members are those at the time it begins.
+    The members are those at the time it begins; where there are so many that somebody else has to
+    approve, those of now.
 
     :param actor: who starts it: an e-mail address, the label of an API key, a command.
     :raises Refusal: when it cannot be sent at all: not enabled, stopped, no population, a time
@@ -112,7 +115,10 @@ def start_batch(
         raise Refusal("too_late", "A batch can be scheduled for a year ahead at most.", "at")
     batch = _new_batch(session, communication, actor, at or now)
     if at is None or at <= now:
+        begin(session, batch)
+    elif approval.is_needed(session, batch.client_id, populations.size(session, population_id)):
         taking.begin(session, batch, population_id)
+        approval.ask(session, batch)
     return batch
 
 
@@ -126,6 +132,30 @@ def population_of(communication: Communication) -> str:
             "no_population", "The communication has no population; choose one.", "population"
         )
     return communication.population_id
+
+
+def begin(session: Session, batch: Batch) -> None:
+    """Take the members as they are now, and let preparation begin.
+
+    Of more than may be reached without it, somebody else's approval is asked for first. What was
+    approved has its members already.
+
+    :raises Refusal: when no population has been chosen.
+    """
+    if batch.approval_asked_at is None:
+        communication = session.get_one(Communication, batch.communication_id)
+        total = taking.begin(session, batch, population_of(communication))
+        if total is None:
+            return
+        if approval.is_needed(session, batch.client_id, total):
+            approval.ask(session, batch)
+            return
+    session.execute(
+        update(Batch)
+        .where(Batch.id == batch.id, Batch.state == BatchState.SCHEDULED)
+        .values(state=BatchState.PREPARING, started_at=utcnow())
+        .execution_options(synchronize_session="fetch")
+    )
 
 
 def judge_phones(
@@ -168,6 +198,8 @@ def start_adhoc(
 ) -> Batch:
     """Send the communication to these members only; preparation may begin at once.
 
+    Of many, as soon as somebody else has approved it.
+
     :param refused: those who get nothing, as :func:`judge_phones` found them.
     :raises Refusal: when it cannot be sent at all.
     """
@@ -180,6 +212,10 @@ def start_adhoc(
     ]  # fmt: skip
     session.execute(insert(BatchMember), rows, execution_options={"render_nulls": True})
     batch.total = len(rows)
+    session.flush()
+    if approval.is_needed(session, batch.client_id, batch.total):
+        approval.ask(session, batch)
+        return batch
     batch.state = BatchState.PREPARING
     batch.started_at = utcnow()
     session.flush()

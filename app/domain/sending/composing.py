@@ -48,6 +48,10 @@ class Plan:
     sender_id: str
     suppression_list_id: str | None
     options: dict[str, Any]
+    retry_calls: int = 0
+    """How often a call that nobody took is placed again."""
+    retry_calls_after: int = 0
+    """Seconds between two tries."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``batch.plan`` stores; the texts are those of the versions."""

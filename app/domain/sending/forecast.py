@@ -59,6 +59,8 @@ class Forecast:
     heard: dict[str, list[str]] = field(default_factory=dict)
     """What is heard in the first call, by who answers it: ``person`` and ``machine``, or
     ``anybody``."""
+    needs_approval: bool = False
+    """Whether so many are reached that somebody else has to approve it first."""
     problems: list[str] = field(default_factory=list)
     """Why it cannot be started at all."""
     warnings: list[Warned] = field(default_factory=list)

@@ -24,7 +24,7 @@ from app.domain.clients import prices
 from app.domain.content import attachments, budget, templates
 from app.domain.content.attachments import Look
 from app.domain.reach import Refusal
-from app.domain.sending import calls, communications, composing, lanes, quiet
+from app.domain.sending import approval, calls, communications, composing, lanes, quiet
 from app.domain.sending.cautions import cautions
 from app.domain.sending.composing import Composed, Plan
 from app.domain.sending.forecast import Forecast, Warned
@@ -32,6 +32,7 @@ from app.domain.sending.messages import check_client, check_sender
 from app.domain.sending.twiml_rules import TwimlRules
 from app.models.audience import Member
 from app.models.base import utcnow
+from app.models.batch import Batch, BatchMember
 from app.models.client import Client
 from app.models.communication import Communication
 from app.models.credential import Credential
@@ -65,17 +66,60 @@ def preflight(
     :param looks: what is known of media that are served elsewhere.
     """
     found = Forecast()
-    client = session.get_one(Client, communication.client_id)
-    sender = session.get_one(Sender, communication.sender_id)
-    credential = session.get_one(Credential, sender.credential_id)
     try:
         plan = communications.pin(session, communication)
     except Refusal as refusal:
         found.problems.append(refusal.sentence)
         return found
+    members: Iterable[Numbered] = ()
+    if communication.population_id is not None:
+        found.total = populations.size(session, communication.population_id)
+        members = _members(session, communication.population_id, found.total, examined)
+    work = math.inf if examined is None else WORK
+    _forecast(session, found, communication, plan, members, work, looks)
+    if communication.population_id is None:
+        found.problems.append("The communication has no population; choose one.")
+    return found
+
+
+def of_batch(
+    session: Session, batch: Batch, *, examined: int, looks: Mapping[str, Look] | None = None
+) -> Forecast:
+    """Work out what a batch would do whose members have been taken and wait; nothing is written.
+
+    :param examined: how many members are looked at, evenly chosen.
+    """
+    found = Forecast(total=batch.total)
+    communication = session.get_one(Communication, batch.communication_id)
+    plan = composing.read_plan(session, batch.plan)
+    every = max(1, -(-batch.total // examined))
+    query = (
+        select(BatchMember.position + 1, BatchMember.attributes)
+        .where(BatchMember.batch_id == batch.id, BatchMember.position % every == 0)
+        .order_by(BatchMember.position)
+        .execution_options(yield_per=TOGETHER)
+    )
+    members = ((row[0], row[1]) for row in session.execute(query))
+    _forecast(session, found, communication, plan, members, WORK, looks)
+    return found
+
+
+def _forecast(
+    session: Session,
+    found: Forecast,
+    communication: Communication,
+    plan: Plan,
+    members: Iterable[Numbered],
+    work: float,
+    looks: Mapping[str, Look] | None,
+) -> None:
+    """Fill in what comes of these members of ``found.total``."""
+    client = session.get_one(Client, communication.client_id)
+    sender = session.get_one(Sender, plan.sender_id)
+    credential = session.get_one(Credential, sender.credential_id)
     checks: tuple[Callable[[], None], ...] = (
         partial(check_client, client),
-        partial(check_sender, sender, credential, communication.destination),
+        partial(check_sender, sender, credential, plan.destination),
     )
     for check in checks:
         try:
@@ -83,17 +127,11 @@ def preflight(
         except Refusal as refusal:
             found.problems.append(refusal.sentence)
     _look_at_media(session, found, plan, client, looks)
-    if communication.population_id is None:
-        found.problems.append("The communication has no population; choose one.")
-    else:
-        found.total = populations.size(session, communication.population_id)
-        members = _members(session, communication.population_id, found.total, examined)
-        work = math.inf if examined is None else WORK
-        _count(session, found, plan, client, sender, members, work)
-        found.extend()
-    _time(session, found, client, sender, communication, credential)
+    _count(session, found, plan, client, sender, members, work)
+    found.extend()
+    found.needs_approval = approval.is_needed(session, client.id, found.total)
+    _time(session, found, client, sender, plan.destination, credential)
     found.warnings += cautions(found, plan, client, sender, credential, communication)
-    return found
 
 
 def media_of(session: Session, communication: Communication) -> list[str]:
@@ -233,10 +271,10 @@ def _time(
     found: Forecast,
     client: Client,
     sender: Sender,
-    communication: Communication,
+    destination: Destination,
     credential: Credential,
 ) -> None:
-    voice = communication.destination is Destination.VOICE
+    voice = destination is Destination.VOICE
     key = lanes.call_lane(credential) if voice else lanes.text_lane(sender)
     lane = session.get(Lane, key)
     owner = session.get_one(Sender, sender.service_id) if sender.service_id else sender

@@ -59,7 +59,8 @@ def cancel(session: Session, batch: Batch, actor: str) -> None:
     :raises Refusal: when the batch has ended.
     """
     before = (
-        BatchState.SCHEDULED, BatchState.PREPARING, BatchState.RUNNING, BatchState.PAUSED,
+        BatchState.AWAITING_APPROVAL, BatchState.SCHEDULED, BatchState.PREPARING,
+        BatchState.RUNNING, BatchState.PAUSED,
     )  # fmt: skip
     _move(session, batch, before, BatchState.CANCELED, actor)
 

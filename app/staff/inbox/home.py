@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask import g, render_template, url_for
+from flask_login import current_user
 from sqlalchemy import SQLColumnExpression, func, literal, select
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,8 @@ from app.domain.audience import names
 from app.domain.sending import confirmation
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.batch import Batch, BatchState
+from app.models.communication import Communication
 from app.models.credential import Credential
 from app.models.delivery import Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointState
@@ -103,6 +106,7 @@ def _latest(session: Session) -> list[Incoming]:
 def _concerns(session: Session, senders: list[Sender]) -> Iterator[Concern]:
     """Yield what is wrong, the worst first."""
     yield from _standing(session)
+    yield from _approvals(session)
     for sender in senders:
         where = url_for("client.number", sender_id=sender.id)
         if sender.stopped_at:
@@ -120,6 +124,23 @@ def _concerns(session: Session, senders: list[Sender]) -> Iterator[Concern]:
         inbox = url_for("client.inbox", kind="flagged")
         yield Concern(f"{words.many(flagged)} {noun} somebody to read it this week.", "warn", inbox)
     yield from _usage(session)
+
+
+def _approvals(session: Session) -> Iterator[Concern]:
+    """Yield the batches that wait for somebody's approval."""
+    waiting = session.execute(
+        select(Batch, Communication.name)
+        .join(Communication, Communication.id == Batch.communication_id)
+        .where(Batch.client_id == g.client.id, Batch.state == BatchState.AWAITING_APPROVAL)
+        .order_by(Batch.id)
+        .limit(5)
+    )
+    for batch, name in waiting:
+        own = batch.created_by == current_user.email
+        said = f"“{name}”, to {batch.total:,} people, waits for approval"
+        whose = "by somebody else." if own else f"; {batch.created_by} has started it."
+        where = url_for("client.communication_batch", batch_id=batch.id)
+        yield Concern(f"{said} {whose}" if own else f"{said}{whose}", "warn", where)
 
 
 def _standing(session: Session) -> Iterator[Concern]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from flask import g, make_response, redirect, render_template, request, url_for
 from flask_login import current_user
@@ -14,38 +14,26 @@ from werkzeug.wrappers import Response
 
 from app.domain.mistakes import Refused
 from app.domain.reach import Refusal
-from app.domain.sending import communications, quiet, running
+from app.domain.sending import approval, communications, running
 from app.domain.sending.forecast import Forecast
-from app.domain.sending.preflight import media_of, preflight
-from app.domain.sending.running import Progress
+from app.domain.sending.preflight import media_of, of_batch, preflight
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.audience import Population
 from app.models.base import utcnow
-from app.models.batch import BATCH_TRANSITIONS, Batch, BatchState
+from app.models.batch import Batch, BatchState
 from app.models.communication import Communication
-from app.models.link import Click
 from app.outbound.send import media_links
 from app.staff import own, words
 from app.staff.access import client_blueprint, say
+from app.staff.sending.batch_shown import STATES, shown_batch
 from app.staff.sending.communications import NOUNS
 from app.staff.sending.communications import find as find_communication
 from app.staff.sending.messages import message_rows
 from app.staff.wordings.wording_preview import HEARD_BY
 
-STATES: dict[BatchState, tuple[str, str]] = {
-    BatchState.SCHEDULED: ("Scheduled", ""),
-    BatchState.PREPARING: ("Being prepared", ""),
-    BatchState.RUNNING: ("Running", ""),
-    BatchState.PAUSED: ("Paused", "warn"),
-    BatchState.COMPLETE: ("Complete", "good"),
-    BatchState.CANCELED: ("Canceled", "warn"),
-    BatchState.REFUSED: ("Refused", "bad"),
-}
-NOT_FINAL = ("queued", "accepted", "scheduled", "sending", "sent", "initiated", "ringing",
-             "in-progress", "unknown")  # fmt: skip
-SETTLING = timedelta(minutes=10)
-"""How long after a batch its page waits for Twilio's last words: some carriers never send one."""
+EXAMINED = 500
+"""Members of a batch that are looked at whenever somebody opens its page to approve it."""
 REASONS = {
     "invalid_phone": "no valid phone",
     "not_allowed": "a phone that may not be reached",
@@ -55,55 +43,6 @@ REASONS = {
     "empty": "an empty text",
     "refused": "refused",
 }
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A batch as its page shows it: where it stands and what may be done about it."""
-
-    batch: Batch
-    progress: Progress
-    counts: list[tuple[str, str, str, int]]
-    """Status, its words, its colour, and how many."""
-    quiet_until: datetime | None
-    people: int = 0
-    previews: int = 0
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more happens."""
-        return not BATCH_TRANSITIONS[self.batch.state]
-
-    @property
-    def moving(self) -> bool:
-        """Whether texts or calls still go out."""
-        return not self.ended or self.progress.waiting > 0
-
-    @property
-    def settling(self) -> bool:
-        """Whether all are out, but Twilio's word on what became of some is still on its way."""
-        ended_at = self.batch.ended_at
-        open_ones = any(status in NOT_FINAL for status, *_ in self.counts)
-        return open_ones and ended_at is not None and utcnow() < ended_at + SETTLING
-
-    @property
-    def look_again(self) -> int:
-        """Seconds after which the page looks again by itself; 0 for never."""
-        if self.moving:
-            return 2
-        return 5 if self.settling else 0
-
-    @property
-    def gone(self) -> int:
-        """How many members need nothing more from us."""
-        if self.ended:
-            return self.whole
-        return max(sum(self.progress.counts.values()) - self.progress.waiting, 0)
-
-    @property
-    def whole(self) -> int:
-        """How many members, or messages where each member gets several, there are."""
-        return max(self.progress.total, sum(self.progress.counts.values()), 1)
 
 
 @client_blueprint.get("/communications/<communication_id>/check")
@@ -145,7 +84,10 @@ def communication_start(communication_id: str) -> str | Response | tuple[str, in
         return _check_page(found, [refusal.sentence]), 422
     wake("house")
     later = f"It is scheduled for {words.when(batch.scheduled_at)}."
-    say("It is on its way." if at is None else later)
+    if batch.state is BatchState.AWAITING_APPROVAL:
+        say("It waits until somebody else has approved it. They have been told.", "warn")
+    else:
+        say("It is on its way." if at is None else later)
     return redirect(url_for("client.communication_batch", batch_id=batch.id))
 
 
@@ -191,14 +133,27 @@ def communication_batch(batch_id: str) -> str:
     batch = _find(batch_id)
     session = db.session()
     rows = message_rows(session, batch.id)
+    found = session.get_one(Communication, batch.communication_id)
     return render_template(
         "staff/batch.html",
-        shown=_shown(session, batch),
-        found=session.get_one(Communication, batch.communication_id),
+        shown=shown_batch(session, batch),
+        found=found,
+        **_forecast(session, batch, found),
         states=STATES,
         status=request.args.get("status", ""),
         rows=rows,
     )
+
+
+def _forecast(session: Session, batch: Batch, found: Communication) -> dict[str, Any]:
+    """Return what whoever is to approve a batch has to see; nothing for any other."""
+    if batch.state is not BatchState.AWAITING_APPROVAL:
+        return {}
+    forecast = of_batch(session, batch, examined=EXAMINED)
+    return {
+        "forecast": forecast, "noun": NOUNS[found.destination], "reasons": REASONS,
+        "heard_by": HEARD_BY, "duration": words.duration(forecast.seconds),
+    }  # fmt: skip
 
 
 @client_blueprint.get("/batches/<batch_id>/progress")
@@ -207,7 +162,7 @@ def communication_progress(batch_id: str) -> Response:
 
     When nothing moves any more, the whole page is loaded once, with the last word on everybody.
     """
-    shown = _shown(db.session(), _find(batch_id))
+    shown = shown_batch(db.session(), _find(batch_id))
     page = make_response(render_template("staff/batch_progress.html", shown=shown, states=STATES))
     if not shown.look_again:
         page.headers["HX-Refresh"] = "true"
@@ -216,7 +171,7 @@ def communication_progress(batch_id: str) -> Response:
 
 @client_blueprint.post("/batches/<batch_id>/<action>")
 def communication_batch_act(batch_id: str, action: str) -> Response:
-    """Pause, resume or cancel a batch."""
+    """Approve or reject a batch, pause, resume or cancel it."""
     batch = _find(batch_id)
     act = ACTIONS.get(action)
     try:
@@ -224,8 +179,10 @@ def communication_batch_act(batch_id: str, action: str) -> Response:
             raise Refusal("unknown", "There is no such thing to do with a batch.", "action")
         with unit_of_work() as session:
             act[0](session, session.get_one(Batch, batch.id), current_user.email)
-    except Refusal:
+    except Refusal as refusal:
         said, category = "Nothing was changed: the batch is past that already.", "warn"
+        if refusal.code in TOLD:
+            said = refusal.sentence
     else:
         said, category = act[1], "good"
         wake("house")
@@ -234,8 +191,19 @@ def communication_batch_act(batch_id: str, action: str) -> Response:
     return redirect(url_for("client.communication_batch", batch_id=batch.id))
 
 
+def _reject(session: Session, batch: Batch, actor: str) -> None:
+    reason = request.form.get("reason", "").strip()
+    if not reason:
+        raise Refusal("no_reason", "Nothing was changed: say why it must not go out.", "reason")
+    approval.reject(session, batch, actor, reason)
+
+
+TOLD = ("no_reason", approval.OWN)
+"""Refusals whose own sentence is shown."""
 ACTIONS: dict[str, tuple[Callable[[Session, Batch, str], None], str]] = {
     "try-one": (running.try_one, "One goes out now; if Twilio takes it, the others follow."),
+    "approve": (approval.approve, "Approved. It goes out at its time."),
+    "reject": (_reject, "Rejected. It does not go out, and who started it is told."),
     "pause": (running.pause, "Paused. Nothing more goes out until you resume it."),
     "resume": (running.resume, "It goes on."),
     "cancel": (running.cancel, "Canceled. What had not gone out yet stays here."),
@@ -244,42 +212,3 @@ ACTIONS: dict[str, tuple[Callable[[Session, Batch, str], None], str]] = {
 
 def _find(batch_id: str) -> Batch:
     return own.find(Batch, batch_id, "batch")
-
-
-def _shown(session: Session, batch: Batch) -> Shown:
-    progress = running.progress(session, batch)
-    order = list(words.STATUSES)
-    counts = [
-        (status, *words.STATUSES.get(status, (status, "")), count)
-        for status, count in sorted(
-            progress.counts.items(),
-            key=lambda one: order.index(one[0]) if one[0] in order else len(order),
-        )
-    ]
-    people, previews = _clicks(session, batch)
-    return Shown(batch, progress, counts, _quiet_until(batch), people, previews)
-
-
-def _quiet_until(batch: Batch) -> datetime | None:
-    """Return when the quiet hours that hold this batch are over, None when none do."""
-    client = g.client
-    if batch.state is BatchState.SCHEDULED:
-        at = batch.scheduled_at
-    elif batch.state in (BatchState.RUNNING, BatchState.PREPARING):
-        at = utcnow()
-    else:
-        return None
-    return quiet.until(at, client.time_zone, client.quiet_from, client.quiet_to)
-
-
-def _clicks(session: Session, batch: Batch) -> tuple[int, int]:
-    """Return how often people, and previews or robots, opened the links of a batch."""
-    if not batch.plan.get("link_tracking"):
-        return 0, 0
-    rows = session.execute(
-        select(Click.is_preview, func.count())
-        .where(Click.batch_id == batch.id)
-        .group_by(Click.is_preview)
-    )
-    found = {row[0]: row[1] for row in rows}
-    return found.get(False, 0), found.get(True, 0)
