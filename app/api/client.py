@@ -38,6 +38,13 @@ class LimitsObject(Shape):
     messages_per_phone_per_hour: int | None = Field(description="Texts and calls to one phone.")
 
 
+class HoursObject(Shape):
+    """A span of the day, past midnight where it ends before it begins."""
+
+    from_: str = Field(alias="from", description="`09:00`.")
+    to: str
+
+
 class ClientObject(Shape):
     """A department that uses Dispatch."""
 
@@ -66,6 +73,10 @@ class ClientObject(Shape):
     retention_days: int = Field(description="How long the log keeps messages.")
     remind_after: int | None = Field(
         description="Minutes after which somebody is told of a text that nobody has answered."
+    )
+    recipient_hours: HoursObject | None = Field(
+        description="When batches reach people, in the zone of each one's area code; whoever is"
+        " outside waits."
     )
     approval_above: int | None = Field(
         description="Batches of more members than this are `awaiting_approval` until somebody else"
@@ -98,9 +109,16 @@ def show(caller: Caller) -> ClientObject:
         time_zone=client.time_zone,
         retention_days=client.retention_days,
         remind_after=client.remind_after,
+        recipient_hours=_hours(client),
         approval_above=client.approval_above,
         credentials=_credentials(client.id),
     )
+
+
+def _hours(client: Client) -> HoursObject | None:
+    if client.recipient_from is None or client.recipient_to is None:
+        return None
+    return HoursObject.model_validate({"from": client.recipient_from, "to": client.recipient_to})
 
 
 def _credentials(client_id: str) -> list[CredentialObject]:

@@ -50,6 +50,9 @@ class Client(Identified, Created, Base):
     """Until then all its office hours say closed."""
     quiet_from: Mapped[str | None] = mapped_column(String(5))
     quiet_to: Mapped[str | None] = mapped_column(String(5))
+    recipient_from: Mapped[str | None] = mapped_column(String(5))
+    recipient_to: Mapped[str | None] = mapped_column(String(5))
+    """When batches may reach people, by the clocks where they are; null for at any time."""
     languages: Mapped[list[str]] = mapped_column(JSON, default=lambda: ["en"])
     """In whose words people opt out and in and ask for help, of `app.domain.keywords.LANGUAGES`."""
     opt_words: Mapped[dict[str, list[str]]] = mapped_column(JSON, default=dict)

@@ -291,6 +291,9 @@ MISTAKES: dict[str, tuple[str, list[tuple[int, int, str, str]]]] = {
         [(14, 30, "clients[0].populations[1]", "described twice")]),
     "a time zone": (
         SMALL + "    time_zone: Iowa\n", [(12, 16, "clients[0].time_zone", "America/Chicago")]),
+    "recipient hours": (
+        SMALL + "    recipient_hours: {from: 09:00, to: 09:00}\n",
+        [(12, 22, "clients[0].recipient_hours", "the same")]),
     "quiet hours": (
         SMALL + "    quiet_hours: {from: 9pm, to: 08:00}\n",
         [(12, 25, "clients[0].quiet_hours.from", "21:00")]),

@@ -205,6 +205,32 @@ def test_before_it_is_sent_one_sees_what_happens(pat: Staff, ours: Department, r
     assert rows.count(Batch) == 0
 
 
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        ((None, None), "It is night (after 21:00 or before 8:00) where one person is"),
+        (("09:00", "20:00"), "one person is outside 09:00 to 20:00 where they are: each waits"
+         " until it is that time there, the last until Nov 24, 13:00 (America/Chicago)."),
+    ],
+    ids=["no hours", "hours"],
+)  # fmt: skip
+def test_one_sees_where_it_is_no_time_to_be_reached(
+    pat: Staff, ours: Department, rows: Rows, hours: tuple[str | None, str | None], said: str
+) -> None:
+    """Ann is in Iowa, where it is 9 o'clock; in Honolulu it is 5."""
+    rows.change(update(Client).values(recipient_from=hours[0], recipient_to=hours[1]))
+    rows.add(
+        Member(
+            population_id=ours.population.id,
+            attributes={"toName": "Bo", "toPhone": "+18085550151"},
+        )
+    )
+    with time_machine.travel(datetime(2026, 11, 24, 15, 0, tzinfo=UTC), tick=False):
+        pat.sign_in("pat@example.edu")
+        page = pat.http.get(f"{HOME}/communications/{ours.texts.id}/check").get_data(as_text=True)
+    assert said in page
+
+
 @pytest.mark.usefixtures("noon")
 def test_it_starts_now_and_only_once(pat: Staff, ours: Department, rows: Rows) -> None:
     path = f"{HOME}/communications/{ours.texts.id}"

@@ -176,6 +176,7 @@ KEPT = {
     ("campaign", "options"), ("batch", "plan"), ("message", "options"), ("route", "options"),
     ("delivery", "context"), ("template_version", "body"), ("communication", "callbacks"),
     ("client", "quiet_from"), ("client", "quiet_to"), ("usage", "month"), ("sender", "twilio_sid"),
+    ("client", "recipient_from"), ("client", "recipient_to"),
     ("client", "denied_networks"), ("route", "place"),
     ("hours", "week"), ("hours", "dates"), ("hours", "holidays"),
 }  # fmt: skip

@@ -185,6 +185,7 @@ SETTINGS = {
     "owner_email": "boss@example.edu", "time_zone": "America/New_York", "quiet_from": "22:00",
     "quiet_to": "07:00", "retention_days": "30", "alert_segments": "5000",
     "alert_call_minutes": "", "callback-message_status": "endpoint:sis",
+    "recipient_from": "09:00", "recipient_to": "20:00", "approval_above": "200",
 }  # fmt: skip
 
 
@@ -193,6 +194,8 @@ def test_owners_set_up_their_client(pat: Staff, ours: Department, rows: Rows) ->
     client = rows.one(Client)
     assert (client.owner_email, client.time_zone) == ("boss@example.edu", "America/New_York")
     assert (client.quiet_from, client.quiet_to) == ("22:00", "07:00")
+    assert (client.recipient_from, client.recipient_to) == ("09:00", "20:00")
+    assert client.approval_above == 200
     assert (client.retention_days, client.alert_segments) == (30, 5000)
     assert client.twilio_enabled
     assert rows.one(Callback).endpoint_id == ours.endpoint.id
@@ -210,9 +213,12 @@ def test_owners_set_up_their_client(pat: Staff, ours: Department, rows: Rows) ->
     ("changes", "said"),
     [({"owner_email": "nobody"}, "not an e-mail address"), ({"time_zone": "Iowa"}, "no time zone"),
      ({"quiet_to": ""}, "no time of day"), ({"quiet_to": "22:00"}, "are the same"),
+     ({"recipient_to": "09:00"}, "are the same"), ({"recipient_from": ""}, "no time of day"),
+     ({"approval_above": "some"}, "whole number"),
      ({"retention_days": "0"}, "1 or more"), ({"alert_segments": "many"}, "whole number"),
      ({"callback-complete": "url"}, "The end of a batch")],
-    ids=["mail", "zone", "half quiet", "no quiet", "days", "no number", "callback"],
+    ids=["mail", "zone", "half quiet", "no quiet", "no hours", "half hours",
+         "no people", "days", "no number", "callback"],
 )  # fmt: skip
 def test_a_wrong_setting_is_refused_and_nothing_saved(
     pat: Staff, rows: Rows, changes: dict[str, str], said: str

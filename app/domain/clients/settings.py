@@ -46,6 +46,19 @@ class QuietHours(Spec):
         return self
 
 
+class RecipientHours(Spec):
+    """When batches may reach people, in the zones where they are; may go past midnight."""
+
+    begin: TimeOfDay = Field(alias="from")
+    end: TimeOfDay = Field(alias="to")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> RecipientHours:
+        if self.begin == self.end:
+            raise ValueError("“from” and “to” are the same; leave recipient_hours out for always.")
+        return self
+
+
 class UsageAlert(Spec):
     """How much use in a month the owner is told about (at 80 % and 100 %)."""
 
@@ -122,6 +135,7 @@ class ClientSpec(Spec):
     )
     time_zone: Zone = "America/Chicago"
     quiet_hours: QuietHours | None = None
+    recipient_hours: RecipientHours | None = None
     languages: Annotated[list[Language], Field(max_length=len(keywords.LANGUAGES))] = Field(
         default_factory=_english
     )
@@ -148,7 +162,7 @@ _OF_LIMITS = {
     "call_minutes_per_day": "limit_minutes_day",
     "messages_per_phone_per_hour": "limit_phone_hour",
 }
-_NESTED = {"quiet_hours", "opt_words", "usage_alert", "limits", "callbacks"}
+_NESTED = {"quiet_hours", "recipient_hours", "opt_words", "usage_alert", "limits", "callbacks"}
 
 
 def find(session: Session, name: str) -> Client | None:
@@ -181,6 +195,10 @@ def _columns(spec: ClientSpec) -> dict[str, Any]:
         quiet = spec.quiet_hours
         values["quiet_from"] = quiet.begin if quiet else None
         values["quiet_to"] = quiet.end if quiet else None
+    if "recipient_hours" in given:
+        hours = spec.recipient_hours
+        values["recipient_from"] = hours.begin if hours else None
+        values["recipient_to"] = hours.end if hours else None
     if "opt_words" in given:
         values["opt_words"] = spec.opt_words.given()
     if "usage_alert" in given:

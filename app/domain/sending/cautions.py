@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 from app.domain import reach
 from app.domain.content.voice_templates import ANSWERED_BY
@@ -35,6 +36,7 @@ def cautions(
             f"It is quiet from {client.quiet_from} to {client.quiet_to} ({client.time_zone}):"
             f" nothing goes out before then.",
         )
+    yield from _of_the_clocks(found, client)
     if credential.unconfirmed_since is not None:
         yield Warned("unconfirmed", f"The Twilio account {credential.name} {UNCONFIRMED}")
     if trial := reach.standing(client, sender, credential).trial:
@@ -44,6 +46,28 @@ def cautions(
         yield from _of_the_texts(found, plan)
     else:
         yield from _of_the_call(found, plan)
+
+
+def _of_the_clocks(found: Forecast, client: Client) -> Iterator[Warned]:
+    """Say what the clocks show where people are, by their area codes."""
+    if found.outside and found.last_opens_at is not None:
+        there = found.last_opens_at.astimezone(ZoneInfo(client.time_zone))
+        yield Warned(
+            "recipient_hours",
+            f"{_people(found.outside)} outside {client.recipient_from} to {client.recipient_to}"
+            f" where they are: each waits until it is that time there, the last until"
+            f" {there:%b} {there.day}, {there:%H:%M} ({client.time_zone}).",
+        )
+    if found.night:
+        yield Warned(
+            "night",
+            f"It is night (after 21:00 or before 8:00) where"
+            f" {_people(found.night)}, by their area code.",
+        )
+
+
+def _people(count: int) -> str:
+    return "one person is" if count == 1 else f"{count:,} people are"
 
 
 def _of_the_sender(

@@ -51,6 +51,12 @@ class Forecast:
     currency: str = prices.CURRENCY
     seconds: float = 0.0
     """How long it takes at the sender's rate, what waits in its lane already included."""
+    outside: int = 0
+    """Recipients who are outside their hours now and whose texts or calls go later."""
+    night: int = 0
+    """Recipients where it is night now and nothing lets them wait."""
+    last_opens_at: datetime | None = None
+    """When the last of those outside may be reached."""
     begins_at: datetime | None = None
     """The end of the quiet hours, if it is quiet now."""
     eta: datetime | None = None
@@ -90,7 +96,15 @@ class Forecast:
         if not self.is_estimate or not self.examined:
             return
         factor = Decimal(self.total) / self.examined
-        for name in ("suppressed", "unreachable", "messages", "segments", "ucs2"):
+        for name in (
+            "suppressed",
+            "unreachable",
+            "messages",
+            "segments",
+            "ucs2",
+            "outside",
+            "night",
+        ):
             setattr(self, name, round(getattr(self, name) * factor))
         for counts in (self.refused, self.missing):
             for key, count in counts.items():

@@ -24,8 +24,16 @@ from app.domain.clients import prices
 from app.domain.content import attachments, budget, templates
 from app.domain.content.attachments import Look
 from app.domain.reach import Refusal
-from app.domain.sending import approval, calls, communications, composing, lanes, quiet
+from app.domain.sending import (
+    approval,
+    calls,
+    communications,
+    composing,
+    lanes,
+    quiet,
+)
 from app.domain.sending.cautions import cautions
+from app.domain.sending.clock_there import Clock
 from app.domain.sending.composing import Composed, Plan
 from app.domain.sending.forecast import Forecast, Warned
 from app.domain.sending.messages import check_client, check_sender
@@ -85,10 +93,7 @@ def preflight(
 def of_batch(
     session: Session, batch: Batch, *, examined: int, looks: Mapping[str, Look] | None = None
 ) -> Forecast:
-    """Work out what a batch would do whose members have been taken and wait; nothing is written.
-
-    :param examined: how many members are looked at, evenly chosen.
-    """
+    """Work out what a batch whose members are pinned would do; ``examined`` are looked at."""
     found = Forecast(total=batch.total)
     communication = session.get_one(Communication, batch.communication_id)
     plan = composing.read_plan(session, batch.plan)
@@ -191,6 +196,7 @@ def _count(
     """Look at members, while there is work left to spend on filling in their templates."""
     seen: set[int] = set()  # eight bytes of each fingerprint: a few megabytes for 100,000 members
     stream = iter(members)
+    clock = Clock(client, utcnow())
     rules = TwimlRules(session, client, sender)
     while chunk := list(islice(stream, TOGETHER)):
         composed: list[tuple[int, Mapping[str, Any], Composed]] = []
@@ -222,6 +228,7 @@ def _count(
             else:
                 seen.add(key)
                 _add(found, one, plan, attributes)
+                clock.look(found, one.to)
 
 
 def _get_nothing(found: Forecast, position: int, refused: Refusal) -> None:
@@ -287,4 +294,5 @@ def _time(
     found.seconds = (found.segments + (ahead or 0)) / rate
     now = utcnow()
     found.begins_at = quiet.until(now, client.time_zone, client.quiet_from, client.quiet_to)
-    found.eta = (found.begins_at or now) + timedelta(seconds=found.seconds)
+    begins = max(found.begins_at or now, found.last_opens_at or now)
+    found.eta = begins + timedelta(seconds=found.seconds)

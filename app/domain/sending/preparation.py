@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session
 from app.domain.content import budget
 from app.domain.reach import Refusal
 from app.domain.relaying import announcements
-from app.domain.sending import composing
+from app.domain.sending import composing, recipient_hours
 from app.domain.sending.composing import Composed, Plan
+from app.domain.sending.recipient_hours import Opening
 from app.domain.sending.twiml_rules import TwimlRules
 from app.models.base import new_id, utcnow
 from app.models.batch import Batch
@@ -57,6 +58,8 @@ class _Chunk:
     plan: Plan
     sender: Sender
     now: datetime
+    opening: Opening | None = None
+    """When each phone may be reached, where the client has hours for that."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     links: list[dict[str, Any]] = field(default_factory=list)
 
@@ -83,7 +86,8 @@ class _Chunk:
         })  # fmt: skip
 
     def take(self, member: Numbered, one: Composed) -> None:
-        """Put a member's texts into the lane, with their links."""
+        """Put a member's texts into the lane, with their links; outside their hours, for later."""
+        due_at = (self.opening(one.to) if self.opening else None) or self.now
         for number, (step, part) in enumerate(zip(self.plan.steps, one.texts, strict=True)):
             row = {
                 **self._common(member),
@@ -97,7 +101,7 @@ class _Chunk:
                 "fingerprint": one.fingerprint if number == 0 else None,
                 "state": MessageState.WAITING,
                 "lane_key": self.batch.lane_key,
-                "due_at": self.now if number == 0 else None,
+                "due_at": due_at if number == 0 else None,
                 "reason": None,
                 "error_code": None,
                 "error_message": None,
@@ -191,10 +195,12 @@ def write(session: Session, batch: Batch, plan: Plan, judged: Sequence[Judged]) 
     A member whose phone or texts are at fault is refused alone, one whose phone is suppressed is
     marked so, and the same texts go to the same phone once.
     """
-    chunk = _Chunk(batch, plan, composing.sender_of(session, batch), utcnow())
+    client = session.get_one(Client, batch.client_id)
+    now = utcnow()
+    opening = recipient_hours.opening(client, now)
+    chunk = _Chunk(batch, plan, composing.sender_of(session, batch), now, opening)
     phones = {one.composed.to for one in judged if one.composed is not None}
     known = _fingerprints(session, batch, phones)
-    client = session.get_one(Client, batch.client_id)
     unreachable = composing.unreachable(
         session, plan.destination, plan.suppression_list_id, client, chunk.sender, phones
     )

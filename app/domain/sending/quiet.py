@@ -20,4 +20,6 @@ def until(now: datetime, zone: str, begin: str | None, end: str | None) -> datet
     if not quiet:
         return None
     day = local.date() if clock < stop else local.date() + timedelta(days=1)
-    return datetime.combine(day, stop, ZoneInfo(zone)).astimezone(UTC)
+    ends = datetime.combine(day, stop, ZoneInfo(zone))
+    first, second = (ends.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    return first if first > now else second  # the clocks show it twice when they go back

@@ -138,8 +138,16 @@ def _eta(session: Session, batch: Batch) -> datetime | None:
             Message.lane_key == batch.lane_key, text("message.state = 'waiting'")
         )
     ).one()
+    opens_at = session.scalar(
+        select(func.max(Message.due_at)).where(
+            Message.lane_key == batch.lane_key,
+            text("coalesce(message.batch_id, '') = :batch").bindparams(batch=batch.id),
+            text("message.state = 'waiting'"),
+        )
+    )
     to_come = (batch.total - batch.prepared) * (ahead / counted if counted else 1)
-    return utcnow() + timedelta(seconds=(ahead + to_come) / lane.rate)
+    done = utcnow() + timedelta(seconds=(ahead + to_come) / lane.rate)
+    return max(done, opens_at or done)
 
 
 def _move(

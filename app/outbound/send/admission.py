@@ -26,6 +26,7 @@ from app.models.credential import Credential
 from app.models.message import Message, MessageState
 from app.models.route import Destination
 from app.models.sender import Sender
+from app.outbound.send import windows
 from app.outbound.send.candidates import Candidate
 
 MARGIN = timedelta(seconds=1)
@@ -58,8 +59,15 @@ class Admission:
         }
 
     def admit(self, messages: Sequence[Candidate]) -> set[str]:
-        """End those that may not go at all, let those over a limit wait; return the others' ids."""
+        """End those that may not go at all; return the ids of those that may go now.
+
+        Those who are outside their hours and those over a limit wait.
+        """
         reachable = self._reachable(messages)
+        outside = windows.put_off(
+            self._session, reachable, lambda one: self._clients[one.sender_id], self._now
+        )
+        reachable = [one for one in reachable if one.id not in outside]
         counted = [one for one in reachable if _counts(one)]
         kept = self._within_limits(self._of_phones_with_room(counted))
         free = [one for one in reachable if one.id in kept or not _counts(one)]

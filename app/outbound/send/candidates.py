@@ -257,13 +257,17 @@ _ALL_DUE = _all_due()
 
 def queued(session: Session, wanted: Wanted, now: datetime) -> list[str]:
     """Return the ids of what would be looked at for a lane, without reading anything else."""
-    return [
-        id_
-        for name in wanted.queues
-        for id_ in session.scalars(
-            _due(wanted.lane, name, now, wanted.count + _SPARE).with_only_columns(Message.id)
-        )
-    ]
+    size = wanted.count + _SPARE
+    found = [following(session, wanted.lane, name, now, size) for name in wanted.queues]
+    return [id_ for queue in found for id_, _ in queue]
+
+
+def following(
+    session: Session, lane: str, name: str, now: datetime, size: int
+) -> list[tuple[str, str]]:
+    """Return (id, phone) of the next of a queue, in their order."""
+    query = _due(lane, name, now, size).with_only_columns(Message.id, Message.to)
+    return [(row.id, row.to) for row in session.execute(query)]
 
 
 def one(session: Session, message_id: str) -> Candidate:

@@ -135,6 +135,7 @@ LABELS = {
     "approval_above": "Ask somebody else",
     "remind_after": "Remind of what nobody answered",
     "quiet_hours": "Quiet hours",
+    "recipient_hours": "When people may be reached",
     "stop": "Words that mean STOP",
     "start": "Words that mean START",
     "help": "Words that mean HELP",
@@ -166,6 +167,8 @@ def _stored() -> dict[str, str]:
         "time_zone": client.time_zone,
         "quiet_from": client.quiet_from or "",
         "quiet_to": client.quiet_to or "",
+        "recipient_from": client.recipient_from or "",
+        "recipient_to": client.recipient_to or "",
         "languages": " ".join(client.languages),
         **{f"opt_{what}": "\n".join(client.opt_words.get(what, ())) for what in OPT_WORDS},
         "retention_days": str(client.retention_days),
@@ -182,6 +185,7 @@ def _stored() -> dict[str, str]:
 def _as_written(typed: dict[str, str]) -> dict[str, Any]:
     """Return the form in the shape of the configuration file."""
     quiet = {"from": typed["quiet_from"], "to": typed["quiet_to"]}
+    hours = {"from": typed["recipient_from"], "to": typed["recipient_to"]}
     return {
         "owner_email": typed["owner_email"],
         "time_zone": typed["time_zone"],
@@ -196,6 +200,7 @@ def _as_written(typed: dict[str, str]) -> dict[str, Any]:
         "twiml_hosts": typed["twiml_hosts"].split(),
         "sip_domains": typed["sip_domains"].split(),
         "quiet_hours": quiet if any(quiet.values()) else None,
+        "recipient_hours": hours if any(hours.values()) else None,
         "usage_alert": {
             "segments_per_month": typed["alert_segments"] or None,
             "call_minutes_per_month": typed["alert_call_minutes"] or None,

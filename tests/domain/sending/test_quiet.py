@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -35,3 +35,11 @@ def at(text: str) -> datetime:
 def test_quiet_hours(now: str, begin: str | None, end: str | None, until: str | None) -> None:
     found = quiet.until(at(now), "America/Chicago", begin, end)
     assert found == (at(until) if until else None)
+
+
+def test_what_ends_in_the_hour_that_comes_twice_ends_after_now() -> None:
+    """On 1 November 2026 the clocks of Chicago show 1:20 twice, at 6:20 and 7:20 UTC."""
+    for hour in (6, 7):
+        now = datetime(2026, 11, 1, hour, 20, tzinfo=UTC)
+        found = quiet.until(now, "America/Chicago", "01:15", "01:45")
+        assert found == now.replace(minute=45)
