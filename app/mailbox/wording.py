@@ -62,6 +62,9 @@ _NOTICE = re.compile(
 )
 """How the notices begin that mail servers of institutions put under every mail."""
 _UNSEEN = re.compile("[\u00ad\u200b\u200e\u200f\u2060\ufeff]")
+_HEADER = re.compile(r"[\W_]{0,3}[^\W\d_]{2,20} ?[*_]{0,2}[:：]")
+_WROTE = re.compile(r"\S{2,20}(?: \S{1,20}){0,2}[:：]")
+"""The second half of such a line: “wrote:”."""
 _POSTSCRIPT = re.compile(r"p\.?\s?s\b\.?\s*[:.,–-]?\s*\S", re.IGNORECASE)
 _NO_NAME_ENDS = re.compile(r"[!?:;,]$|[^\W\d_]{2}\.$")
 _MAX_NAME_WORDS = 6
@@ -108,13 +111,32 @@ def _before_quotation(text: str, ours: str) -> str:
     """Cut off what is quoted from our mail, with the lines that introduce it."""
     start = text.find(ANSWER_ABOVE)
     if start < 0:
-        return text
+        return _without_introduction(text, ours)
     lines = text[:start].split("\n")[:-1]  # the rest of that line is "> " or nothing
     while lines and (not lines[-1].strip(" >") or _introduces(lines[-2:], ours)):
         lines.pop()
     if lines and lines[-1].rstrip().endswith("<"):
         lines.pop()  # the address was too long for the line: "… at 9:00 AM Somebody <"
     return "\n".join(lines)
+
+
+def _without_introduction(text: str, ours: str) -> str:
+    """Leave out the line with our address that says whose words are quoted, in any language.
+
+    The address is signed and nobody writes it; below the line may stand what was written. A header
+    of Outlook's (``From: …``) is a line among others that are known as such.
+    """
+    kept: list[str] = []
+    lines = iter(text.split("\n"))
+    for line in lines:
+        if ours.lower() not in line.lower() or _HEADER.match(line):
+            kept.append(line)
+            continue
+        if kept and kept[-1].rstrip().endswith("<"):
+            kept.pop()
+        if not line.rstrip().endswith((":", "：")) and (rest := next(lines, None)) is not None:
+            kept += [] if _WROTE.fullmatch(rest.strip(" >")) else [rest]
+    return "\n".join(kept)
 
 
 def _without_notice(text: str) -> str:

@@ -52,6 +52,31 @@ ANSWERS = {
         f"Ja, bis fünf.\n\nAm 28.11.2026 um 13:00 schrieb Dispatch <{OURS}>:\n\n{QUOTED}",
         "Ja, bis fünf.",
     ),
+    **{
+        f"{name}, nothing of ours left": (
+            f"Yes.\n\n{line.format(f'Dispatch <{OURS}>')}\n> Hi", "Yes.",
+        )
+        for name, line in {
+            "Gmail": "On Sat, Nov 28, 2026 at 1:00 PM {} wrote:",
+            "Gmail, in two lines": "On Sat, Nov 28, 2026 at 1:00 PM {}\nwrote:",
+            "Gmail in Polish": "sob., 28 lis 2026 o 13:00 {} napisał(a):",
+            "Gmail in Dutch": "Op za 28 nov 2026 om 13:00 schreef {}:",
+            "Gmail in Turkish": "{}, 28 Kas 2026 Cmt, 13:00 tarihinde şunu yazdı:",
+            "Gmail in Russian": "сб, 28 нояб. 2026 г. в 13:00, {}:",
+            "Gmail in Arabic": "\u202bفي السبت، 28 نوفمبر 2026 تمت كتابة ما يلي بواسطة {}:",
+            "Gmail in Hindi": "शनि, 28 नव॰ 2026 को 1:00 pm बजे को {} ने लिखा:",
+            "Gmail in Vietnamese": "Vào Th 7, 28 thg 11, 2026 lúc 13:00 {} đã viết:",
+            "Gmail in Japanese": "2026年11月28日(土) 13:00 {}:",
+            "Thunderbird in Czech": "Dne 28. 11. 26 v 13:00 {} napsal(a):",
+            "Apple Mail in Italian": "Il giorno 28 nov 2026, alle ore 13:00, {} ha scritto:",
+        }.items()
+    },
+    "below what is quoted in Turkish": (
+        f"Dispatch <{OURS}>, 28 Kas 2026 tarihinde şunu yazdı:\n> Hi\n\nEvet.", "Evet.",
+    ),
+    "an address of somebody else": (
+        "Write to pat@example.edu:\nshe knows.", "Write to pat@example.edu:\nshe knows.",
+    ),
     "Outlook": (
         "Yes, until five.\n\nFrom: Dispatch <dispatch@example.edu>\nSent: Saturday, November 28,"
         f" 2026 1:00 PM\nTo: Help Desk\nSubject: Text from Ada\n\n{SENT}",
