@@ -43,6 +43,14 @@ errors.for_calls(blueprint)
 @blueprint.post("/<incoming_id>")
 def step(incoming_id: str) -> Response:
     """Answer one step of a call, once."""
+    return answer(incoming_id, request.args)
+
+
+def answer(incoming_id: str, query: Mapping[str, str]) -> Response:
+    """Answer the step of a call that a query names.
+
+    The request is the step's own, or that to the fallback URL after Twilio had no answer there.
+    """
     with reading() as connection:
         call = (
             call_log.logged_call(connection, id=incoming_id) if webhook.is_id(incoming_id) else None
@@ -54,13 +62,13 @@ def step(incoming_id: str) -> Response:
         _require(told, call)
         number = lookup.called(connection, call.to, call.from_)
     try:
-        asked = Step.read(request.args)
-        document, answer = _in_one_transaction(call, number, asked, told)
+        asked = Step.read(query)
+        document, given = _in_one_transaction(call, number, asked, told)
     except Lost as lost:
         log.warning("a call has no such step", sid=call.sid, reason=str(lost))
         return twiml(voice.apology())
-    if answer is not None and answer.wakes:
-        wake(answer.wakes)
+    if given is not None and given.wakes:
+        wake(given.wakes)
     return twiml(document)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import parse_qsl
 
 import structlog
 from flask import Blueprint, Response
@@ -11,8 +13,8 @@ from sqlalchemy import update
 from app.domain import metrics
 from app.domain.clients import spending
 from app.domain.sending import allowance
-from app.extensions import reading, unit_of_work
-from app.inbound import call_log, calls, errors, lookup, parsing, webhook
+from app.extensions import current_settings, reading, unit_of_work
+from app.inbound import call_log, calls, errors, lookup, parsing, steps, voicemail, webhook
 from app.inbound.handlers import call_forward
 from app.inbound.webhook import twiml
 from app.models.base import PHONE_LENGTH, utcnow
@@ -20,6 +22,11 @@ from app.models.incoming import CALL_ENDS, Incoming
 from app.twiml import voice
 
 log = structlog.get_logger(__name__)
+
+_LATER = re.compile(
+    r"/inbound/voice/(?:(?P<dialed>dialed)|step)/(?P<id>[0-9A-Z]+)(?P<recorded>/recorded)?"
+)
+"""The addresses at which Twilio asks for TwiML later in a call."""
 
 blueprint = Blueprint("voice", __name__, url_prefix="/inbound/voice")
 errors.for_calls(blueprint)
@@ -29,8 +36,13 @@ errors.for_texts(reports)
 
 @blueprint.post("")
 def receive() -> Response:
-    """Answer a call: find the number, verify, parse, choose and store, answer."""
+    """Answer a call: find the number, verify, parse, choose and store, answer.
+
+    This is the fallback URL too: for what Twilio asked later in the call and had no answer to.
+    """
     request = webhook.received()
+    if (again := _asked_before(request)) is not None:
+        return again
     with reading() as connection:
         number = lookup.for_call(connection, request.get("To").strip(), request.get("From").strip())
     request.require_signature(number.tokens if number else _tokens_of_account(request))
@@ -40,6 +52,29 @@ def receive() -> Response:
         return twiml(voice.apology())
     request.require(AccountSid=number.account_sid)
     return twiml(calls.take_in(call, number))
+
+
+def _asked_before(request: webhook.Webhook) -> Response | None:
+    """Answer what never came through to an address of one of a call's steps; None of all else.
+
+    ErrorCode is an HTTP failure (11xxx) then, and ErrorUrl that address; what the caller pressed is
+    told again (Twilio, fallback URLs). What answers there verifies the request.
+    """
+    base = current_settings().public_base_url
+    if not request.get("ErrorCode").startswith("11"):
+        return None
+    if not request.get("ErrorUrl").startswith(f"{base}/inbound/voice/"):
+        return None
+    path, _, query = request.get("ErrorUrl").removeprefix(base).partition("?")
+    found = _LATER.fullmatch(path)
+    if found is None:
+        return None
+    log.warning("a step of a call is asked for by way of the fallback", incoming=found["id"])
+    if found["dialed"]:
+        return dialed(found["id"])
+    if found["recorded"]:
+        return voicemail.recorded(found["id"])
+    return steps.answer(found["id"], dict(parse_qsl(query)))
 
 
 @blueprint.post("/dialed/<incoming_id>")

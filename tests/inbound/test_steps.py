@@ -217,6 +217,69 @@ def test_a_failure_gets_an_apology_and_the_step_can_be_taken_again(
     assert "We open at eight." in phone.press("1").document
 
 
+def fallen_back(phone: Phone, code: str, url: str, **said: str) -> str:
+    """Return what the fallback URL answers after Twilio failed at one of ours."""
+    told = {**phone.call, "CallStatus": "in-progress", **said, "ErrorCode": code, "ErrorUrl": url}
+    answer = phone.twilio.post("/inbound/voice", told)
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_a_step_that_did_not_come_through_is_answered_at_the_fallback_url(
+    phone: Phone, rows: Rows
+) -> None:
+    given = fallen_back(phone, "11200", phone.action, Digits="1")
+    assert "We open at eight." in given
+    assert rows.one(Incoming).path == ["1"]
+    assert fallen_back(phone, "11205", phone.action, Digits="2") == given  # it was answered before
+    assert phone.ask(Digits="2") == given
+
+
+def test_a_message_that_did_not_come_through_is_taken_at_the_fallback_url(
+    phone: Phone, rows: Rows
+) -> None:
+    for key in ("2", "", "", ""):
+        phone.press(key)
+    record = phone.root.find("Record")
+    assert record is not None
+    url, sid = record.attrib["action"], "RE" + "a" * 32
+    assert "Hangup" in fallen_back(phone, "11200", url, RecordingSid=sid, RecordingDuration="4")
+    assert rows.one(Voicemail).recording_sid == sid
+
+
+def test_a_forwarded_call_that_did_not_come_through_ends_at_the_fallback_url(
+    phone: Phone, rows: Rows
+) -> None:
+    url = phone.press("2").press("1").root[0].attrib["action"]
+    assert "No contestan." in fallen_back(phone, "11200", url, DialCallStatus="busy")
+    assert rows.one(Incoming).dial_status == "busy"
+
+
+@pytest.mark.parametrize(
+    ("code", "url"),
+    [
+        ("12100", "{action}"),
+        ("11200", "{action}&turn=x"),
+        ("11200", PUBLIC_BASE_URL + "/inbound/voice/step/../status"),
+        ("11200", "https://ivr.example.edu/inbound/voice/step/" + "0" * 26),
+    ],
+    ids=["our answer was faulty", "no such step", "no such address", "somebody else's"],
+)
+def test_nothing_else_is_answered_twice_at_the_fallback_url(
+    code: str, url: str, phone: Phone, rows: Rows
+) -> None:
+    given = fallen_back(phone, code, url.format(action=phone.action), Digits="1")
+    assert "We are sorry. Something went wrong" in given
+    assert rows.one(Incoming).path == []
+
+
+def test_the_fallback_url_tells_no_strangers_step(phone: Phone, twilio: Twilio) -> None:
+    told = {**phone.call, "ErrorCode": "11200", "ErrorUrl": phone.action}
+    other = {**told, "CallSid": "CA" + "9" * 32}
+    assert twilio.post("/inbound/voice", other).status_code == 403
+    assert twilio.post("/inbound/voice", told, token="f" * 32).status_code == 403
+
+
 def test_a_step_of_somebody_elses_call_is_refused(phone: Phone, twilio: Twilio) -> None:
     path = phone.action.removeprefix(PUBLIC_BASE_URL)
     other = {**phone.call, "CallSid": "CA" + "f" * 32, "Digits": "1"}
