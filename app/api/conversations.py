@@ -23,6 +23,7 @@ from app.domain.audience import names
 from app.domain.content import attachments
 from app.domain.conversations import care, entries, finding, record
 from app.domain.mistakes import Mistake, Refused
+from app.domain.phone_spellings import texted
 from app.domain.reach import Refusal
 from app.domain.sending import answering
 from app.domain.wake import wake
@@ -235,10 +236,11 @@ def _find(
     session: Session, client: Client, number: str, phone: str
 ) -> tuple[Sender, Conversation, bool]:
     sender = named.find_number(session, client.id, number)
-    talk = finding.one(session, client, sender, _read(phone)) if sender is not None else None
-    if sender is None or talk is None:
-        raise ApiRefusal(404, "There is no conversation of this number with this phone.")
-    return sender, *talk
+    written = _read(phone)  # calls are kept under it, texts under its one spelling
+    for one in dict.fromkeys((written, texted(written))):
+        if sender is not None and (talk := finding.one(session, client, sender, one)) is not None:
+            return sender, *talk
+    raise ApiRefusal(404, "There is no conversation of this number with this phone.")
 
 
 def _kept(session: Session, caller: Caller, number: str, phone: str) -> Conversation:

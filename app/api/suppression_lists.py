@@ -19,6 +19,7 @@ from app.api.reading import Shape
 from app.api.shapes import Phone as PathPhone
 from app.api.urls import Url, ids, owned, url
 from app.domain.audience import suppression_lists
+from app.domain.phone_spellings import texted
 from app.domain.specs import Phone
 from app.extensions import db, unit_of_work
 from app.models.base import PHONE_LENGTH
@@ -141,7 +142,7 @@ def lift(caller: Caller, list_id: str, phone: str) -> Answer:
     Where the person answered STOP, Twilio goes on refusing texts to them until they answer START.
     """
     try:
-        number = TypeAdapter(PathPhone).validate_python(phone)
+        number = texted(TypeAdapter(PathPhone).validate_python(phone))
     except ValidationError:
         raise _not_on_the_list() from None
     with unit_of_work() as session:

@@ -141,6 +141,24 @@ def test_a_suppressed_phone_is_a_message_with_that_status(
     assert api.post("messages", TEXT).json["status"] == "queued"
 
 
+@pytest.mark.parametrize("listed", ["+541123456789", "+5491123456789"])
+@pytest.mark.parametrize("to", ["+541123456789", "+54 9 11 2345 6789"])
+def test_argentinas_nine_makes_nobody_somebody_else(
+    listed: str, to: str, api: Caller, rows: Rows, registrar: Department
+) -> None:
+    rows.change(update(Client).values(international=True))
+    rows.change(update(Sender).values(suppression_list_id=registrar.suppression.id))
+    entries = f"suppressionlists/{registrar.suppression.id}/entries"
+    assert api.post(entries, {"phone": listed}).status_code == 201
+    text = api.post("messages", {**TEXT, "to": to}).json
+    assert (text["status"], text["to"]) == ("suppressed", "+5491123456789")
+    # A landline of the same form is called as it is written, and no list keeps calls.
+    call = {"to": "+541123456789", "from": TEXT["from"], "twiml": "<Response><Hangup/></Response>"}
+    assert api.post("messages", call).json["to"] == "+541123456789"
+    assert api.delete(f"{entries}/{to.replace(' ', '')}").status_code == 204
+    assert api.post("messages", {**TEXT, "to": to}).json["status"] == "queued"
+
+
 def test_a_phone_that_cannot_be_reached_is_told_from_one_that_opted_out(
     api: Caller, rows: Rows, registrar: Department
 ) -> None:
