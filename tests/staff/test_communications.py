@@ -24,7 +24,8 @@ from app.models.communication import Callback, Communication
 from app.models.link import Click, Link
 from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Destination
-from app.models.suppression import SuppressionEntry, SuppressionSource
+from app.models.sender import Sender
+from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template
 from app.models.user import Role, User
 from tests.staff.conftest import OF_CLIENTS, Staff
@@ -229,6 +230,96 @@ def test_one_sees_where_it_is_no_time_to_be_reached(
         pat.sign_in("pat@example.edu")
         page = pat.http.get(f"{HOME}/communications/{ours.texts.id}/check").get_data(as_text=True)
     assert said in page
+
+
+@pytest.mark.usefixtures("noon")
+def test_one_steps_through_the_people_of_the_list(pat: Staff, ours: Department, rows: Rows) -> None:
+    rows.change(update(Communication).values(suppression_list_id=ours.suppression.id))
+    people = ("Bo", "+13195550152"), ("Cy", "12"), ("", "+13195550153")
+    for name, phone in people:
+        known = {"toPhone": phone} | ({"toName": name} if name else {})
+        rows.add(Member(population_id=ours.population.id, attributes=known))
+    rows.add(
+        SuppressionEntry(
+            list_id=ours.suppression.id, phone="+13195550152", scope="all",
+            source=SuppressionSource.MANUAL, since=utcnow(),
+        )
+    )  # fmt: skip
+    path = f"{HOME}/communications/{ours.texts.id}/check"
+    first = pat.http.get(path).get_data(as_text=True)
+    for said in ("Ann gets", "Hi Ann!", "1 of 4", f"{path}/2"):
+        assert said in first
+    expected = {1: "Hi Ann!", 2: "opted out", 3: "12", 4: "toName", 5: "Nobody is there"}
+    for position, said in expected.items():
+        page = pat.http.get(f"{path}/{position}").get_data(as_text=True)
+        assert said in page
+        assert "Person by person" in page
+        part = pat.http.get(f"{path}/{position}", headers={"HX-Request": "true"})
+        assert said in part.get_data(as_text=True)
+        assert "<html" not in part.get_data(as_text=True)
+    assert "Previous person" not in pat.http.get(f"{path}/1").get_data(as_text=True)
+    assert "Next person" not in pat.http.get(f"{path}/4").get_data(as_text=True)
+    assert pat.http.get(f"{HOME}/communications/{ours.calls.id}/check/1").status_code == 200
+
+
+@pytest.mark.usefixtures("noon")
+def test_a_better_sender_is_taken_with_one_click(pat: Staff, ours: Department, rows: Rows) -> None:
+    path = f"{HOME}/communications/{ours.texts.id}"
+    page = pat.http.get(f"{path}/check").get_data(as_text=True)
+    assert "Send from outreach" in page
+    answer = pat.send(f"{path}/sender", seen_at=f"{path}/check", sender=ours.service.id)
+    assert answer.headers["Location"] == f"{path}/check"
+    assert rows.one(select(Communication).where(Communication.id == ours.texts.id)).sender_id == (
+        ours.service.id
+    )
+    assert "Send from" not in pat.http.get(f"{path}/check").get_data(as_text=True)
+    entry = rows.all(OF_CLIENTS)[-1]
+    assert (entry.actor, entry.action, entry.target) == (
+        "pat@example.edu", "change", "communication reminders",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "another client's", "stopped", "own"])
+@pytest.mark.usefixtures("noon")
+def test_a_sender_that_was_not_offered_is_not_taken(
+    pat: Staff, ours: Department, rows: Rows, whose: str
+) -> None:
+    theirs = department(rows, "library", "12")
+    if whose == "stopped":
+        rows.change(update(Sender).values(stopped_at=utcnow()))
+    chosen = {
+        "nobody's": "x", "another client's": theirs.service.id, "stopped": ours.service.id,
+        "own": ours.number.id,
+    }[whose]  # fmt: skip
+    path = f"{HOME}/communications/{ours.texts.id}"
+    pat.send(f"{path}/sender", seen_at=f"{path}/check", sender=chosen)
+    found = rows.one(select(Communication).where(Communication.id == ours.texts.id))
+    assert found.sender_id == ours.number.id
+
+
+@pytest.mark.parametrize(
+    ("source", "lifted", "told"),
+    [("keyword", False, True), ("twilio", False, True), ("manual", False, False),
+     ("keyword", True, False)],
+)  # fmt: skip
+@pytest.mark.usefixtures("noon")
+def test_one_sees_who_has_opted_out_of_another_number(
+    pat: Staff, ours: Department, rows: Rows, source: str, lifted: bool, told: bool
+) -> None:
+    other = SuppressionList(client_id=ours.client.id, name="athletics")
+    theirs = department(rows, "library", "12")
+    rows.add(other)
+    for list_id in (other.id, theirs.suppression.id):
+        rows.add(
+            SuppressionEntry(
+                list_id=list_id, phone="+13195550150", scope=ours.service.id, source=source,
+                since=utcnow(), lifted_at=utcnow() if lifted else None,
+            )
+        )  # fmt: skip
+    page = pat.http.get(f"{HOME}/communications/{ours.texts.id}/check").get_data(as_text=True)
+    said = "One person has written STOP to another of your numbers (list “athletics”)"
+    assert (said in page) is told
+    assert "list “opted-out”" not in page
 
 
 @pytest.mark.usefixtures("noon")

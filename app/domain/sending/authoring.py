@@ -168,6 +168,16 @@ def save(
     return changes.note(session, change, by)
 
 
+def change_sender(session: Session, communication: Communication, sender: Sender, by: str) -> None:
+    """Let a communication go out from another number or service of its client.
+
+    Batches that have been started keep theirs.
+    """
+    details = changes.write(session, communication, {"sender_id": sender.id})
+    target = f"communication {communication.name}"
+    changes.note(session, Change(communication, target, details, is_new=False), by)
+
+
 def remove(session: Session, communication: Communication, by: str) -> None:
     """Delete a communication that was never run.
 

@@ -37,6 +37,13 @@ def cautions(
             f" nothing goes out before then.",
         )
     yield from _of_the_clocks(found, client)
+    for name, count in found.elsewhere.most_common():
+        yield Warned(
+            "opted_out_elsewhere",
+            f"{'One person has' if count == 1 else f'{count:,} people have'} written STOP to"
+            f" another of your numbers (list “{name}”), and would get this all the same. To leave"
+            " them out, choose that list as the suppression list, or add them to the one that is.",
+        )
     if credential.unconfirmed_since is not None:
         yield Warned("unconfirmed", f"The Twilio account {credential.name} {UNCONFIRMED}")
     if trial := reach.standing(client, sender, credential).trial:

@@ -65,6 +65,8 @@ class Forecast:
     heard: dict[str, list[str]] = field(default_factory=dict)
     """What is heard in the first call, by who answers it: ``person`` and ``machine``, or
     ``anybody``."""
+    elsewhere: Counter[str] = field(default_factory=Counter)
+    """Recipients who have opted out of something else of the client's, by the list that says so."""
     needs_approval: bool = False
     """Whether so many are reached that somebody else has to approve it first."""
     problems: list[str] = field(default_factory=list)
@@ -106,7 +108,7 @@ class Forecast:
             "night",
         ):
             setattr(self, name, round(getattr(self, name) * factor))
-        for counts in (self.refused, self.missing):
+        for counts in (self.refused, self.missing, self.elsewhere):
             for key, count in counts.items():
                 counts[key] = round(count * factor)
         self.cost *= factor

@@ -10,7 +10,7 @@ counts and a few examples.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -24,14 +24,7 @@ from app.domain.clients import prices
 from app.domain.content import attachments, budget, templates
 from app.domain.content.attachments import Look
 from app.domain.reach import Refusal
-from app.domain.sending import (
-    approval,
-    calls,
-    communications,
-    composing,
-    lanes,
-    quiet,
-)
+from app.domain.sending import approval, calls, communications, composing, elsewhere, lanes, quiet
 from app.domain.sending.cautions import cautions
 from app.domain.sending.clock_there import Clock
 from app.domain.sending.composing import Composed, Plan
@@ -218,6 +211,9 @@ def _count(
         unreachable = composing.unreachable(
             session, plan.destination, plan.suppression_list_id, client, sender, phones
         )
+        others: Mapping[str, Collection[str]] = {}
+        if plan.destination is Destination.SMS:
+            others = elsewhere.lists_of(session, client.id, phones - unreachable.keys())
         for position, attributes, one in composed:
             key = int(one.fingerprint[:16], 16)
             refused = unreachable.get(one.to)
@@ -229,6 +225,7 @@ def _count(
                 seen.add(key)
                 _add(found, one, plan, attributes)
                 clock.look(found, one.to)
+                found.elsewhere.update(others.get(one.to, ()))
 
 
 def _get_nothing(found: Forecast, position: int, refused: Refusal) -> None:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from app.domain.mistakes import Refused
 from app.domain.reach import Refusal
-from app.domain.sending import approval, communications, running
+from app.domain.sending import approval, better_senders, communications, running
 from app.domain.sending.forecast import Forecast
 from app.domain.sending.preflight import media_of, of_batch, preflight
 from app.domain.wake import wake
@@ -26,6 +26,7 @@ from app.models.communication import Communication
 from app.outbound.send import media_links
 from app.staff import own, words
 from app.staff.access import client_blueprint, say
+from app.staff.sending import advice
 from app.staff.sending.batch_shown import STATES, shown_batch
 from app.staff.sending.communications import NOUNS
 from app.staff.sending.communications import find as find_communication
@@ -57,11 +58,10 @@ def _check_page(found: Communication, wrong: list[str]) -> str:
     shown: Forecast = preflight(session, found, looks=media_links.look_now(media, g.client.id))
     return render_template(
         "staff/preflight.html",
-        found=found,
-        noun=NOUNS[found.destination],
         shown=shown,
         reasons=REASONS,
-        heard_by=HEARD_BY,
+        offered=better_senders.offered(session, found, shown.recipients),
+        **advice.person(session, found, 1),
         duration=words.duration(shown.seconds),
         population=session.get(Population, found.population_id or ""),
         runs=_runs(session, found),
