@@ -43,6 +43,7 @@ format: $(DEV) ## sort imports and format the code
 
 bench: $(DEV) ## measure the incoming path beside a naive minimum
 	$(BIN)/python -m bench.inbound
+	$(BIN)/python -m bench.steps
 
 lock: .venv/bin/python ## pin what pyproject.toml asks for, keeping what is pinned (LOCK=--upgrade: not)
 	@$(PIP) --quiet $(UV)

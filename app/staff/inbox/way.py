@@ -19,6 +19,9 @@ from app.models.incoming import Incoming
 from app.models.route import Handler
 from app.twiml import ringing
 
+ENDS = {"busy": "was busy", "no-answer": "did not take the call", "failed": "could not be reached"}
+"""How a phone that rang has ended, in words, by DialCallStatus (Twilio, <Dial>)."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -67,11 +70,21 @@ def _words(root: RouteFacts, step: Step, told: str, twiml: str) -> str:
             return "No key was pressed"
         return f"Key {told} was pressed" if len(told) == 1 else f"The caller said “{told}”"
     if step.what == "rung":
-        return "Somebody took the call" if _is_taken(told, twiml) else "Nobody took the call"
+        return _rung(route, step, told, twiml)
     who = _person(route, step.turn)
     if step.what == "picked-up":
         return f"{who}: picked up"
-    return f"{who}: {'took the call' if twiml == ringing.take() else 'did not take the call'}"
+    took = twiml == ringing.take()
+    return f"{who}: {'took the call' if took else 'pressed nothing, as a mailbox does'}"
+
+
+def _rung(route: RouteFacts, step: Step, told: str, twiml: str) -> str:
+    if _is_taken(told, twiml):
+        return "The two hung up"
+    together = Ring.of(route.options).rounds()[step.turn]
+    if len(together) > 1:
+        return "Nobody took the call"
+    return f"{_person(route, together[0])}: {ENDS.get(told, 'did not take the call')}"
 
 
 def _taker(root: RouteFacts, step: Step, told: str, twiml: str) -> str | None:
