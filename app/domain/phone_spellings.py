@@ -35,3 +35,9 @@ def texted(phone: str) -> str:
     """
     found = _ARGENTINE.fullmatch(phone)
     return f"+549{found[1]}" if found else phone
+
+
+def spellings(phone: str) -> tuple[str, ...]:
+    """Return all spellings under which something of a person may be kept: texts, or calls."""
+    one = texted(phone)
+    return tuple(dict.fromkeys((phone, one, re.sub(r"\A\+549(?=\d{10}\Z)", "+54", one))))

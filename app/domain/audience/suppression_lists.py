@@ -120,7 +120,7 @@ def entries_of(
     found = session.execute(
         select(SuppressionList, SuppressionEntry)
         .join(SuppressionEntry, SuppressionEntry.list_id == SuppressionList.id)
-        .where(SuppressionList.client_id == client_id, SuppressionEntry.phone == phone)
+        .where(SuppressionList.client_id == client_id, SuppressionEntry.phone == texted(phone))
         .order_by(SuppressionList.name, SuppressionEntry.since.desc())
     )
     return [(row[0], row[1]) for row in found]

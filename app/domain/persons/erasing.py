@@ -22,6 +22,7 @@ from app.domain.audience import members
 from app.domain.mistakes import Refused
 from app.domain.persons import known
 from app.domain.persons.known import ERASED
+from app.domain.phone_spellings import spellings
 from app.domain.sending import journal
 from app.extensions import current_settings
 from app.models.client import Client
@@ -51,6 +52,22 @@ def erase(session: Session, client: Client, phone: str, by: str) -> dict[str, in
 
     :raises Refused: when something to them is under way just now; nothing has changed then.
     """
+    gone: Counter[str] = Counter()
+    for one in spellings(phone):
+        gone += _erased(session, client, one)
+    if not gone:
+        return None
+    for one in spellings(phone):
+        _forget_answers(session, client, one)
+        gone["entries of the history"] += _empty_trail(session, client, one)
+    receipt = {name: many for name, many in gone.items() if many}
+    details = {"digest": digest(phone), **receipt}
+    audit.record(session, by, "erase", "a person", client.id, details)
+    return receipt
+
+
+def _erased(session: Session, client: Client, phone: str) -> Counter[str]:
+    """Erase what is kept under one spelling of a phone; return how much of each kind."""
     received = [one.id for one in known.texts_of(session, client, phone)]
     sent = [one.id for one in known.messages_to(session, client, phone)]
     gone: Counter[str] = Counter()
@@ -69,14 +86,7 @@ def erase(session: Session, client: Client, phone: str, by: str) -> dict[str, in
             LastContact.client_id == client.id, LastContact.phone == phone
         )
     )  # fmt: skip
-    if not any(gone.values()):
-        return None
-    _forget_answers(session, client, phone)
-    gone["entries of the history"] = _empty_trail(session, client, phone)
-    receipt = {name: many for name, many in gone.items() if many}
-    details = {"digest": digest(phone), **receipt}
-    audit.record(session, by, "erase", "a person", client.id, details)
-    return receipt
+    return gone
 
 
 def digest(phone: str) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.domain import audit
 from app.domain.audience import names, suppression_lists
 from app.domain.audience.members import stored_key
-from app.domain.phone_spellings import texted
+from app.domain.phone_spellings import spellings, texted
 from app.domain.relaying.events import instant
 from app.models.audience import Member, Population, phone_key
 from app.models.base import utcnow
@@ -65,13 +65,15 @@ def export(session: Session, client: Client, phone: str, by: str) -> Known | Non
 
 def texts_of(session: Session, client: Client, phone: str) -> list[Incoming]:
     """Return the texts and calls of a person, oldest first."""
-    own = select(Incoming).where(Incoming.client_id == client.id, Incoming.from_ == phone)
+    own = select(Incoming).where(
+        Incoming.client_id == client.id, Incoming.from_.in_(spellings(phone))
+    )
     return list(session.scalars(own.order_by(Incoming.received_at)))
 
 
 def messages_to(session: Session, client: Client, phone: str) -> list[Message]:
     """Return the texts and calls to a person, oldest first."""
-    own = select(Message).where(Message.client_id == client.id, Message.to == phone)
+    own = select(Message).where(Message.client_id == client.id, Message.to.in_(spellings(phone)))
     return list(session.scalars(own.order_by(Message.created_at)))
 
 
@@ -142,7 +144,7 @@ def _conversations(session: Session, client: Client, phone: str) -> list[Known]:
     rows = session.execute(
         select(Conversation, Sender.address)
         .join(Sender, Sender.id == Conversation.sender_id)
-        .where(Conversation.client_id == client.id, Conversation.phone == phone)
+        .where(Conversation.client_id == client.id, Conversation.phone.in_(spellings(phone)))
     ).all()
     notes = session.scalars(
         select(ConversationNote)
@@ -223,7 +225,11 @@ def _links(session: Session, ids: list[str]) -> list[Known]:
 
 
 def _last_texts(session: Session, client: Client, phone: str) -> list[Known]:
-    rows = session.scalars(select(LastContact).filter_by(client_id=client.id, phone=phone))
+    rows = session.scalars(
+        select(LastContact).where(
+            LastContact.client_id == client.id, LastContact.phone.in_(spellings(phone))
+        )
+    )
     return [
         {"at": instant(one.sent_at), "text": one.body, "member": one.member, "sid": one.sid}
         for one in rows

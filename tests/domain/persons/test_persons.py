@@ -162,6 +162,22 @@ def test_nothing_of_them_is_left_but_that_they_opted_out(
     assert Caller(client, ADMIN).delete(f"people/{PHONE}").status_code == 404
 
 
+@pytest.mark.parametrize("asked", ["+541123456789", "+5491123456789"])
+def test_argentinas_nine_hides_nothing_of_them(
+    asked: str, app: Flask, client: FlaskClient, here: Department
+) -> None:
+    texted, called = "+5491123456789", "+541123456789"  # as texts and calls are kept
+    fill(here, texted)
+    came(here, called, destination=Destination.VOICE, body=None)
+    admin = Caller(client, ADMIN)
+    known = admin.get(f"people/{asked}").json
+    assert len(known["received"]) == 3
+    assert known["sent"]
+    assert admin.delete(f"people/{asked}").status_code == 200
+    assert {**mentions(app, texted), **mentions(app, called)} == {}
+    assert admin.delete(f"people/{asked}").status_code == 404
+
+
 def test_bills_are_made_from_what_stays(
     app: Flask, client: FlaskClient, here: Department, rows: Rows
 ) -> None:
