@@ -58,6 +58,12 @@ class Batch(Identified, Owned, Created, Base):
     __table_args__ = (
         Index(None, "state", "scheduled_at"),
         Index(None, "lane_key", "state"),
+        Index(
+            "ix_batch_awaiting",
+            "client_id",
+            postgresql_where=text("state = 'awaiting_approval'"),
+            sqlite_where=text("state = 'awaiting_approval'"),
+        ),
     )
 
     communication_id: Mapped[str] = mapped_column(ForeignKey("communication.id"), index=True)

@@ -232,6 +232,25 @@ def test_one_sees_where_it_is_no_time_to_be_reached(
     assert said in page
 
 
+@pytest.mark.parametrize(
+    ("state", "by", "said"),
+    [
+        ("awaiting_approval", "bo@example.edu", "waits for approval; bo@example.edu has started"),
+        ("awaiting_approval", "pat@example.edu", "waits for approval by somebody else."),
+        ("scheduled", "bo@example.edu", None),
+    ],
+    ids=["another's", "one's own", "approved"],
+)
+def test_the_first_page_names_what_waits_for_approval(
+    pat: Staff, batch: Batch, rows: Rows, state: str, by: str, said: str | None
+) -> None:
+    rows.change(update(Batch).values(state=state, created_by=by))
+    page = pat.http.get(f"{HOME}/").get_data(as_text=True)
+    assert ("waits for approval" in page) is (said is not None)
+    assert (said or "") in page
+    assert (f"{HOME}/batches/{batch.id}" in page) is (said is not None)
+
+
 @pytest.mark.usefixtures("noon")
 def test_one_steps_through_the_people_of_the_list(pat: Staff, ours: Department, rows: Rows) -> None:
     rows.change(update(Communication).values(suppression_list_id=ours.suppression.id))
