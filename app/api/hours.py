@@ -11,7 +11,7 @@ from app.api.auth import Caller
 from app.api.operation import Answer, operation
 from app.api.problem import not_found
 from app.api.urls import Url, url
-from app.domain import deletion, named
+from app.domain import deletion, mistakes, named
 from app.domain.hours import hours
 from app.domain.hours.schedule import State
 from app.extensions import db, unit_of_work
@@ -54,7 +54,7 @@ def put(caller: Caller, name: str, body: hours.PlanSpec) -> HoursObject:
     """Make office hours, or let known ones be as the body says: a day left out is closed."""
     with unit_of_work() as session:
         known = named.find(session, Hours, caller.client_id, name)
-        spec = hours.HoursSpec(name=name, **dict(body))
+        spec = mistakes.parse(hours.HoursSpec, {"name": name, **dict(body)})
         row = hours.save(session, caller.client_id, spec, known, caller.actor).row
     return _describe(row)
 

@@ -11,7 +11,7 @@ from app.api.auth import Caller
 from app.api.operation import Answer, operation
 from app.api.problem import not_found
 from app.api.urls import Url, url
-from app.domain import deletion, named
+from app.domain import deletion, mistakes, named
 from app.domain.rotas import rotas
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
@@ -56,7 +56,7 @@ def put(caller: Caller, name: str, body: rotas.RosterSpec) -> RotaObject:
     """Make a rota, or let a known one be as the body says."""
     with unit_of_work() as session:
         known = named.find(session, Rota, caller.client_id, name)
-        spec = rotas.RotaSpec(name=name, **dict(body))
+        spec = mistakes.parse(rotas.RotaSpec, {"name": name, **dict(body)})
         row = rotas.save(session, caller.client_id, spec, known, caller.actor).row
     return _describe(row)
 
