@@ -26,7 +26,7 @@ run: $(DEMO) ## start everything for a demonstration on embedded parts; Ctrl-C s
 	@exec $(BIN)/python -m embedded.run
 
 test: lint ## set up, lint and run every test (TESTS=tests/inbound JOBS=4 narrow and widen it)
-	$(BIN)/python -m pytest -n $(JOBS) $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
 faults: $(DEV) ## break every part in every way and print the table: half an hour (FAULT=web_killed: one)
 	$(BIN)/python -m pytest --faults tests/faults -k "$(FAULT)"

@@ -19,6 +19,7 @@ from typing import Any
 import hypothesis
 import pytest
 import redis
+from argon2 import PasswordHasher, profiles
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from playwright.sync_api import Browser, Page
@@ -26,7 +27,7 @@ from sqlalchemy import event
 
 import config
 from app import create_app
-from app.domain import wake
+from app.domain import passwords, wake
 from app.extensions import db
 from app.outbound.send.posting import Posting
 from embedded import process, valkey
@@ -61,6 +62,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     allowed = marker.args if marker else DATABASES
     chosen = [name for name in allowed if wanted == [None] or name in wanted]
     metafunc.parametrize("database_url", chosen, ids=chosen, indirect=True, scope="function")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _passwords_cost_little() -> Iterator[PasswordHasher]:
+    """Signing in is meant to take a tenth of a second; thousands of tests do it."""
+    real = passwords._hasher
+    passwords._hasher = PasswordHasher.from_parameters(profiles.CHEAPEST)
+    yield real
+    passwords._hasher = real
+
+
+@pytest.fixture
+def real_passwords(_passwords_cost_little: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords cost what they cost in production."""
+    monkeypatch.setattr(passwords, "_hasher", _passwords_cost_little)
 
 
 @pytest.fixture(autouse=True)
