@@ -9,8 +9,10 @@ A test that takes `database_url`, or anything built on it (`settings`, `app`, `c
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -110,8 +112,11 @@ def _picture(page: Page, name: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
-    return SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
+def sqlite_template() -> Iterator[SqliteTemplate]:
+    """Files in memory where that can be had: each commit waits until it is written."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield SqliteTemplate(Path(folder))
 
 
 @pytest.fixture(scope="session")

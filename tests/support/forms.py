@@ -102,3 +102,15 @@ def _named(name: str, given: Mapping[str, Any], old: str = "", new: str = "") ->
 _UNDERSCORED = {
     name.replace("_", "-") for spec in SPECS.values() for name in spec.model_fields if "_" in name
 }
+
+
+def names_of(form: Form) -> list[str]:
+    return [name for name in form.fields if name != "csrf_token"]
+
+
+def families(form: Form) -> list[list[str]]:
+    """Return the fields by what they are: those of every day, hour and key are read as one."""
+    found: dict[str, list[str]] = {}
+    for name in names_of(form):
+        found.setdefault(re.sub(r"^.*-|\d+", "", name) or name, []).append(name)
+    return list(found.values())
