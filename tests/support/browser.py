@@ -19,6 +19,7 @@ _FLAGS = (
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
+    "--use-fake-device-for-media-stream",
     "--disable-sync",
 )
 
