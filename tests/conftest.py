@@ -173,7 +173,7 @@ def settings(environ: dict[str, str], _instance: Path) -> config.Settings:
     return config.load(environ, _instance)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _application(settings: config.Settings) -> Flask:
     made = create_app(settings)
     made.testing = True

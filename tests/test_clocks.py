@@ -59,8 +59,8 @@ ONLY_LONGER = {
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeTwilio]:
-    with FakeTwilio() as twilio:
+def fake(twilio_port: int) -> Iterator[FakeTwilio]:
+    with FakeTwilio(port=twilio_port) as twilio:
         yield twilio
 
 

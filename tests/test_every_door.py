@@ -62,9 +62,9 @@ class Thing:
 
 
 @pytest.fixture
-def environ(environ: dict[str, str]) -> Iterator[dict[str, str]]:
+def environ(environ: dict[str, str], twilio_port: int) -> Iterator[dict[str, str]]:
     """Twilio, which knows two accounts."""
-    with FakeTwilio() as twilio:
+    with FakeTwilio(port=twilio_port) as twilio:
         twilio.tokens = {ACCOUNT: ("right",), "AC" + "11" * 16: (AUTH_TOKEN,)}
         yield {**environ, "TWILIO_API_BASE_URL": twilio.url}
 

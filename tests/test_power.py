@@ -29,8 +29,8 @@ pytestmark = pytest.mark.database("sqlite")
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeTwilio]:
-    with FakeTwilio() as twilio:
+def fake(twilio_port: int) -> Iterator[FakeTwilio]:
+    with FakeTwilio(port=twilio_port) as twilio:
         yield twilio
 
 

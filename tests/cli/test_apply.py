@@ -62,9 +62,9 @@ class Operator:
 
 
 @pytest.fixture
-def environ(environ: dict[str, str]) -> Iterator[dict[str, str]]:
+def environ(environ: dict[str, str], twilio_port: int) -> Iterator[dict[str, str]]:
     """There is a Twilio that takes every account: it is asked about each."""
-    with FakeTwilio() as twilio:
+    with FakeTwilio(port=twilio_port) as twilio:
         yield {**environ, "TWILIO_API_BASE_URL": twilio.url}
 
 

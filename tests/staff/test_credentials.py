@@ -18,8 +18,8 @@ TYPED = {"name": "main", "account_sid": AC, "auth_token": "right", "calls_per_se
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeTwilio]:
-    with FakeTwilio() as twilio:
+def fake(twilio_port: int) -> Iterator[FakeTwilio]:
+    with FakeTwilio(port=twilio_port) as twilio:
         twilio.tokens = {AC: ("right", "next")}
         yield twilio
 

@@ -44,8 +44,8 @@ UNANSWERED = [404, 408, 429, 500, 503, 302, 400]
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeTwilio]:
-    with FakeTwilio() as twilio:
+def fake(twilio_port: int) -> Iterator[FakeTwilio]:
+    with FakeTwilio(port=twilio_port) as twilio:
         twilio.tokens = {AC: (TOKEN, NEXT)}
         yield twilio
 
