@@ -83,6 +83,7 @@ def test_staff_change_what_a_number_says(page: Page, site: Processes) -> None:
 
     page.get_by_role("link", name="Numbers").click()
     page.get_by_role("link", name="(319) 555-0100").click()
+    page.wait_for_load_state()  # until its style sheet is there, every choice is seen
     texts = page.locator("#sms")
     texts.get_by_text("Answer with a canned reply").filter(visible=True).click()
     texts.get_by_label("Canned reply", exact=True).filter(visible=True).select_option("away")
@@ -138,6 +139,7 @@ def test_every_form_works_without_javascript(browser: Browser, site: Processes) 
         expect(page.locator("#preview")).to_contain_text("Closed today.")
         page.get_by_role("link", name="Numbers").click()
         page.get_by_role("link", name="(319) 555-0100").click()
+        page.wait_for_load_state()  # until its style sheet is there, every choice is seen
         texts = page.locator("#sms")
         texts.get_by_role("radio", name="Answer with a canned reply").filter(visible=True).check()
         texts.get_by_label("Canned reply", exact=True).filter(visible=True).select_option("away")
@@ -212,6 +214,7 @@ def test_every_page_looks_right_and_locks_nobody_out(
     reply = page.url
     page.get_by_role("link", name="Numbers").click()
     page.get_by_role("link", name="(319) 555-0100").click()
+    page.wait_for_load_state()  # until its style sheet is there, every choice is seen
     number = page.url
     for words in ("hello", "please stop", "STOP", "x" * 300):
         text_in(site, words)
