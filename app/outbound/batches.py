@@ -75,7 +75,8 @@ def turn() -> bool:
     now = utcnow()
     forgotten = _found(*approval.is_overdue(now))
     due = _found(Batch.state == BatchState.SCHEDULED, Batch.scheduled_at <= now)
-    beginning = _found(Batch.id.in_(select(BatchTaking.batch_id)))
+    beginning = select(BatchTaking.batch_id)
+    unfinished = _found(Batch.id.in_(beginning))
     preparing = _found(Batch.state == BatchState.PREPARING, Batch.id.not_in(beginning))
     stopped = (BatchState.CANCELED, BatchState.REFUSED)
     canceled = _found(Batch.state.in_(stopped), Batch.ended_at.is_(None))
@@ -84,7 +85,7 @@ def turn() -> bool:
     for batch_id in forgotten:
         _step(_in_one(approval.expire), batch_id)
     begun = [_step(_in_one(_begin), batch_id) for batch_id in due]
-    taken = [_step(_in_one(taking.take), batch_id) for batch_id in beginning]
+    taken = [_step(_in_one(taking.take), batch_id) for batch_id in unfinished]
     prepared = [_step(_prepare, batch_id) for batch_id in preparing]
     emptied = [_step(_in_one(_cancel_rest), batch_id) for batch_id in canceled]
     for batch_id in done:
