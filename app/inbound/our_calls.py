@@ -46,7 +46,7 @@ def answer(message_id: str) -> Response:
     """Tell Twilio what to say; also its fallback. A repeat gets the same."""
     message = _find(message_id, "answer")
     if message is None:
-        return Response(status=204)
+        return twiml(voice.sorry())
     webhook = received()
     _verify(webhook, message)
     if _went_wrong(webhook, message):
@@ -70,7 +70,7 @@ def gathered(message_id: str) -> Response:
     """Keep the keys or words of a ``<Gather>`` that named nobody else, and end politely."""
     message = _find(message_id, "gathered")
     if message is None:
-        return Response(status=204)
+        return twiml(voice.sorry())
     webhook = received()
     _verify(webhook, message)
     found = {
@@ -87,11 +87,11 @@ def gathered(message_id: str) -> Response:
 def recorded(message_id: str) -> Response:
     """Keep a recording's address, from ``<Record>`` (and end politely) or from Twilio's report."""
     message = _find(message_id, "recorded")
-    if message is None:
-        return Response(status=204)
     webhook = received()
-    _verify(webhook, message)
     is_report = "RecordingStatus" in webhook.fields
+    if message is None:
+        return Response(status=204) if is_report else twiml(voice.sorry())
+    _verify(webhook, message)
     url = webhook.get("RecordingUrl")
     if webhook.get("RecordingStatus") in ("in-progress", "absent", "failed"):
         url = ""

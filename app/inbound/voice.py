@@ -82,7 +82,8 @@ def dialed(incoming_id: str) -> Response:
     """Note how the call that we forwarded to ended, and tell the caller if nobody took it."""
     call = _logged(id=incoming_id) if webhook.is_id(incoming_id) else None
     if call is None:
-        return _unknown("dialed")
+        metrics.unknown_ids.labels("dialed").inc()
+        return twiml(voice.apology())
     request = webhook.received()
     _require_call(request, call)
     status = request.get("DialCallStatus")[:32]
@@ -107,7 +108,8 @@ def status() -> Response:
     if call is None:
         request.require_signature(_tokens_of_account(request))
         parsing.call_sid(request)
-        return _unknown("voice_status")
+        metrics.unknown_ids.labels("voice_status").inc()
+        return Response(status=204)
     _require_call(request, call)
     _note_status(call.id, request.get("CallStatus")[:32], request.get("CallDuration"))
     return Response(status=204)
@@ -152,9 +154,3 @@ def _tokens_of_account(request: webhook.Webhook) -> tuple[str, ...]:
         parsing.call(request)
     with reading() as connection:
         return lookup.tokens_of_account(connection, account_sid)
-
-
-def _unknown(route: str) -> Response:
-    """Accept a report about something that is gone, or never was, without a word; count it."""
-    metrics.unknown_ids.labels(route).inc()
-    return Response(status=204)

@@ -19,7 +19,7 @@ from app.models.sender import SenderKind
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.inbound import NUMBER, PHONE, Department
 from tests.support.rows import Rows
-from tests.support.twilio import Twilio, call_parameters, signed
+from tests.support.twilio import Twilio, call_parameters
 
 DESK = "+13195550175"
 
@@ -203,14 +203,6 @@ class TestDialed:
     def test_signed_by_its_account(self, call: dict[str, str], rows: Rows, twilio: Twilio) -> None:
         form = {**call, "DialCallStatus": "completed"}
         assert twilio.post(self.path(rows), form, token="another").status_code == 403
-
-    @pytest.mark.parametrize("unknown", ["0" * 26, "x", "%00", "é"])
-    def test_an_unknown_call_is_let_be(
-        self, unknown: str, call: dict[str, str], client: FlaskClient
-    ) -> None:
-        path = f"/inbound/voice/dialed/{unknown}"
-        answer = client.post(path, data=call, headers=signed(PUBLIC_BASE_URL + path, call))
-        assert (answer.status_code, answer.data) == (204, b"")
 
 
 def test_handle_yourself_sends_twilio_on(rows: Rows, twilio: Twilio) -> None:
