@@ -11,7 +11,7 @@ from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from app.domain import phones
@@ -209,16 +209,8 @@ def own_numbers(session: Session, among: Collection[str]) -> set[str]:
     """
     if not among:
         return set()
-    query = (
-        select(Sender.address)
-        .join(Credential, Credential.id == Sender.credential_id)
-        .where(
-            Sender.address.in_(among),
-            Sender.kind == SenderKind.TWILIO,
-            Credential.unconfirmed_since.is_(None),
-        )
-    )
-    return set(session.scalars(query))
+    found = session.connection().execute(_OWN_NUMBERS, {"among": list(among)})
+    return set(found.scalars())
 
 
 def _trial(standing: Standing, to: str) -> str | None:
@@ -237,3 +229,14 @@ def _own(standing: Standing, to: str, destination: Destination, ours: Container[
     if standing.address is not None and to.startswith(_TEST_NUMBERS) and not is_test:
         return f"{to} is one of Twilio's test numbers, which work with test credentials only."
     return None
+
+
+_OWN_NUMBERS = (
+    select(Sender.address)
+    .join(Credential, Credential.id == Sender.credential_id)
+    .where(
+        Sender.address.in_(bindparam("among", expanding=True)),
+        Sender.kind == SenderKind.TWILIO,
+        Credential.unconfirmed_since.is_(None),
+    )
+)

@@ -3,9 +3,10 @@ and that no call goes in circles."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain import phones, reach
@@ -16,7 +17,7 @@ from app.domain.relaying import notices
 from app.inbound.answers import Answer
 from app.inbound.number import Number
 from app.inbound.parsing import Arrival
-from app.models.client import Client
+from app.models.base import table
 from app.models.incoming import Incoming, Outcome
 from app.models.route import Destination
 
@@ -28,16 +29,30 @@ MAX_FORWARDS = 10
 where no carrier says by whom they were forwarded to us."""
 LOOP_WINDOW = timedelta(minutes=5)
 _SHOWABLE = (Kind.DOMESTIC, Kind.TOLL_FREE, Kind.CARIBBEAN, Kind.INTERNATIONAL)
+_incoming = table(Incoming)
+_FORWARDED = select(func.count()).where(
+    _incoming.c.client_id == bindparam("client_id"),
+    _incoming.c["from"] == bindparam("phone"),
+    _incoming.c.received_at > bindparam("after"),
+    _incoming.c.sender_id == bindparam("number_id"),
+    or_(_incoming.c.outcome == Outcome.FORWARDED, _incoming.c.dial_status.is_not(None)),
+)
 _NOT_FORWARDED = "The call was not forwarded. {}"
 
 
-def refusal(session: Session, to: str, number: Number) -> str | None:
+def own(session: Session, arrival: Arrival, phones: Iterable[str]) -> set[str]:
+    """Return those that are our own numbers of these phones and of who has forwarded the call."""
+    return reach.own_numbers(session, {*phones, _forwarded_by(arrival)} - {""})
+
+
+def refusal(to: str, number: Number, ours: Collection[str]) -> str | None:
     """Say why a call may not go on to ``to``; None when it may.
+
+    :param ours: by :func:`own`.
 
     The same was checked when the route was saved, but what is ours, and what the client may, can
     have changed since.
     """
-    ours = reach.own_numbers(session, [to])
     refused = reach.silence(number.standing) or reach.why_not(
         number.standing, to, Destination.VOICE, ours
     )
@@ -47,8 +62,7 @@ def refusal(session: Session, to: str, number: Number) -> str | None:
 def over_limit(session: Session, number: Number, minutes: int) -> str | None:
     """Say which limit of the client's so many minutes of calls more would break; None if none."""
     try:
-        client = session.get_one(Client, number.client.id)
-        spending.check(session, client, Amount(call_minutes=minutes))
+        spending.check(session, number.client, Amount(call_minutes=minutes))
     except Limited as limited:
         return _NOT_FORWARDED.format(limited.sentence)
     return None
@@ -67,7 +81,7 @@ def comes_from(arrival: Arrival, to: str) -> str | None:
     return None
 
 
-def circle(session: Session, arrival: Arrival, number: Number) -> str | None:
+def circle(session: Session, arrival: Arrival, number: Number, ours: Collection[str]) -> str | None:
     """Say why the call goes in circles, wherever it would go on to; None when it does not.
 
     Our own number as the caller, or as who has forwarded it, gives it away; or many calls of one
@@ -76,7 +90,7 @@ def circle(session: Session, arrival: Arrival, number: Number) -> str | None:
     forwarded_by = _forwarded_by(arrival)
     if number.from_is_ours:
         return f"{arrival.from_} is one of our own numbers."
-    if forwarded_by and reach.own_numbers(session, [forwarded_by]):
+    if forwarded_by in ours:
         return f"{forwarded_by}, which has forwarded this call to us, is one of our own numbers."
     if is_shown(arrival.from_) and _often_forwarded(session, arrival, number):
         return (
@@ -116,16 +130,14 @@ def is_shown(phone: str) -> bool:
 
 
 def _often_forwarded(session: Session, arrival: Arrival, number: Number) -> bool:
-    count = session.scalar(
-        select(func.count()).where(
-            Incoming.client_id == number.client.id,
-            Incoming.from_ == arrival.from_,
-            Incoming.received_at > arrival.received_at - LOOP_WINDOW,
-            Incoming.sender_id == number.id,
-            or_(Incoming.outcome == Outcome.FORWARDED, Incoming.dial_status.is_not(None)),
-        )
-    )
-    return (count or 0) >= MAX_FORWARDS
+    values = {
+        "client_id": number.client.id,
+        "phone": arrival.from_,
+        "after": arrival.received_at - LOOP_WINDOW,
+        "number_id": number.id,
+    }
+    count: int = session.connection().execute(_FORWARDED, values).scalar_one()
+    return count >= MAX_FORWARDS
 
 
 def _forwarded_by(arrival: Arrival) -> str:

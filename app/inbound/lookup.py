@@ -25,21 +25,21 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from app.domain import reach
-from app.domain.reach import Standing
 from app.inbound import by_hours
-from app.inbound.number import ClientFacts, Number, RouteFacts
+from app.inbound.number import LIMITS, CallFacts, Number, RouteFacts, number_of
 from app.models.base import decrypted, table
 from app.models.client import Client
-from app.models.credential import SIGNING, Credential, signing_keys
+from app.models.credential import SIGNING, Credential
+from app.models.incoming import Incoming
 from app.models.media import Recording
 from app.models.route import Destination, KeywordRule, Route
-from app.models.sender import Sender, SenderKind, SenderType
+from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateVersion
 
 log = structlog.get_logger(__name__)
 
 
+_incoming = table(Incoming)
 _number = table(Sender).alias("number")
 _service = table(Sender).alias("service")
 _credential = table(Credential)
@@ -52,7 +52,7 @@ _recording = table(Recording)
 _other = table(Sender).alias("other")
 _others = table(Credential).alias("others")
 
-_COLUMNS: list[ColumnElement[Any]] = [
+_OF_NUMBER: list[ColumnElement[Any]] = [
     _number.c.id.label("number_id"),
     _number.c.address,
     _number.c.type,
@@ -69,7 +69,7 @@ _COLUMNS: list[ColumnElement[Any]] = [
     _client.c.trial,
     _client.c.allow_list,
     _client.c.retention_days,
-    _client.c.limit_phone_hour,
+    *(_client.c[name] for name in LIMITS),
     _credential.c.name.label("credential_name"),
     _credential.c.trial.label("credential_trial"),
     or_(_number.c.stopped_at.is_not(None), _credential.c.stopped_at.is_not(None)).label("stopped"),
@@ -77,6 +77,10 @@ _COLUMNS: list[ColumnElement[Any]] = [
     _number.c.name.label("number_name"),
     _client.c.languages,
     _client.c.opt_words,
+]
+"""What :func:`app.inbound.number.number_of` wants to know."""
+_COLUMNS: list[ColumnElement[Any]] = [
+    *_OF_NUMBER,
     _route.c.id.label("route_id"),
     _route.c.sender_id.label("route_sender"),
     _route.c.handler,
@@ -94,11 +98,11 @@ def _owner(joined: FromClause) -> Join:
     )
 
 
-def _from_is_ours() -> ColumnElement[bool]:
+def _from_is_ours(phone: ColumnElement[str]) -> ColumnElement[bool]:
     return (
         exists()
         .where(
-            _other.c.address == bindparam("from_"),
+            _other.c.address == phone,
             _other.c.kind == SenderKind.TWILIO,
             _other.c.credential_id == _others.c.id,
             _others.c.unconfirmed_since.is_(None),
@@ -147,7 +151,7 @@ def _text_statement() -> Select[Any]:
             _version.c.id.label("version_id"),
             _version.c.body.label("template_body"),
             _version.c.media.label("template_media"),
-            _from_is_ours(),
+            _from_is_ours(bindparam("from_")),
         )
         .select_from(joined)
         .where(_number.c.address == bindparam("address"))
@@ -168,10 +172,23 @@ def _call_statement() -> Select[Any]:
         .outerjoin(_recording, _recording.c.id == _route.c.recording_id)
     )
     return (
-        select(*_COLUMNS, _recording.c.media_code, _from_is_ours())
+        select(*_COLUMNS, _recording.c.media_code, _from_is_ours(bindparam("from_")))
         .select_from(joined)
         .where(_number.c.address == bindparam("address"))
     )
+
+
+def _step_statement() -> Select[Any]:
+    return (
+        select(
+            *_OF_NUMBER,
+            _incoming.c.id.label("incoming_id"), _incoming.c.sid,
+            _incoming.c["from"].label("from_"),
+            _incoming.c.to, _from_is_ours(_incoming.c["from"]),
+        )
+        .select_from(_owner(_incoming.join(_number, _number.c.id == _incoming.c.sender_id)))
+        .where(_incoming.c.destination == Destination.VOICE, _incoming.c.id == bindparam("id"))
+    )  # fmt: skip
 
 
 _OF_ACCOUNT = select(
@@ -180,6 +197,7 @@ _OF_ACCOUNT = select(
 ).where(Credential.account_sid == bindparam("account_sid"), Credential.unconfirmed_since.is_(None))
 _TEXT = _text_statement()
 _CALL = _call_statement()
+_STEP = _step_statement()
 
 
 def for_text(
@@ -211,17 +229,23 @@ def for_call(
     connection: Connection, to: str, from_: str, at: datetime | None = None
 ) -> Number | None:
     """Return the number ``to`` with the route for calls that applies ``at`` that time, or now."""
-    found = called(connection, to, from_)
-    return found and by_hours.followed(connection, found, "", at)
-
-
-def called(connection: Connection, to: str, from_: str) -> Number | None:
-    """Return the number ``to`` with the outermost route for calls, hours not looked at."""
     row = connection.execute(_CALL, {"address": to, "from_": from_}).first()
     if row is None:
         return None
     route = RouteFacts.of(row, recording_code=row.media_code) if row.route_id else None
-    return _as_number(row, route, None, None, bool(row.from_is_ours))
+    found = number_of(row, route, None, None)
+    return by_hours.followed(connection, found, "", at)
+
+
+def for_step(connection: Connection, incoming_id: str) -> tuple[CallFacts, Number] | None:
+    """Return the incoming call of this id and the number that was called.
+
+    The number is without its route: the call goes on by the one that was kept with it.
+    """
+    row = connection.execute(_STEP, {"id": incoming_id}).first()
+    if row is None:
+        return None
+    return CallFacts(row.incoming_id, row.sid, row.from_, row.to), number_of(row, None, None, None)
 
 
 def tokens_of_account(connection: Connection, account_sid: str) -> tuple[str, ...]:
@@ -259,54 +283,4 @@ def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:
             template_body=row.template_body,
             template_media=row.template_media or (),
         )
-    return _as_number(first, route, first.service_id, first.service_list, bool(first.from_is_ours))
-
-
-def _as_number(
-    row: Row[Any],
-    route: RouteFacts | None,
-    service_id: str | None,
-    list_id: str | None,
-    from_is_ours: bool,
-) -> Number:
-    client = ClientFacts(
-        row.client_id,
-        row.name,
-        row.owner_email,
-        row.retention_days,
-        tuple(row.languages),
-        tuple((what, tuple(words)) for what, words in row.opt_words.items()),
-        row.limit_phone_hour,
-    )
-    return Number(
-        id=row.number_id,
-        address=row.address,
-        is_short_code=row.type is SenderType.SHORT_CODE,
-        service_id=service_id,
-        suppression_list_id=list_id or row.number_list,
-        credential_id=row.credential_id,
-        account_sid=row.account_sid,
-        tokens=signing_keys(row),
-        client=client,
-        standing=_standing(row),
-        route=route,
-        from_is_ours=from_is_ours,
-    )
-
-
-def _standing(row: Row[Any]) -> Standing:
-    return Standing(
-        client=row.name,
-        enabled=row.twilio_enabled,
-        halted=row.halted_at is not None,
-        international=row.international,
-        allow_list=row.allow_list,
-        trial=reach.on_trial(
-            row.name if row.trial else None,
-            row.credential_name if row.credential_trial else None,
-        ),
-        stopped=reach.stopped(row.number_name or row.address, row.stopped_reason)
-        if row.stopped
-        else None,
-        address=row.address,
-    )
+    return number_of(first, route, first.service_id, first.service_list)

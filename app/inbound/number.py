@@ -8,8 +8,11 @@ from typing import Any, Self
 
 from sqlalchemy import Row
 
+from app.domain import reach
 from app.domain.reach import Standing
+from app.models.credential import signing_keys
 from app.models.route import Handler
+from app.models.sender import SenderType
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,17 @@ class ClientFacts:
     """The client's own words, by ``stop``, ``start`` and ``help``."""
     limit_phone_hour: int | None
     """The most messages that one phone may get within an hour."""
+    limit_segments_hour: int | None
+    limit_segments_day: int | None
+    limit_minutes_hour: int | None
+    limit_minutes_day: int | None
+
+
+LIMITS = (
+    "limit_phone_hour", "limit_segments_hour", "limit_segments_day", "limit_minutes_hour",
+    "limit_minutes_day",
+)  # fmt: skip
+"""The columns of a client that are its limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,16 @@ class RouteFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class CallFacts:
+    """A call in the log, as far as its steps depend on it."""
+
+    id: str
+    sid: str
+    from_: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Number:
     """A number of ours with everything that an answer needs."""
 
@@ -82,3 +106,50 @@ class Number:
     def scope(self) -> str:
         """What an opt-out covers: the messaging service, or the number alone (Twilio, opt-out)."""
         return self.service_id or self.id
+
+
+def number_of(
+    row: Row[Any], route: RouteFacts | None, service_id: str | None, list_id: str | None
+) -> Number:
+    """Make one of a row with the columns of a number, its credential and its client."""
+    client = ClientFacts(
+        row.client_id,
+        row.name,
+        row.owner_email,
+        row.retention_days,
+        tuple(row.languages),
+        tuple((what, tuple(words)) for what, words in row.opt_words.items()),
+        **{name: getattr(row, name) for name in LIMITS},
+    )
+    return Number(
+        id=row.number_id,
+        address=row.address,
+        is_short_code=row.type is SenderType.SHORT_CODE,
+        service_id=service_id,
+        suppression_list_id=list_id or row.number_list,
+        credential_id=row.credential_id,
+        account_sid=row.account_sid,
+        tokens=signing_keys(row),
+        client=client,
+        standing=_standing(row),
+        route=route,
+        from_is_ours=bool(row.from_is_ours),
+    )
+
+
+def _standing(row: Row[Any]) -> Standing:
+    return Standing(
+        client=row.name,
+        enabled=row.twilio_enabled,
+        halted=row.halted_at is not None,
+        international=row.international,
+        allow_list=row.allow_list,
+        trial=reach.on_trial(
+            row.name if row.trial else None,
+            row.credential_name if row.credential_trial else None,
+        ),
+        stopped=reach.stopped(row.number_name or row.address, row.stopped_reason)
+        if row.stopped
+        else None,
+        address=row.address,
+    )

@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadRequest
 
 from app.domain.phone_spellings import one_spelling, texted
 from app.domain.urls import MAX_URL
-from app.inbound.call_log import LoggedCall
+from app.inbound.number import CallFacts
 from app.inbound.webhook import Webhook
 from app.models.base import PHONE_LENGTH, utcnow
 from app.models.incoming import OptOut, TextChannel
@@ -125,12 +125,12 @@ def call(webhook: Webhook) -> Arrival:
     )
 
 
-def step(webhook: Webhook, call: LoggedCall) -> Arrival:
+def step(webhook: Webhook, call: CallFacts, account_sid: str) -> Arrival:
     """Return a call in the log, as Twilio describes it at one of its steps."""
     return Arrival(
         destination=Destination.VOICE,
         sid=call.sid,
-        account_sid=call.account_sid,
+        account_sid=account_sid,
         from_=call.from_,
         to=call.to,
         received_at=utcnow(),

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from flask import Blueprint, Response, request
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import metrics
@@ -20,18 +20,25 @@ from app.domain.clients import spending
 from app.domain.clients.spending import Amount
 from app.domain.wake import wake
 from app.extensions import reading, unit_of_work
-from app.inbound import call_log, calls, errors, flow, lookup, parsing, webhook
+from app.inbound import calls, errors, flow, lookup, parsing, webhook
 from app.inbound.answers import Answer, CallContext, Heard
-from app.inbound.call_log import LoggedCall
 from app.inbound.flow import Lost, Step
 from app.inbound.handlers import STEPS
-from app.inbound.number import Number, RouteFacts
+from app.inbound.number import CallFacts, Number, RouteFacts
 from app.inbound.webhook import Webhook, twiml
-from app.models.base import PHONE_LENGTH, utcnow
+from app.models.base import PHONE_LENGTH, table, utcnow
 from app.models.incoming import Incoming
 from app.twiml import voice
 
 log = structlog.get_logger(__name__)
+
+_incoming = table(Incoming)
+_KEPT = (
+    select(_incoming.c.flow, _incoming.c.steps)
+    .where(_incoming.c.id == bindparam("id"))
+    .with_for_update()
+)
+_STORE = update(_incoming).where(_incoming.c.id == bindparam("stored"))
 
 TOLD_LENGTH = 200
 """Most characters kept of what somebody pressed or said."""
@@ -52,15 +59,13 @@ def answer(incoming_id: str, query: Mapping[str, str]) -> Response:
     The request is the step's own, or that to the fallback URL after Twilio had no answer there.
     """
     with reading() as connection:
-        call = (
-            call_log.logged_call(connection, id=incoming_id) if webhook.is_id(incoming_id) else None
-        )
-        if call is None:
-            metrics.unknown_ids.labels("step").inc()
-            return twiml(voice.apology())
-        told = webhook.received()
-        _require(told, call)
-        number = lookup.called(connection, call.to, call.from_)
+        found = lookup.for_step(connection, incoming_id) if webhook.is_id(incoming_id) else None
+    if found is None:
+        metrics.unknown_ids.labels("step").inc()
+        return twiml(voice.apology())
+    call, number = found
+    told = webhook.received()
+    _require(told, call, number)
     try:
         asked = Step.read(query)
         document, given = _in_one_transaction(call, number, asked, told)
@@ -72,7 +77,7 @@ def answer(incoming_id: str, query: Mapping[str, str]) -> Response:
     return twiml(document)
 
 
-def _require(told: Webhook, call: LoggedCall) -> None:
+def _require(told: Webhook, call: CallFacts, number: Number) -> None:
     """Go on only if the request is signed for, and speaks of, this call or a leg of it.
 
     The phone of somebody who is rung has a call of its own, whose ParentCallSid is the caller's
@@ -80,8 +85,8 @@ def _require(told: Webhook, call: LoggedCall) -> None:
 
     :raises Forbidden: otherwise.
     """
-    told.require_signature(call.tokens)
-    told.require(AccountSid=call.account_sid)
+    told.require_signature(number.tokens)
+    told.require(AccountSid=number.account_sid)
     if told.get("ParentCallSid") == call.sid:
         return
     told.require(CallSid=call.sid)
@@ -90,22 +95,22 @@ def _require(told: Webhook, call: LoggedCall) -> None:
 
 
 def _in_one_transaction(
-    call: LoggedCall, number: Number | None, asked: Step, told: Webhook
+    call: CallFacts, number: Number, asked: Step, told: Webhook
 ) -> tuple[str, Answer | None]:
     """Return the TwiML; and the answer, unless it was given before.
 
     :raises Lost: when the call has no such step.
     """
     with unit_of_work() as session:
-        kept = session.execute(
-            select(Incoming.flow, Incoming.steps).where(Incoming.id == call.id).with_for_update()
-        ).one()
-        if kept.flow is None or number is None:
-            raise Lost("The call has no steps, or its number is gone.")
+        kept = session.connection().execute(_KEPT, {"id": call.id}).one()
+        if kept.flow is None:
+            raise Lost("The call has no steps.")
         before = kept.steps or {}
         if asked.key in before:
             return before[asked.key]["twiml"], None
-        context = CallContext(session, call.id, parsing.step(told, call), number, asked.at)
+        context = CallContext(
+            session, call.id, parsing.step(told, call, number.account_sid), number, asked.at
+        )
         given = {key: one["twiml"] for key, one in before.items()}
         context, answer = answered(context, flow.read(kept.flow), asked, told, given)
         _store(session, context, answer, {**before, asked.key: _kept(context, told, answer)})
@@ -162,7 +167,7 @@ def _store(
         values["dial_status"] = answer.dial_status
     if answer.later is not None:
         values["later"] = answer.later
-    session.execute(update(Incoming).where(Incoming.id == context.incoming_id).values(**values))
+    session.connection().execute(_STORE, {"stored": context.incoming_id, **values})
     if answer.call_minutes:
         number = context.number
         amount = Amount(call_minutes=answer.call_minutes)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import event
 
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.message import Message
 from app.models.spending import Spending
+from tests.support.departments import Caller, department
+from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.inbound import Department
 from tests.support.rows import Rows
-from tests.support.twilio import Twilio
+from tests.support.twilio import Twilio, call_parameters
 
 
 def test_a_text_and_its_reply_are_written_in_few_statements(
@@ -30,6 +34,37 @@ def test_a_text_and_its_reply_are_written_in_few_statements(
         if database_url.startswith("sqlite")
         else ["SELECT", "SELECT", "SELECT", "WITH"]  # the second takes the turn
     )
+
+
+PEOPLE = [{"to": f"+1319555017{last}", "name": f"Person {last}"} for last in range(3)]
+RINGING: dict[str, dict[str, Any]] = {
+    "one phone": {"handler": "ring", "people": PEOPLE[:1]},
+    "three phones at once": {"handler": "ring", "people": PEOPLE, "strategy": "all"},
+    "a forwarded call": {"handler": "call_forward", "to": PEOPLE[0]["to"]},
+}
+
+
+@pytest.mark.parametrize("route", RINGING.values(), ids=RINGING)
+def test_a_key_that_lets_phones_ring_takes_few_statements(
+    route: dict[str, Any], rows: Rows, client: FlaskClient, twilio: Twilio, statements: list[str]
+) -> None:
+    """Nine before, and two more for each further phone that rang at once."""
+    ours = department(rows, "registrar", "11")
+    menu = {"voice": {"handler": "menu", "say": "Press 1.", "keys": {"1": route}}}
+    path = f"numbers/{ours.number.address}/routes"
+    assert Caller.by_header(client, ours).put(path, menu).status_code == 200
+    call = call_parameters(To=ours.number.address, AccountSid=ours.credential.account_sid)
+    gather = ElementTree.fromstring(twilio.post("/inbound/voice", call).text)[0]
+    statements.clear()
+    step = gather.attrib["action"].removeprefix(PUBLIC_BASE_URL)
+    assert "<Dial" in twilio.post(step, {**call, "Digits": "1"}).text
+    assert [one.split()[0] for one in statements] == [
+        "SELECT",  # the call, its number and client
+        "SELECT",  # its route and steps, locked
+        *["SELECT"] * 3,  # what is ours among phones, calls of this caller, what was spent
+        "UPDATE",
+        "INSERT",  # what is spent
+    ]
 
 
 def test_what_is_written_together_is_what_each_row_would_be_alone(

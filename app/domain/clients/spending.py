@@ -18,33 +18,34 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Delete,
-    and_,
     bindparam,
-    case,
     delete,
     func,
-    or_,
     select,
     text,
 )
 from sqlalchemy.orm import Session
 
-from app.domain import clocks
+from app.domain.clients.windows import (
+    HOUR,
+    MINUTE,
+    SPENT,
+    WINDOWS,
+    bounds,
+    stamped_by,
+    start_of,
+)
 from app.domain.reach import Refusal
 from app.models.base import utcnow
-from app.models.client import Client
 from app.models.spending import Spending
 
-MINUTE, HOUR = 60, 3600
-WINDOWS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 KINDS = ("segments", "call_minutes")
 LONGEST = WINDOWS["day"] + timedelta(seconds=MINUTE)
 """How far ahead there is room again at the latest."""
@@ -68,6 +69,23 @@ ADD = text(
     """
 ).bindparams(*PARAMETERS)
 """Adds what one sender has spent (:func:`added`) to its rows, in the caller's transaction."""
+
+
+class HasLimits(Protocol):
+    """A client, or what is known of it, with its limits; None of each is none."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def limit_segments_hour(self) -> int | None: ...  # noqa: D102
+    @property
+    def limit_segments_day(self) -> int | None: ...  # noqa: D102
+    @property
+    def limit_minutes_hour(self) -> int | None: ...  # noqa: D102
+    @property
+    def limit_minutes_day(self) -> int | None: ...  # noqa: D102
 
 
 class Limited(Refusal):
@@ -129,7 +147,7 @@ class Spent:
         return Spent(self.hour + amount, self.day + amount)
 
 
-def limits_of(client: Client, of: str) -> list[Limit]:
+def limits_of(client: HasLimits, of: str) -> list[Limit]:
     """Return the limits of ``segments`` or ``call_minutes`` that the client has."""
     hour, day = (
         (client.limit_segments_hour, client.limit_segments_day)
@@ -140,7 +158,7 @@ def limits_of(client: Client, of: str) -> list[Limit]:
     return [Limit(of, window, most) for window, most in given if most is not None]
 
 
-def take(session: Session, client: Client, source: str, amount: Amount) -> None:
+def take(session: Session, client: HasLimits, source: str, amount: Amount) -> None:
     """Count what one message of ``client`` adds, if that is within its limits.
 
     :param source: the id of the sender.
@@ -150,7 +168,7 @@ def take(session: Session, client: Client, source: str, amount: Amount) -> None:
     add(session, {(client.id, source): amount}, utcnow())
 
 
-def check(session: Session, client: Client, amount: Amount) -> Spent:
+def check(session: Session, client: HasLimits, amount: Amount) -> Spent:
     """Return what has been spent, if ``amount`` more is within the limits of ``client``.
 
     Where little is left, the caller has its turn until its transaction ends.
@@ -171,7 +189,7 @@ def check(session: Session, client: Client, amount: Amount) -> Spent:
     return spent
 
 
-def over(client: Client, spent: Spent, wanted: Amount) -> Limit | None:
+def over(client: HasLimits, spent: Spent, wanted: Amount) -> Limit | None:
     """Return the limit that ``wanted`` would pass, or None; the day's before the hour's.
 
     What is larger than a whole limit may go when nothing else counts.
@@ -192,7 +210,7 @@ def take_turn(connection: Connection, name: str) -> None:
         connection.execute(_TURN, {"key": int.from_bytes(digest, signed=True)})
 
 
-def near(client: Client, spent: Spent, of: str) -> bool:
+def near(client: HasLimits, spent: Spent, of: str) -> bool:
     """Tell whether so little is left that those who ask should take turns."""
     return any(
         limit.most - spent.of(limit) <= max(NEAR, limit.most // 10)
@@ -205,18 +223,9 @@ def spent_by(session: Session, client_ids: Collection[str], now: datetime) -> di
     found = dict.fromkeys(client_ids, Spent())
     if not found:
         return found
-    in_hour, in_day = _within("hour", now), _within("day", now)
-    sums = [
-        func.coalesce(func.sum(case((window, column), else_=0)), 0)
-        for window in (in_hour, in_day)
-        for column in (_row.c.segments, _row.c.call_minutes)
-    ]
-    query = (
-        select(_row.c.client_id, *sums)
-        .where(_row.c.client_id.in_(found), or_(in_hour, in_day))
-        .group_by(_row.c.client_id)
-    )
-    for client_id, hour_s, hour_m, day_s, day_m in session.connection().execute(query):
+    values = {"spent_clients": list(found), **bounds(now)}
+    rows = session.connection().execute(SPENT, values)
+    for client_id, hour_s, hour_m, day_s, day_m in rows:
         found[client_id] = Spent(Amount(int(hour_s), int(hour_m)), Amount(int(day_s), int(day_m)))
     return found
 
@@ -237,8 +246,8 @@ def added(client_id: str, source: str, amount: Amount, now: datetime) -> dict[st
     return {
         "spent_client": client_id,
         "spent_by": source,
-        "spent_minute": _start(now, MINUTE),
-        "spent_hour": _start(now, HOUR),
+        "spent_minute": start_of(now, MINUTE),
+        "spent_hour": start_of(now, HOUR),
         "spent_segments": amount.segments,
         "spent_calls": amount.call_minutes,
     }
@@ -257,7 +266,7 @@ def free_at(
             _row.c.client_id == client_id,
             _row.c.seconds == MINUTE,
             _row.c.at > now - window - timedelta(seconds=MINUTE),
-            _stamped_by(now),
+            stamped_by(now),
         )
         .group_by(_row.c.at)
         .order_by(_row.c.at)
@@ -274,25 +283,3 @@ def free_at(
 def prune() -> Delete:
     """Return the statement that deletes what no window reaches any more."""
     return delete(Spending).where(Spending.at < utcnow() - KEPT)
-
-
-def _within(name: str, now: datetime) -> ColumnElement[bool]:
-    """Match the rows whose span has a part in the window that ends now, each moment once."""
-    begin = now - WINDOWS[name] - timedelta(seconds=MINUTE)
-    minutes = and_(_row.c.seconds == MINUTE, _row.c.at > begin, _stamped_by(now))
-    if name == "hour":
-        return minutes
-    first_hour = _start(begin, HOUR) + timedelta(seconds=HOUR)
-    return or_(
-        and_(minutes, _row.c.at < first_hour),
-        and_(_row.c.seconds == HOUR, _row.c.at >= first_hour, _stamped_by(now)),
-    )
-
-
-def _stamped_by(now: datetime) -> ColumnElement[bool]:
-    """Leave out what a clock that was wrong has stamped: it would count until that time."""
-    return _row.c.at <= now + clocks.MOST_APART
-
-
-def _start(moment: datetime, seconds: int) -> datetime:
-    return datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)

@@ -17,9 +17,11 @@ def answer(context: CallContext, route: RouteFacts) -> Answer:
     """Dial the route's phone, unless nobody may call it any more, or the call goes in circles."""
     session, arrival, number = context.session, context.arrival, context.number
     chosen = CallForward.of(route.options)
-    if reason := dialing.refusal(session, chosen.to, number):
+    ours = dialing.own(session, arrival, [chosen.to])
+    if reason := dialing.refusal(chosen.to, number, ours):
         return Answer(voice.apology(), Outcome.FAILED, error=reason, flagged=True)
-    if reason := dialing.comes_from(arrival, chosen.to) or dialing.circle(session, arrival, number):
+    reason = dialing.comes_from(arrival, chosen.to)
+    if reason := reason or dialing.circle(session, arrival, number, ours):
         return dialing.stopped(arrival, number, unavailable(chosen), reason)
     if reason := dialing.over_limit(session, number, 1):
         return Answer(unavailable(chosen), Outcome.FAILED, error=reason, flagged=True)

@@ -26,9 +26,10 @@ OTHERWISE = "otherwise"
 def answer(context: CallContext, route: RouteFacts) -> Answer | Onward:
     """Let the first phones ring, unless the call goes in circles."""
     arrival, number = context.arrival, context.number
-    if reason := dialing.circle(context.session, arrival, number):
+    ours = _own(context, route)
+    if reason := dialing.circle(context.session, arrival, number, ours):
         return dialing.stopped(arrival, number, voice.say(dialing.NO_ANSWER), reason)
-    return _from_round(context, route, 0)
+    return _from_round(context, route, 0, ours)
 
 
 def heard(context: CallContext, route: RouteFacts, heard: Heard) -> Answer | Onward:
@@ -49,7 +50,14 @@ def heard(context: CallContext, route: RouteFacts, heard: Heard) -> Answer | Onw
     raise Lost(f"Nobody who is rung has a step “{heard.what}”.")
 
 
-def _from_round(context: CallContext, route: RouteFacts, first: int) -> Answer | Onward:
+def _own(context: CallContext, route: RouteFacts) -> set[str]:
+    people = Ring.of(route.options).people
+    return dialing.own(context.session, context.arrival, (one.to for one in people))
+
+
+def _from_round(
+    context: CallContext, route: RouteFacts, first: int, ours: set[str]
+) -> Answer | Onward:
     """Let the phones of a round ring, or of the next one in which anybody may be called."""
     chosen = Ring.of(route.options)
     rounds, reasons = chosen.rounds(), []
@@ -58,7 +66,7 @@ def _from_round(context: CallContext, route: RouteFacts, first: int) -> Answer |
         reached = []
         for at in rounds[turn]:
             to = chosen.people[at].to
-            refused = dialing.refusal(context.session, to, context.number)
+            refused = dialing.refusal(to, context.number, ours)
             is_wrong = is_wrong or refused is not None
             if reason := refused or dialing.comes_from(context.arrival, to):
                 reasons.append(reason)
@@ -118,7 +126,8 @@ def _rung(context: CallContext, route: RouteFacts, heard: Heard, chosen: Ring) -
         status = "no-answer"
     if heard.get("CallStatus") in CALL_ENDS:
         return Answer(voice.hangup(), Outcome.FORWARDED, dial_status=status)
-    return replace(_from_round(context, route, heard.turn + 1), dial_status=status)
+    found = _from_round(context, route, heard.turn + 1, _own(context, route))
+    return replace(found, dial_status=status)
 
 
 def _was_taken(context: CallContext, heard: Heard, chosen: Ring) -> bool:
