@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 from sqlalchemy import select
+from sqlalchemy.orm import undefer
 
 from app.api.auth import Caller
 from app.api.operation import operation
@@ -15,8 +16,10 @@ from app.api.reading import Shape
 from app.api.shapes import Phone
 from app.api.urls import Url, owned
 from app.domain.content import file_types
+from app.domain.routing.handlers.ring import PersonSpec
 from app.domain.voicemails import log, telling
 from app.extensions import current_settings, db
+from app.inbound import way
 from app.models.credential import Scope
 from app.models.incoming import Incoming, OptOut, Outcome, TextChannel
 from app.models.route import Destination, Handler
@@ -48,6 +51,29 @@ class InboundVoicemail(Shape):
     language: str | None
 
 
+class InboundPerson(Shape):
+    """Somebody whose phone rang."""
+
+    to: str = Field(description="Their phone.")
+    name: str | None
+
+
+class InboundStep(Shape):
+    """One step of a call: what a caller did at a menu, or what became of a phone that rang."""
+
+    at: datetime
+    handler: Handler = Field(description="What was there: `menu` or `ring`.")
+    place: list[str] = Field(
+        description="Where in the number's route the call was then: `keys.1`, `otherwise` and so "
+        "on, inside each other; empty at its beginning."
+    )
+    digits: str | None = Field(description="The key that was pressed, if any.")
+    speech: str | None = Field(description="What was said, as Twilio understood it.")
+    dial_call_status: str | None = Field(description="Twilio's word on the phones that rang.")
+    person: InboundPerson | None = Field(description="Whose phone it is about.")
+    sentence: str = Field(description="What happened, for people.")
+
+
 class InboundObject(Shape):
     """One text or call that came in."""
 
@@ -72,6 +98,16 @@ class InboundObject(Shape):
         "where there was nothing to choose."
     )
     voicemails: list[InboundVoicemail] = Field(description="What the caller left; mostly one.")
+    status: str | None = Field(description="Twilio's last word on a call; null for texts.")
+    call_duration: int | None = Field(description="Seconds; once a call is over.")
+    dial_call_status: str | None = Field(
+        description="Twilio's word on the phones that a call went on to."
+    )
+    taken_by: InboundPerson | None = Field(
+        description="Who took a call, of those whose phones rang; null where nobody did, or "
+        "several rang at once and nobody had to press a key."
+    )
+    steps: list[InboundStep] = Field(description="How a call went through menus and people.")
 
 
 class InboundQuery(PageQuery):
@@ -85,7 +121,7 @@ class InboundQuery(PageQuery):
 @operation("GET", "/inbound", Scope.READ, {200: Page[InboundObject]})
 def listing(caller: Caller, query: InboundQuery) -> Page[InboundObject]:
     """List the texts and calls that came in, oldest first."""
-    chosen = select(Incoming)
+    chosen = select(Incoming).options(undefer(Incoming.flow), undefer(Incoming.steps))
     if query.from_ is not None:
         chosen = chosen.where(Incoming.from_ == query.from_)
     if query.to is not None:
@@ -106,6 +142,8 @@ def show(caller: Caller, inbound_id: str) -> InboundObject:
 
 def _describe(one: Incoming, left: list[Voicemail]) -> InboundObject:
     base = current_settings().public_base_url
+    went = way.of(one)
+    taker = way.taken_by(one, went)
     return InboundObject(
         id=one.id,
         destination=one.destination,
@@ -139,4 +177,28 @@ def _describe(one: Incoming, left: list[Voicemail]) -> InboundObject:
             )
             for each in left
         ],
+        status=one.call_status,
+        call_duration=one.call_duration,
+        dial_call_status=one.dial_status,
+        taken_by=_person(taker) if taker else None,
+        steps=[_step(each) for each in went.events] if went else [],
+    )
+
+
+def _person(person: PersonSpec) -> InboundPerson:
+    return InboundPerson(to=person.to, name=person.name)
+
+
+def _step(event: way.Event) -> InboundStep:
+    is_menu, told = event.handler is Handler.MENU, event.told or None
+    pressed = way.is_key(event.told)
+    return InboundStep(
+        at=event.at,
+        handler=event.handler,
+        place=list(event.place),
+        digits=told if pressed else None,
+        speech=told if is_menu and not pressed else None,
+        dial_call_status=told if event.what == "rung" else None,
+        person=_person(event.person) if event.person else None,
+        sentence=event.words,
     )

@@ -230,9 +230,11 @@ def test_what_came_in_is_listed(api: Caller, rows: Rows, registrar: Department) 
     assert list(shown) == [
         "id", "destination", "sid", "from", "to", "body", "media", "receivedAt", "channel",
         "reaction", "handler", "optOut", "outcome", "reply", "path", "voicemails",
+        "status", "callDuration", "dialCallStatus", "takenBy", "steps",
     ]  # fmt: skip
     assert shown["reply"] == reply.id
     assert shown["optOut"] == "STOP"
+    assert (shown["status"], shown["takenBy"], shown["steps"]) == (None, None, [])
     assert shown["media"] == [{"url": f"{PUBLIC_BASE_URL}/media/abc", "contentType": "image/png"}]
     assert api.get("inbound?from=%2B13195550199").json == {"items": [], "next": None}
 

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 from app.domain.audience import names, suppression_lists
 from app.domain.voicemails import log
 from app.extensions import db, unit_of_work
+from app.inbound import way
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.conversation import Conversation
@@ -26,7 +27,6 @@ from app.models.sender import Sender
 from app.models.voicemail import HEARD, Voicemail
 from app.staff import listing, own
 from app.staff.access import blueprint, client_blueprint, role_in
-from app.staff.inbox import way
 from app.staff.inbox.bubbles import REACTIONS
 
 PAGE = 50
