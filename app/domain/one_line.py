@@ -9,9 +9,19 @@ from typing import Final
 FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufe0e\ufe0f")
 """Letters and marks by their class, yet nothing to be seen (Unicode, Default_Ignorable, and the
 Braille pattern without a dot)."""
-_BREAKS: Final = re.compile("[^\\S\\x00]*[\x01-\x1f\x7f-\x9f\u2028\u2029]+[^\\S\\x00]*")
-_EDGES: Final = "\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff"
-_AROUND: Final = re.compile(rf"\A[\s{_EDGES}]+|[\s{_EDGES}]+\Z")
+_BREAK: Final = re.compile("[\x01-\x1f\x7f-\x9f\u2028\u2029]")
+_RUN: Final = re.compile(rf"(?:\s|{_BREAK.pattern})+")
+"""What may have to become a blank; looked at as a whole, so that each character is read once."""
+_EDGES: Final = "".join(
+    chr(code)
+    for first, last in (
+        (0x9, 0xD), (0x1C, 0x20), (0x85, 0x85), (0xA0, 0xA0), (0xAD, 0xAD), (0x1680, 0x1680),
+        (0x2000, 0x200B), (0x200E, 0x200F), (0x2028, 0x202F), (0x205F, 0x2069), (0x3000, 0x3000),
+        (0xFEFF, 0xFEFF),
+    )
+    for code in range(first, last + 1)
+)  # fmt: skip
+"""White space (`str.isspace`), and marks that are not seen at an edge."""
 
 
 def one_line(text: str) -> str:
@@ -22,7 +32,7 @@ def one_line(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text.strip()
-    line = _AROUND.sub("", _BREAKS.sub(" ", text))
+    line = _RUN.sub(lambda run: " " if _BREAK.search(run[0]) else run[0], text).strip(_EDGES)
     return line if any(map(_is_seen, line)) else ""
 
 

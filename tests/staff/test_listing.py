@@ -22,7 +22,7 @@ from tests.support.departments import department
 from tests.support.rows import Rows
 
 STATEMENTS = {
-    "home": 19, "inbox": 8, "inbox, older": 9, "inbox, search for a word": 10,
+    "home": 20, "inbox": 8, "inbox, older": 9, "inbox, search for a word": 10,
     "inbox, search for a phone": 8, "inbox, to read": 8, "inbox, opt-outs": 10, "search": 15,
     "conversation": 14,
     "canned replies": 6, "numbers": 7, "communications": 7, "communication": 14, "batch": 14,

@@ -255,7 +255,7 @@ def _mended(text: str, word: str, reads: Callable[[str], bool]) -> str | None:
         return None
     for mark in "'\"":
         if text.count(mark) == 1:  # nobody has marked where the text ends
-            text = re.sub(r"\s*%}\Z", f"{mark} %}}", text)
+            text = f"{text.removesuffix('%}').rstrip()}{mark} %}}"
     for pattern, instead in _OPERATORS:
         text = re.sub(pattern, instead, text)
     head, _, rest = text.partition(word)
