@@ -209,8 +209,7 @@ def own_numbers(session: Session, among: Collection[str]) -> set[str]:
     """
     if not among:
         return set()
-    found = session.connection().execute(_OWN_NUMBERS, {"among": list(among)})
-    return set(found.scalars())
+    return set(session.scalars(_OWN_NUMBERS, {"among": list(among)}))
 
 
 def _trial(standing: Standing, to: str) -> str | None:
