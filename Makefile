@@ -4,7 +4,7 @@ SHELL := /bin/sh
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TESTS ?= tests
-JOBS ?= 2
+JOBS ?= 3
 FAULT ?=
 
 BIN := .venv/bin
