@@ -157,10 +157,11 @@ class FakeTwilio:
         async def serve() -> asyncio.Server:
             server = await asyncio.start_server(self._connection, "127.0.0.1", self.port)
             self.port = server.sockets[0].getsockname()[1]
-            self._ready.set()
             return server
 
         server = self._loop.run_until_complete(serve())
+        # Only who runs for good can be stopped: earlier, a stop would end what runs until then.
+        self._loop.call_soon(self._ready.set)
         self._loop.run_forever()
         server.close()  # the next one listens on the same port
         tasks = asyncio.all_tasks(self._loop)
