@@ -71,6 +71,7 @@ class Scheduler:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._wake = threading.Condition()
+        self._closed = False
         threading.Thread(target=self._run, name="sandbox-scheduler", daemon=True).start()
 
     def after(self, seconds: float, call: Callable[[], None]) -> Timer:
@@ -86,14 +87,19 @@ class Scheduler:
                 self._wake.notify()
         return timer
 
+    def close(self) -> None:
+        """Start nothing more: the thread ends."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+
     def poke(self) -> None:
         """Look at the clock again (its speed has changed)."""
         with self._wake:
             self._wake.notify()
 
     def _run(self) -> None:
-        while True:
-            timer = self._next()
+        while (timer := self._next()) is not None:
             call = timer.call
             if call is None:
                 continue
@@ -102,9 +108,9 @@ class Scheduler:
             except Exception:
                 log.exception("a planned step failed")
 
-    def _next(self) -> Timer:
+    def _next(self) -> Timer | None:
         with self._wake:
-            while True:
+            while not self._closed:
                 if not self._heap:
                     self._wake.wait()
                     continue
@@ -112,6 +118,7 @@ class Scheduler:
                 if wait <= 0:
                     return heapq.heappop(self._heap)[2]
                 self._wake.wait(self.clock.real(wait))
+            return None
 
 
 def utcnow() -> datetime:

@@ -47,6 +47,12 @@ class Sandbox:
         self.inboxes: dict[str, SimpleQueue[tuple[str, ...]]] = {}
         self._caller = Caller(self._record, self.store.next_number)
 
+    def close(self) -> None:
+        """Begin nothing more; the threads end once what they do is done."""
+        self.scheduler.close()
+        self._caller.close()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
     def _record(self, exchange: Exchange) -> None:
         self.store.exchanges.append(exchange)
         self.store.touch()

@@ -59,6 +59,10 @@ class Caller:
         self._number = number
         self._watchdog = Scheduler(Clock())
 
+    def close(self) -> None:
+        """Watch over no request any more."""
+        self._watchdog.close()
+
     def fetch(
         self,
         token: str,

@@ -41,3 +41,4 @@ def running(stub: Stub) -> Iterator[Running]:
     yield Running(box, url)
     server.shutdown()
     server.server_close()
+    box.close()

@@ -30,6 +30,7 @@ def sandbox(app_url: str) -> Iterator[Running]:
     yield Running(box, url)
     server.shutdown()
     server.server_close()
+    box.close()
 
 
 @contextmanager
