@@ -62,12 +62,14 @@ class Looker:
         before = self.page.viewport_size
         for width, scheme in SIZES:
             self.page.set_viewport_size({"width": width, "height": HEIGHT})
-            self.page.emulate_media(color_scheme=scheme)
+            # What moves by itself fades for a moment: that is no colour to be judged.
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             self.page.screenshot(path=ARTEFACTS / f"{name}-{width}-{scheme}.png", full_page=True)
             found = [f"overflows by {overflow(self.page)} px"] if overflow(self.page) > 0 else []
             if (width, scheme) in CHECKED:
                 found += barriers(self.page)
             self.wrong += [f"{name} at {width} px, {scheme}: {one}" for one in found]
+        self.page.emulate_media(reduced_motion="null")
         if before:
             self.page.set_viewport_size(before)
 
