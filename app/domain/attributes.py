@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from app.domain.mistakes import Mistake, Path, Refused
@@ -40,14 +41,14 @@ def mistakes(attributes: Mapping[Any, Any]) -> Iterator[Mistake]:
     for name, value in attributes.items():
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
             yield Mistake((), f"The name of an attribute has 1 to {MAX_NAME} characters.")
-        elif not _can_be_kept(name):
-            yield Mistake((), f"The name {name!r} holds a character that cannot be kept.")
-        elif _NO_LINE.search(name) or not one_line(name):
-            yield Mistake((), f"The name {name!r} of an attribute is not one line to be read.")
+        elif said := _unfit_name(name):
+            yield Mistake((), said)
         elif name in KNOWN and not isinstance(value, str | None):
             yield Mistake((name,), f"{name} must be text.", "string_type")
         else:
             yield from _unfit((name,), value)
+    if _is_surely_small(attributes):
+        return
     size = _size(attributes)
     if size > MAX_BYTES:
         yield Mistake(
@@ -55,6 +56,26 @@ def mistakes(attributes: Mapping[Any, Any]) -> Iterator[Mistake]:
             f"The attributes of a person take {size:,} bytes as JSON; {MAX_BYTES:,} are allowed.",
             "too_long",
         )
+
+
+@lru_cache(maxsize=1024)
+def _unfit_name(name: str) -> str | None:
+    """Return why an attribute cannot have this name; a column has the same in every row."""
+    if not _can_be_kept(name):
+        return f"The name {name!r} holds a character that cannot be kept."
+    if _NO_LINE.search(name) or not one_line(name):
+        return f"The name {name!r} of an attribute is not one line to be read."
+    return None
+
+
+def _is_surely_small(attributes: Mapping[Any, Any]) -> bool:
+    """Tell of plain texts that fit, whatever JSON makes of them: six bytes a character at most."""
+    characters = 0
+    for name, value in attributes.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            return False
+        characters += len(name) + len(value) + 1  # quotation marks, a colon and a comma
+    return 6 * characters + 2 <= MAX_BYTES
 
 
 def _unfit(place: Path, value: Any) -> Iterator[Mistake]:
