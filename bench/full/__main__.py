@@ -4,7 +4,7 @@ Out: ten clients with ten long codes each at one segment a second, and a short c
 Twilio that takes 80 ms and posts three status callbacks a text, each of which is relayed to one of
 ten endpoints that take 5 ms. In: people who text, and adhocs of 44 members every three seconds, one
 of them of 1,000. With ``--members 0 100000`` once without and once beside a batch of so many that
-begins with the load; ``--share 0.01 --callbacks 0`` leaves it alone with those who text in. Load,
+begins with the load; ``--share 0.02 --callbacks 0`` leaves it alone with those who text in. Load,
 Twilio and endpoints are processes of their own, whose processor time is told beside ours. The naive
 stack has no adhocs, no pace, no signatures, no second tries and no batches.
 
