@@ -87,15 +87,9 @@ class Measured:
     """Seconds per request."""
 
 
-def _compare(
-    database: str,
-    url: str,
-    redis: valkey.Valkey,
-    server: postgres.Postgres,
-    folder: Path,
-    options: argparse.Namespace,
-) -> None:
-    environ = {
+def environment(url: str, redis: valkey.Valkey, workers: int) -> dict[str, str]:
+    """Return the settings of a production with so many processes that answer Twilio."""
+    return {
         "ENVIRONMENT": "production",
         "SECRET_KEY": secrets.token_urlsafe(48),
         "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
@@ -106,9 +100,20 @@ def _compare(
         "REDIS_URL": redis.url,
         "LOG_LEVEL": "WARNING",
         # Half of these processes answer Twilio; the others have nothing to do here.
-        "WEB_CONCURRENCY": str(2 * options.workers),
+        "WEB_CONCURRENCY": str(2 * workers),
         "BENCH_AUTH_TOKEN": TOKEN,
     }
+
+
+def _compare(
+    database: str,
+    url: str,
+    redis: valkey.Valkey,
+    server: postgres.Postgres,
+    folder: Path,
+    options: argparse.Namespace,
+) -> None:
+    environ = environment(url, redis, options.workers)
     _set_up(environ)
     found: dict[str, list[Measured]] = {"naive": [], "ours": []}
     plain = ["--config", str(folder / "plain.conf.py")]

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from cryptography.fernet import Fernet
 from sqlalchemy import select
 
 import config
@@ -114,19 +113,7 @@ def _measure(
     folder: Path,
     options: argparse.Namespace,
 ) -> None:
-    environ = {
-        "ENVIRONMENT": "production",
-        "SECRET_KEY": secrets.token_urlsafe(48),
-        "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "PUBLIC_BASE_URL": BASE_URL,
-        "MAIL_FROM": "dispatch@example.edu",
-        "SUPPORT_EMAIL": "support@example.edu",
-        "DATABASE_URL": url,
-        "REDIS_URL": redis.url,
-        "LOG_LEVEL": "WARNING",
-        "WEB_CONCURRENCY": "4",
-        "BENCH_AUTH_TOKEN": TOKEN,
-    }
+    environ = inbound.environment(url, redis, 2)
     inbound._set_up(environ)
     app = create_app(config.load(environ))
     with app.app_context(), unit_of_work() as session:
