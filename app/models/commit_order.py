@@ -6,7 +6,7 @@ holds the rows, the sequence, and nothing else that it depends on.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 
 from sqlalchemy import BigInteger, ColumnElement, text
 from sqlalchemy.ext.compiler import compiles
@@ -23,20 +23,24 @@ class commit_order(ColumnElement[int]):
     (commit_order, id), misses none and sees none twice. SQLite has one writer at a time, so
     counting up does the same; it begins at the time in microseconds, so that it goes on ahead of
     every number given before where all rows have gone since, or an older copy of the file was put
-    in its place.
+    in its place. There the row that was written last has the highest number, unless rows move on.
     """
 
     inherit_cache = True
     type = BigInteger()
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, moves: bool = False) -> None:
         self.table = table
+        self.moves = moves
 
 
 @compiles(commit_order)
 def _count_up(element: commit_order, _compiler: SQLCompiler, **_: object) -> str:
-    last = f"SELECT coalesce(max(commit_order), 0) FROM {element.table}"  # noqa: S608
-    return f"max(({last}) + 1, CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER))"
+    last = f"SELECT commit_order FROM {element.table} ORDER BY rowid DESC LIMIT 1"  # noqa: S608
+    if element.moves:
+        last = f"SELECT max(commit_order) FROM {element.table}"  # noqa: S608
+    now = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+    return f"max(coalesce(({last}), 0) + 1, {now})"
 
 
 @compiles(commit_order, "postgresql")
@@ -48,11 +52,14 @@ class Ordered:
     """Gives a table the order in which its rows became visible, for lists read page by page."""
 
     __tablename__: str
+    __moves__: ClassVar[bool] = False
+    """Whether rows that change get a new place; then an index tells SQLite which is the last."""
 
     @declared_attr
     def commit_order(cls) -> Mapped[int]:
         """The place of the row in the order of commits."""
-        return mapped_column(BigInteger, default=commit_order(cls.__tablename__), index=True)
+        place = commit_order(cls.__tablename__, cls.__moves__)
+        return mapped_column(BigInteger, default=place, index=cls.__moves__)
 
 
 _LAST_GIVEN = text("SELECT last_value FROM commit_order_seq")

@@ -45,8 +45,14 @@ class Conversation(Identified, Ordered, Base):
     """
 
     __tablename__ = "conversation"
+    __moves__ = True
     __table_args__ = (
         UniqueConstraint("sender_id", "phone"),
+        Index(
+            "ix_conversation_assigned_id", "assigned_id",
+            postgresql_where=text("assigned_id IS NOT NULL"),
+            sqlite_where=text("assigned_id IS NOT NULL"),
+        ),
         Index(None, "client_id", "commit_order"),
         Index(None, "client_id", "state", "last_at"),
         Index(None, "client_id", "last_at"),
@@ -62,7 +68,7 @@ class Conversation(Identified, Ordered, Base):
     """The number, never a messaging service."""
     phone: Mapped[str] = mapped_column(String(PHONE_LENGTH))
     state: Mapped[ConversationState] = mapped_column(choice(ConversationState))
-    assigned_id: Mapped[str | None] = mapped_column(ForeignKey("user.id"), index=True)
+    assigned_id: Mapped[str | None] = mapped_column(ForeignKey("user.id"))
     """The person who has taken it."""
     unread: Mapped[int] = mapped_column(default=0)
     """How many of their texts came since somebody last looked."""

@@ -63,7 +63,7 @@ PARAMETERS = (
 @cache
 def heard_on(dialect: str) -> TextClause:
     """Return the statement that keeps what is :func:`heard`, for a database."""
-    order = commit_order(Conversation.__tablename__).compile(dialect=_DIALECTS[dialect])
+    order = commit_order(Conversation.__tablename__, moves=True).compile(dialect=_DIALECTS[dialect])
     return text(_HEARD.format(order=order, waits=_WAITS, newer=_NEWER)).bindparams(*PARAMETERS)
 
 
