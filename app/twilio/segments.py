@@ -59,6 +59,10 @@ class Prices:
 
 def measure(text: str) -> Measure:
     """Measure `text` as it stands. An empty text counts as one segment, as at Twilio."""
+    if GSM_BASIC.issuperset(text):  # a septet each, as most texts are
+        single, part = _LIMITS["GSM-7"]
+        segments = 1 if len(text) <= single else -(-len(text) // part)
+        return Measure("GSM-7", segments, len(text), len(text), [])
     unsupported = list(dict.fromkeys(character for character in text if character not in _GSM))
     encoding: Encoding = "UCS-2" if unsupported else "GSM-7"
     if unsupported:

@@ -23,6 +23,8 @@ def clean(text: str) -> str:
 
 def utf16_units(text: str) -> int:
     """Count `text` in UTF-16 code units, as Twilio counts the length of a message body."""
+    if text.isascii():
+        return len(text)
     return len(text) + sum(character > "\uffff" for character in text)
 
 
