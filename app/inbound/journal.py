@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, exists, func, insert, or_, select, text
@@ -16,7 +15,7 @@ from app.domain.clients.spending import Amount
 from app.domain.conversations import record
 from app.domain.sending import allowance, lanes, statuses
 from app.inbound import together
-from app.inbound.answers import Answer, History
+from app.inbound.answers import Answer, History, Reply
 from app.inbound.number import Number
 from app.inbound.parsing import Arrival
 from app.inbound.together import Besides
@@ -97,25 +96,26 @@ def store(
 
     :raises sqlalchemy.exc.IntegrityError: when the SID is in the log already.
     """
-    connection = session.connection()
-    came = _incoming_row(incoming_id, arrival, number, answer, media_codes)
+    connection, now = session.connection(), utcnow()
+    came = _incoming_row(incoming_id, arrival, number, answer, media_codes, now)
     rows = [(_incoming, {**came, "opt_out": opt_out, "reaction": reaction})]
     if answer.reply:
-        reply = _reply_row(arrival, number, answer)
+        reply = _reply_row(arrival, number, answer.reply, now)
         if arrival.recovered:
-            reply |= _to_be_sent(session, number)
+            reply |= _to_be_sent(session, number, now)
         rows.insert(0, (_message, reply))
-    besides = [*_spent(number, answer), *_heard(connection, arrival, number, opt_out, reaction)]
+    besides = _spent(number, answer, now) + _heard(connection, arrival, number, opt_out, reaction)
     together.write(connection, rows, besides)
     if media_codes:
         connection.execute(insert(_media), _media_rows(incoming_id, arrival, number, media_codes))
 
 
-def _spent(number: Number, answer: Answer) -> Iterator[Besides]:
+def _spent(number: Number, answer: Answer, now: datetime) -> list[Besides]:
     amount = Amount(max(answer.reply.segments, 1) if answer.reply else 0, answer.call_minutes)
-    if amount != Amount():
-        spent = spending.added(number.client.id, number.id, amount, utcnow())
-        yield Besides(spending.ADD, spending.PARAMETERS, spent)
+    if amount == Amount():
+        return []
+    spent = spending.added(number.client.id, number.id, amount, now)
+    return [Besides(spending.ADD, spending.PARAMETERS, spent)]
 
 
 def _heard(
@@ -124,14 +124,14 @@ def _heard(
     number: Number,
     opt_out: OptOut | None,
     reaction: dict[str, object] | None,
-) -> Iterator[Besides]:
+) -> list[Besides]:
     """Move the conversation on: a text waits for an answer; reactions and keywords wait for none.
 
     A call is answered as it comes. Whoever hides their phone has no conversation.
     """
     is_text = arrival.destination is Destination.SMS
     if not is_text and not record.is_phone(arrival.from_):
-        return
+        return []
     spoken = EntryKind.REACTION if reaction else EntryKind.IN
     values = record.heard(
         number.client.id,
@@ -143,11 +143,16 @@ def _heard(
         waits=is_text and reaction is None and opt_out is None,
         late=arrival.recovered,
     )
-    yield Besides(record.heard_on(connection.dialect.name), record.PARAMETERS, values)
+    return [Besides(record.heard_on(connection.dialect.name), record.PARAMETERS, values)]
 
 
 def _incoming_row(
-    incoming_id: str, arrival: Arrival, number: Number, answer: Answer, codes: tuple[str, ...]
+    incoming_id: str,
+    arrival: Arrival,
+    number: Number,
+    answer: Answer,
+    codes: tuple[str, ...],
+    now: datetime,
 ) -> dict[str, Any]:
     return {
         "id": incoming_id,
@@ -179,15 +184,11 @@ def _incoming_row(
         "flow": answer.flow,
         "steps": {} if answer.flow else None,
         "path": [] if answer.flow else None,
-        "updated_at": utcnow(),
+        "updated_at": now,
     }
 
 
-def _reply_row(arrival: Arrival, number: Number, answer: Answer) -> dict[str, Any]:
-    reply = answer.reply
-    if reply is None:
-        raise ValueError("there is no reply to store")
-    now = utcnow()
+def _reply_row(arrival: Arrival, number: Number, reply: Reply, now: datetime) -> dict[str, Any]:
     return {
         "id": reply.message_id,
         "client_id": number.client.id,
@@ -212,7 +213,7 @@ def _reply_row(arrival: Arrival, number: Number, answer: Answer) -> dict[str, An
     }
 
 
-def _to_be_sent(session: Session, number: Number) -> dict[str, Any]:
+def _to_be_sent(session: Session, number: Number, now: datetime) -> dict[str, Any]:
     """Put a reply into its number's lane: the text's webhook, which it would answer, is over."""
     sender = session.get_one(Sender, number.id)
     credential = session.get_one(Credential, number.credential_id)
@@ -221,7 +222,7 @@ def _to_be_sent(session: Session, number: Number) -> dict[str, Any]:
         "accepted_at": None,
         "check_at": None,
         "lane_key": lanes.ensure_lane(session, sender, Destination.SMS, credential),
-        "due_at": utcnow(),
+        "due_at": now,
     }
 
 
