@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.domain.keywords import Asked
 from app.inbound.number import Number
 from app.inbound.parsing import Arrival
 from app.inbound.webhook import Webhook
@@ -51,6 +52,8 @@ class Prepared:
     """What the route's template says, or that of its keyword rule."""
     keyword: Rendered | None = None
     """What is said to STOP, START or HELP where Twilio says nothing."""
+    asked: Asked | None = None
+    """What the text asks for by itself; None for everything but a keyword."""
 
 
 @dataclass(frozen=True)

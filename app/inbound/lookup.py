@@ -32,7 +32,7 @@ from app.models.client import Client
 from app.models.credential import SIGNING, Credential
 from app.models.incoming import Incoming
 from app.models.media import Recording
-from app.models.route import Destination, KeywordRule, Route
+from app.models.route import Destination, Handler, KeywordRule, Route
 from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateVersion
 
@@ -221,7 +221,7 @@ def for_text(
         if address:
             rows = connection.execute(_TEXT, {**values, "address": address}).all()
             if rows:
-                return by_hours.followed(connection, _text_number(rows, service_sid), word, at)
+                return _led(connection, _text_number(rows, service_sid), word, at)
     return None
 
 
@@ -233,8 +233,7 @@ def for_call(
     if row is None:
         return None
     route = RouteFacts.of(row, recording_code=row.media_code) if row.route_id else None
-    found = number_of(row, route, None, None)
-    return by_hours.followed(connection, found, "", at)
+    return _led(connection, number_of(row, route, None, None), "", at)
 
 
 def for_step(connection: Connection, incoming_id: str) -> tuple[CallFacts, Number] | None:
@@ -264,6 +263,13 @@ def _readable(*stored: bytes | None) -> tuple[str, ...]:
     except InvalidToken:
         log.warning("the auth token of a credential cannot be decrypted")
         return ()
+
+
+def _led(connection: Connection, number: Number, word: str, at: datetime | None) -> Number:
+    """Return a number with the route that its office hours lead to, where it has any."""
+    if number.route is None or number.route.handler is not Handler.HOURS:
+        return number
+    return by_hours.followed(connection, number, word, at)
 
 
 def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:

@@ -47,21 +47,23 @@ Reaction = dict[str, object]
 """``{"kind", "removed", "messageId"}``, as we store and tell it."""
 
 
-def of(session: Session, arrival: Arrival, number: Number) -> tuple[Reaction | None, Wish | None]:
-    """Return the reaction that a text is; else what it asks for, the suppression list in step."""
+def of(
+    session: Session, arrival: Arrival, number: Number, asked: Asked | None
+) -> tuple[Reaction | None, Wish | None]:
+    """Return the reaction that a text is; else what it asks for, the suppression list in step.
+
+    :param asked: what the text asks for by itself, as :func:`read` has found.
+    """
     if reaction := _reaction(session, arrival, number):
         return reaction, None
-    return None, _act(session, arrival, number)
+    return None, _act(session, arrival, number, asked) if asked else None
 
 
-def _act(session: Session, arrival: Arrival, number: Number) -> Wish | None:
+def _act(session: Session, arrival: Arrival, number: Number, asked: Asked) -> Wish | None:
     """Keep the suppression list in step with the text; return what it asked for.
 
     A YES that lifts nothing is an ordinary message: somebody answered a question.
     """
-    asked = read(arrival, number.client)
-    if asked is None:
-        return None
     wish = Wish(asked.what, asked.exact)
     if asked.what is OptOut.STOP:
         changed = _suppress(session, arrival, number, binding=not wish.exact)

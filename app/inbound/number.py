@@ -147,7 +147,9 @@ def _standing(row: Row[Any]) -> Standing:
         trial=reach.on_trial(
             row.name if row.trial else None,
             row.credential_name if row.credential_trial else None,
-        ),
+        )
+        if row.trial or row.credential_trial
+        else None,
         stopped=reach.stopped(row.number_name or row.address, row.stopped_reason)
         if row.stopped
         else None,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from werkzeug.exceptions import BadRequest
 
+from app.domain import keywords
 from app.domain.phone_spellings import one_spelling, texted
 from app.domain.urls import MAX_URL
 from app.inbound.number import CallFacts
@@ -16,7 +17,6 @@ from app.inbound.webhook import Webhook
 from app.models.base import PHONE_LENGTH, utcnow
 from app.models.incoming import OptOut, TextChannel
 from app.models.route import Destination
-from app.twilio import addresses
 
 _HEX = "[0-9a-fA-F]{32}"
 _ACCOUNT = re.compile(f"AC{_HEX}")
@@ -29,6 +29,8 @@ _OWN_COLUMNS = frozenset(
     | {"NumMedia", "NumSegments"}
 )
 _MEDIA_FIELD = re.compile(r"Media(Url|ContentType)[0-9]+")
+_CHANNEL = re.compile(r"([a-z][a-z0-9]{1,20}):(.*)", re.DOTALL | re.IGNORECASE)
+_PHONE = re.compile(r"\+[0-9]{5,15}")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,12 @@ class Arrival:
     recovered: bool = False
     answered: bool = False
     """Twilio's log has an answer of ours to it, of which the database no longer knows."""
+    caller: str = ""
+    """Whom a text comes from, in the spelling in which numbers of ours are kept."""
+    word: str = ""
+    """What a text says if it is a word (`app.domain.keywords.read`)."""
+    faults: tuple[str, ...] = ()
+    """What is missing or malformed, in sentences."""
     details: dict[str, str] = field(init=False)
     """The parameters that have no column of their own in the log."""
 
@@ -72,34 +80,47 @@ class Arrival:
         }
         object.__setattr__(self, "details", details)
 
+    def require_whole(self) -> None:
+        """Go on only with what has all its parts.
+
+        :raises BadRequest: naming everything that is missing or malformed.
+        """
+        if self.faults:
+            raise BadRequest(" ".join(self.faults))
+
 
 def text(webhook: Webhook) -> Arrival:
-    """Return the incoming text that the request describes.
+    """Return the incoming text that the request describes, read once; whole or with its faults.
 
-    :raises BadRequest: naming everything that is missing or malformed.
+    Nobody is told of these before the request is known to be Twilio's.
     """
-    check = _Check(webhook)
+    fields = webhook.fields
+    check = _Check(fields)
     sid = check.sid("MessageSid", _MESSAGE, "SM or MM and 32 hexadecimal digits")
     account = check.account()
     sender = check.phone("From")
     called = check.phone("To")
     check.body()
     media = check.media()
-    check.finish()
+    body, service = fields.get("Body", ""), fields.get("MessagingServiceSid", "")
+    caller = phone_of(sender)
     return Arrival(
         destination=Destination.SMS,
         sid=sid,
         account_sid=account,
-        from_=texted(phone_of(sender)),
+        from_=texted(caller),
         to=phone_of(called),
-        text_channel=addresses.channel(sender, called, len(media)),
+        text_channel=channel(sender, called, len(media)),
         received_at=utcnow(),
-        parameters=webhook.fields,
-        body=webhook.get("Body"),
+        parameters=fields,
+        body=body,
         media=media,
-        segments=_count(webhook.get("NumSegments"), 1),
-        service_sid=service_sid(webhook),
-        opt_out_type=_opt_out(webhook.get("OptOutType")),
+        segments=_count(fields.get("NumSegments", ""), 1),
+        service_sid=service if _SERVICE.fullmatch(service) else None,
+        opt_out_type=_opt_out(fields.get("OptOutType", "")),
+        caller=caller,
+        word=keywords.read(body),
+        faults=tuple(check.faults),
     )
 
 
@@ -108,7 +129,7 @@ def call(webhook: Webhook) -> Arrival:
 
     :raises BadRequest: naming everything that is missing or malformed.
     """
-    check = _Check(webhook)
+    check = _Check(webhook.fields)
     sid = check.sid("CallSid", _CALL, "CA and 32 hexadecimal digits")
     account = check.account()
     called = check.phone("To")
@@ -144,13 +165,24 @@ def phone_of(address: str) -> str:
 
     ``rcs:+13195550100`` is ``+13195550100``; what is no phone stays as it is.
     """
-    return one_spelling(addresses.plain(address.strip()))
+    plain = address.strip()
+    found = _CHANNEL.fullmatch(plain)
+    return one_spelling(found[2] if found and _PHONE.fullmatch(found[2]) else plain)
 
 
-def service_sid(webhook: Webhook) -> str | None:
-    """Return the messaging service that Twilio names, if it does."""
-    value = webhook.get("MessagingServiceSid")
-    return value if _SERVICE.fullmatch(value) else None
+def channel(sender: str, called: str, media: int) -> TextChannel:
+    """Return by what a text came from ``sender`` to ``called``, with so many ``media``.
+
+    The channel is in one of the two addresses ("Channels", Twilio's Messages resource); of a text
+    between plain phones only media tell MMS from SMS.
+    """
+    for address in (sender, called):
+        if found := _CHANNEL.fullmatch(address):
+            try:
+                return TextChannel(found[1].lower())
+            except ValueError:
+                continue
+    return TextChannel.MMS if media else TextChannel.SMS
 
 
 def call_sid(webhook: Webhook) -> str:
@@ -158,7 +190,7 @@ def call_sid(webhook: Webhook) -> str:
 
     :raises BadRequest: when it is missing or malformed.
     """
-    check = _Check(webhook)
+    check = _Check(webhook.fields)
     sid = check.sid("CallSid", _CALL, "CA and 32 hexadecimal digits")
     check.finish()
     return sid
@@ -172,9 +204,9 @@ def seconds(value: str) -> int | None:
 class _Check:
     """Collects what is wrong, so that all of it is said at once."""
 
-    def __init__(self, webhook: Webhook) -> None:
-        self._webhook = webhook
-        self._faults: list[str] = []
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+        self.faults: list[str] = []
 
     def sid(self, name: str, pattern: re.Pattern[str], shape: str) -> str:
         return self._field(name, lambda value: bool(pattern.fullmatch(value)), f"must be {shape}")
@@ -199,33 +231,33 @@ class _Check:
         however it is cut: as ``ApiVersion=2010-04-01BodySTOP`` too, of which no word would be read,
         or as ``NumMedi=a1``, without the pictures.
         """
-        missing = [name for name in ("Body", "NumMedia") if not self._webhook.has(name)]
-        self._faults += [f"{name} is missing." for name in missing]
+        missing = [name for name in ("Body", "NumMedia") if name not in self._fields]
+        self.faults += [f"{name} is missing." for name in missing]
 
     def media(self) -> tuple[MediaItem, ...]:
         """Return the media that are there; fewer than announced is Twilio's affair."""
-        count = self._webhook.get("NumMedia") or "0"
+        count = self._fields.get("NumMedia") or "0"
         if not _SMALL_NUMBER.fullmatch(count):
-            self._faults.append("NumMedia must be a whole number.")
+            self.faults.append("NumMedia must be a whole number.")
             return ()
         found = []
         for index in range(int(count)):
-            url = self._webhook.get(f"MediaUrl{index}")
+            url = self._fields.get(f"MediaUrl{index}")
             if url and len(url) <= MAX_URL:
-                kind = self._webhook.get(f"MediaContentType{index}")[:100]
+                kind = self._fields.get(f"MediaContentType{index}", "")[:100]
                 found.append(MediaItem(url, kind or "application/octet-stream"))
         return tuple(found)
 
     def finish(self) -> None:
-        if self._faults:
-            raise BadRequest(" ".join(self._faults))
+        if self.faults:
+            raise BadRequest(" ".join(self.faults))
 
     def _field(self, name: str, fits: Callable[[str], bool], rule: str) -> str:
-        value = self._webhook.get(name)
+        value = self._fields.get(name, "")
         if not value:
-            self._faults.append(f"{name} is missing.")
+            self.faults.append(f"{name} is missing.")
         elif not fits(value):
-            self._faults.append(f"{name} {rule}.")
+            self.faults.append(f"{name} {rule}.")
         return value
 
 

@@ -73,7 +73,7 @@ def _decide_and_store(
 ) -> Answer:
     incoming_id = new_id()
     codes = tuple(new_media_code() for _ in arrival.media)
-    reaction, asked = meaning.of(session, arrival, number)
+    reaction, asked = meaning.of(session, arrival, number, prepared.asked)
     if past.unreachable and _proves_reach(arrival, asked):
         reachability.proved(session, number.client.id, [arrival.from_], arrival.received_at)
     if asked and asked.what is OptOut.START:

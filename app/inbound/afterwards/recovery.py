@@ -25,7 +25,7 @@ from app.inbound import call_log, calls, lookup, texts
 from app.inbound.afterwards import twilio_log
 from app.inbound.afterwards.twilio_log import Account, began, came
 from app.inbound.number import Number
-from app.inbound.parsing import Arrival, MediaItem, phone_of
+from app.inbound.parsing import Arrival, MediaItem, channel, phone_of
 from app.models.base import PHONE_LENGTH, utcnow
 from app.models.client import Client
 from app.models.credential import Credential
@@ -33,7 +33,7 @@ from app.models.house import Bookmark
 from app.models.incoming import CALL_ENDS, Incoming
 from app.models.route import Destination, Handler
 from app.models.sender import Sender, SenderKind
-from app.twilio import addresses, results
+from app.twilio import results
 from app.twilio.client import TwilioClient
 from app.twilio.clock import clock
 from app.twilio.failures import Refused, TwilioFailure
@@ -233,7 +233,7 @@ def _take_in_text(account: Account, text: results.Message) -> bool:
         account_sid=account.sid,
         from_=texted(phone_of(text.from_ or ""))[:PHONE_LENGTH],
         to=phone_of(text.to or "")[:PHONE_LENGTH],
-        text_channel=addresses.channel(text.from_ or "", text.to or "", len(media)),
+        text_channel=channel(text.from_ or "", text.to or "", len(media)),
         received_at=received_at,
         parameters={
             "MessageSid": text.sid, "AccountSid": account.sid, "From": text.from_ or "",

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import reach
 from app.domain.audience import contacts, members
-from app.domain.content import budget, templates
+from app.domain.content import templates
 from app.domain.reach import OPTED_OUT_LISTED
 from app.domain.relaying import notices
 from app.domain.sending import allowance
@@ -51,22 +51,18 @@ def prepare(arrival: Arrival, number: Number) -> Prepared:
     """Fill in what may be answered; writes nothing, and raises for nothing that a template does."""
     asked = meaning.read(arrival, number.client)
     route = number.route
-    with budget.shared():
-        ours = None
-        if route and route.handler is Handler.AUTO_REPLY and route.template_body is not None:
-            ours = _render(
-                arrival,
-                number,
-                Rendered(
-                    route.template_body, tuple(route.template_media), route.template_id,
-                    route.template_name, route.template_version_id,
-                ),
-            )  # fmt: skip
-        keyword = None
-        short_code = number.is_short_code and not arrival.opt_out_type
-        if asked and (short_code or not asked.exact):
-            keyword = _to_keyword(arrival, number, asked.what)
-    return Prepared(ours, keyword)
+    ours = None
+    if route and route.handler is Handler.AUTO_REPLY and route.template_body is not None:
+        template = Rendered(
+            route.template_body, tuple(route.template_media), route.template_id,
+            route.template_name, route.template_version_id,
+        )  # fmt: skip
+        ours = _render(arrival, number, template)
+    keyword = None
+    short_code = number.is_short_code and not arrival.opt_out_type
+    if asked and (short_code or not asked.exact):
+        keyword = _to_keyword(arrival, number, asked.what)
+    return Prepared(ours, keyword, asked)
 
 
 def only_start(number: Number) -> Rendered:
