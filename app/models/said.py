@@ -8,7 +8,7 @@ found by its template.
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy import ForeignKey, Index, Text, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -19,23 +19,30 @@ FULL_TEXT = "said_index"
 """SQLite: the table that finds words; tables of its own stand beside it. PostgreSQL: the index."""
 
 
+def _unique(column: str) -> Index:
+    """Index the rows that have a value: each has one of three, and is written with every text."""
+    there = text(f"{column} IS NOT NULL")
+    return Index(
+        f"uq_said_{column}", column, unique=True, postgresql_where=there, sqlite_where=there
+    )
+
+
 class Said(Base):
     """A text, or a note: which one, and its words. It goes with what it is about."""
 
     __tablename__ = "said"
-    __table_args__ = (Index(None, "client_id", "id"),)
+    __table_args__ = (
+        Index(None, "client_id", "id"),
+        *map(_unique, ("incoming_id", "message_id", "note_id")),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=True)
     """Counts in the order in which they were heard of: both databases answer in the same one."""
     client_id: Mapped[str] = mapped_column(ForeignKey("client.id"))
-    incoming_id: Mapped[str | None] = mapped_column(
-        ForeignKey("incoming.id", ondelete="CASCADE"), unique=True
-    )
-    message_id: Mapped[str | None] = mapped_column(
-        ForeignKey("message.id", ondelete="CASCADE"), unique=True
-    )
+    incoming_id: Mapped[str | None] = mapped_column(ForeignKey("incoming.id", ondelete="CASCADE"))
+    message_id: Mapped[str | None] = mapped_column(ForeignKey("message.id", ondelete="CASCADE"))
     note_id: Mapped[str | None] = mapped_column(
-        ForeignKey("conversation_note.id", ondelete="CASCADE"), unique=True
+        ForeignKey("conversation_note.id", ondelete="CASCADE")
     )
     words: Mapped[str] = mapped_column(TSVECTOR().with_variant(Text(), "sqlite"), deferred=True)
     """Small letters without accents, as `app.domain.conversations.wording` reads them."""
