@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from pydantic import Field
-from sqlalchemy import select
 
 from app.api.auth import Caller
 from app.api.operation import Answer, operation
-from app.api.problem import not_found
-from app.api.urls import Url, url
+from app.api.urls import Url, named_urls, owned_by_name
 from app.domain import deletion, mistakes, named
 from app.domain.hours import hours
 from app.domain.hours.schedule import State
@@ -33,14 +31,13 @@ class HoursObject(hours.HoursSpec):
 @operation("GET", "/hours", Scope.READ, {200: list[Url]})
 def collection(caller: Caller) -> list[str]:
     """List the URLs of the client's office hours."""
-    names = select(Hours.name).where(Hours.client_id == caller.client_id).order_by(Hours.id)
-    return [url("hours", name) for name in db.session.scalars(names)]
+    return named_urls(Hours, caller, "hours")
 
 
 @operation("GET", "/hours/<name>", Scope.READ, {200: HoursObject})
 def show(caller: Caller, name: str) -> HoursObject:
     """Show office hours, and whether they are open."""
-    return _describe(_find(caller, name))
+    return _describe(owned_by_name(Hours, caller, name, "office hours"))
 
 
 @operation(
@@ -63,15 +60,8 @@ def put(caller: Caller, name: str, body: hours.PlanSpec) -> HoursObject:
 def delete(caller: Caller, name: str) -> Answer:
     """Delete office hours that no number goes by."""
     with unit_of_work() as session:
-        deletion.remove(session, _find(caller, name), caller.actor)
+        deletion.remove(session, owned_by_name(Hours, caller, name, "office hours"), caller.actor)
     return Answer(204)
-
-
-def _find(caller: Caller, name: str) -> Hours:
-    found = named.find(db.session(), Hours, caller.client_id, name)
-    if found is None:
-        raise not_found("office hours")
-    return found
 
 
 def _describe(row: Hours) -> HoursObject:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from pydantic import Field
-from sqlalchemy import select
 
 from app.api.auth import Caller
 from app.api.operation import Answer, operation
-from app.api.problem import not_found
-from app.api.urls import Url, url
+from app.api.urls import Url, named_urls, owned_by_name
 from app.domain import deletion, mistakes, named
 from app.domain.rotas import rotas
 from app.extensions import db, unit_of_work
@@ -32,14 +30,13 @@ class RotaObject(rotas.RotaSpec):
 @operation("GET", "/rotas", Scope.READ, {200: list[Url]})
 def collection(caller: Caller) -> list[str]:
     """List the URLs of the client's rotas."""
-    names = select(Rota.name).where(Rota.client_id == caller.client_id).order_by(Rota.id)
-    return [url("rotas", name) for name in db.session.scalars(names)]
+    return named_urls(Rota, caller, "rotas")
 
 
 @operation("GET", "/rotas/<name>", Scope.READ, {200: RotaObject})
 def show(caller: Caller, name: str) -> RotaObject:
     """Show a rota, and who is on duty."""
-    return _describe(_find(caller, name))
+    return _describe(owned_by_name(Rota, caller, name, "rota"))
 
 
 @operation(
@@ -65,15 +62,8 @@ def put(caller: Caller, name: str, body: rotas.RosterSpec) -> RotaObject:
 def delete(caller: Caller, name: str) -> Answer:
     """Delete a rota by which nobody is rung."""
     with unit_of_work() as session:
-        deletion.remove(session, _find(caller, name), caller.actor)
+        deletion.remove(session, owned_by_name(Rota, caller, name, "rota"), caller.actor)
     return Answer(204)
-
-
-def _find(caller: Caller, name: str) -> Rota:
-    found = named.find(db.session(), Rota, caller.client_id, name)
-    if found is None:
-        raise not_found("rota")
-    return found
 
 
 def _describe(row: Rota) -> RotaObject:

@@ -11,6 +11,7 @@ from sqlalchemy import Select, select
 
 from app.api.auth import Caller
 from app.api.problem import not_found
+from app.domain import named
 from app.extensions import current_settings, db
 from app.models.audience import Population
 from app.models.base import ID_LENGTH
@@ -73,6 +74,23 @@ def owned(model: type[T], caller: Caller, thing_id: str, what: str) -> T:
 def owned_select(model: type[T], caller: Caller, thing_id: str) -> Select[T]:
     """Return the query of the caller's own row of ``model``."""
     return select(model).where(model.id == thing_id, model.client_id == caller.client_id)
+
+
+def named_urls(model: type[named.Named], caller: Caller, collection: str) -> list[str]:
+    """Return the URLs of all of the caller's rows of ``model``, whose names stand in them."""
+    query = select(model.name).where(model.client_id == caller.client_id).order_by(model.id)
+    return [url(collection, name) for name in db.session.scalars(query)]
+
+
+def owned_by_name(model: type[named.Named], caller: Caller, name: str, what: str) -> named.Named:
+    """Return the caller's own row of ``model`` that has a name.
+
+    :raises Refusal: 404 when there is none.
+    """
+    found = named.find(db.session(), model, caller.client_id, name)
+    if found is None:
+        raise not_found(what)
+    return found
 
 
 def ids(model: type[T], caller: Caller) -> list[str]:

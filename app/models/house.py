@@ -12,14 +12,9 @@ from app.extensions import Base
 from app.models.base import BigId, Created, UtcDateTime, utcnow
 
 
-class Usage(Base):
-    """What a client used in one UTC month; kept when the log itself is gone."""
+class Counts:
+    """What is counted: segments and messages, files in them, minutes of calls begun."""
 
-    __tablename__ = "usage"
-
-    client_id: Mapped[str] = mapped_column(ForeignKey("client.id"), primary_key=True)
-    month: Mapped[str] = mapped_column(String(7), primary_key=True)
-    """``2026-11``."""
     segments_in: Mapped[int] = mapped_column(default=0)
     segments_out: Mapped[int] = mapped_column(default=0)
     messages_in: Mapped[int] = mapped_column(default=0)
@@ -27,6 +22,16 @@ class Usage(Base):
     media_in: Mapped[int] = mapped_column(default=0)
     media_out: Mapped[int] = mapped_column(default=0)
     call_minutes: Mapped[int] = mapped_column(default=0)
+
+
+class Usage(Counts, Base):
+    """What a client used in one UTC month; kept when the log itself is gone."""
+
+    __tablename__ = "usage"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.id"), primary_key=True)
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    """``2026-11``."""
     price: Mapped[float] = mapped_column(Numeric(14, 5, asdecimal=False), default=0)
     """As Twilio reported it, with an estimate where it has not yet."""
     currency: Mapped[str] = mapped_column(String(3), default="USD")
@@ -37,7 +42,7 @@ class Usage(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utcnow, onupdate=utcnow)
 
 
-class UsageEntry(Base):
+class UsageEntry(Counts, Base):
     """What one message or incoming text or call has added to its client's month so far.
 
     When more is learnt about it, such as Twilio's price, the difference is added: so nothing is
@@ -51,13 +56,6 @@ class UsageEntry(Base):
     """The id of the message, or of what came in."""
     client_id: Mapped[str] = mapped_column(ForeignKey("client.id"))
     month: Mapped[str] = mapped_column(String(7))
-    segments_in: Mapped[int] = mapped_column(default=0)
-    segments_out: Mapped[int] = mapped_column(default=0)
-    messages_in: Mapped[int] = mapped_column(default=0)
-    messages_out: Mapped[int] = mapped_column(default=0)
-    media_in: Mapped[int] = mapped_column(default=0)
-    media_out: Mapped[int] = mapped_column(default=0)
-    call_minutes: Mapped[int] = mapped_column(default=0)
     price: Mapped[float] = mapped_column(Numeric(12, 5, asdecimal=False), default=0)
 
 

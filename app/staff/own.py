@@ -6,15 +6,18 @@ from datetime import datetime
 from typing import Any, BinaryIO, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from flask import abort, g, request
+from flask import abort, g, redirect, request
 from flask_login import current_user
 from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
 
-from app.domain import audit
+from app.domain import audit, deletion
 from app.domain.mistakes import Refused
-from app.extensions import Base, db
+from app.extensions import Base, db, unit_of_work
+from app.staff.access import say
 
 Row = TypeVar("Row", bound=Base)
+Thing = TypeVar("Thing", bound=deletion.Thing)
 YEARS = range(2000, 2101)
 """What people mean when they type a time; at the ends of the calendar zones cannot be reckoned."""
 
@@ -25,6 +28,24 @@ def find(model: type[Row], key: str, word: str) -> Row:
     if found is None or getattr(found, "client_id", None) != g.client.id:
         abort(404, f"There is no such {word}; it may have been deleted.")
     return found
+
+
+def delete(found: Thing, back: str, to: str, called: str | None = None) -> Response:
+    """Delete a thing of the client's that nothing uses, or say what uses it; return where to go.
+
+    :param back: the thing's own page, or wherever one looks at it.
+    :param to: where its likes are listed.
+    :param called: how people know it; by its name otherwise.
+    """
+    name = called or found.name
+    try:
+        with unit_of_work() as session:
+            deletion.remove(session, session.get_one(type(found), found.id), current_user.email)
+    except Refused as refused:
+        say(str(refused), "bad")
+        return redirect(back)
+    say(f"“{name}” is deleted.")
+    return redirect(to)
 
 
 def note(session: Session, action: str, target: str, details: dict[str, Any] | None = None) -> None:

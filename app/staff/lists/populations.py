@@ -79,14 +79,9 @@ def population_export(population_id: str) -> Response:
 def population_delete(population_id: str) -> BaseResponse:
     """Delete a population that nothing uses, with its people."""
     found = _find(population_id)
-    try:
-        with unit_of_work() as session:
-            deletion.remove(session, session.get_one(Population, found.id), current_user.email)
-    except Refused as refused:
-        say(str(refused), "bad")
-        return _back(found)
-    say(f"“{found.name}” is deleted.")
-    return redirect(url_for("client.populations"))
+    return own.delete(
+        found, url_for("client.population", population_id=found.id), url_for("client.populations")
+    )
 
 
 @client_blueprint.route("/populations/<population_id>/people/new", methods=["GET", "POST"])

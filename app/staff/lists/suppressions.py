@@ -147,14 +147,11 @@ def suppression_export(list_id: str) -> Response:
 def suppression_list_delete(list_id: str) -> BaseResponse:
     """Delete a list that nothing uses."""
     found = _find(list_id)
-    try:
-        with unit_of_work() as session:
-            deletion.remove(session, session.get_one(SuppressionList, found.id), current_user.email)
-    except Refused as refused:
-        say(str(refused), "bad")
-        return _back(found)
-    say(f"“{found.name}” is deleted.")
-    return redirect(url_for("client.suppression_lists"))
+    return own.delete(
+        found,
+        url_for("client.suppression_list", list_id=found.id),
+        url_for("client.suppression_lists"),
+    )
 
 
 def _find(list_id: str) -> SuppressionList:

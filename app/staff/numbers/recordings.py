@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import abort, g, redirect, render_template, request, url_for
+from flask import g, redirect, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import select
 from werkzeug.wrappers import Response
@@ -13,6 +13,7 @@ from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
 from app.models.client import Client
 from app.models.media import Media, Recording
+from app.staff import own
 from app.staff.access import client_blueprint, say
 
 
@@ -42,17 +43,8 @@ def recording_add() -> Response | tuple[str, int]:
 @client_blueprint.post("/recordings/<recording_id>/delete")
 def recording_delete(recording_id: str) -> Response:
     """Delete a recording that nothing uses."""
-    found = db.session.get(Recording, recording_id)
-    if found is None or found.client_id != g.client.id:
-        abort(404, "There is no such recording.")
-    try:
-        with unit_of_work() as session:
-            deletion.remove(session, session.get_one(Recording, found.id), current_user.email)
-    except Refused as refused:
-        say(str(refused), "bad")
-    else:
-        say(f"“{found.name}” is deleted.")
-    return redirect(url_for("client.recordings_list"))
+    here = url_for("client.recordings_list")
+    return own.delete(own.find(Recording, recording_id, "recording"), here, here)
 
 
 def _page(mistakes: list[str]) -> str:

@@ -182,11 +182,6 @@ def credential_login_delete(login_id: str) -> Response:
     """Delete a log-in that no callback uses."""
     require_owner()
     found = own.find(SavedCredential, login_id, "saved credential")
-    try:
-        with unit_of_work() as session:
-            deletion.remove(session, session.get_one(SavedCredential, found.id), current_user.email)
-    except Refused as refused:
-        say(str(refused), "bad")
-        return redirect(url_for("client.credential_login", login_id=found.id))
-    say(f"“{found.name}” is deleted.")
-    return redirect(url_for("client.credentials"))
+    return own.delete(
+        found, url_for("client.credential_login", login_id=found.id), url_for("client.credentials")
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flask import abort, g, redirect, render_template, request, url_for
+from flask import g, redirect, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -77,7 +77,7 @@ def new() -> str:
 @client_blueprint.get("/hours/<hours_id>", endpoint="hours_edit")
 def edit(hours_id: str) -> str:
     """Show office hours in their form."""
-    row = _find(hours_id)
+    row = own.find(Hours, hours_id, "office hours")
     return _page(row, _stored(row))
 
 
@@ -90,21 +90,15 @@ def add() -> Response | tuple[str, int]:
 @client_blueprint.post("/hours/<hours_id>", endpoint="hours_save")
 def save(hours_id: str) -> Response | tuple[str, int]:
     """Save office hours."""
-    return _save(_find(hours_id))
+    return _save(own.find(Hours, hours_id, "office hours"))
 
 
 @client_blueprint.post("/hours/<hours_id>/delete", endpoint="hours_delete")
 def delete(hours_id: str) -> Response:
     """Delete office hours that nothing goes by."""
-    row = _find(hours_id)
-    try:
-        with unit_of_work() as session:
-            deletion.remove(session, session.get_one(Hours, row.id), current_user.email)
-    except Refused as refused:
-        say(str(refused), "bad")
-        return redirect(url_for("client.hours_edit", hours_id=row.id))
-    say(f"“{row.name}” is deleted.")
-    return redirect(url_for("client.hours"))
+    row = own.find(Hours, hours_id, "office hours")
+    back = url_for("client.hours_edit", hours_id=row.id)
+    return own.delete(row, back, url_for("client.hours"))
 
 
 @client_blueprint.post("/closed-until", endpoint="hours_close")
@@ -244,10 +238,3 @@ def _page(row: Hours | None, form: HoursForm) -> str:
         picture=week(row) if row else None,
         users=deletion.in_use(db.session(), row) if row else [],
     )
-
-
-def _find(hours_id: str) -> Hours:
-    found = db.session.get(Hours, hours_id)
-    if found is None or found.client_id != g.client.id:
-        abort(404, "There are no such office hours; they may have been deleted.")
-    return found

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import abort, g, redirect, render_template, request, url_for
+from flask import g, redirect, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import select
 from werkzeug.wrappers import Response
@@ -20,6 +20,7 @@ from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.rota import Rota
+from app.staff import own
 from app.staff.access import client_blueprint, say
 from app.staff.office.office_hours import DAYS, Bar
 
@@ -57,7 +58,7 @@ def new() -> str:
 @client_blueprint.get("/rotas/<rota_id>", endpoint="rota_edit")
 def edit(rota_id: str) -> str:
     """Show a rota in its form."""
-    row = _find(rota_id)
+    row = own.find(Rota, rota_id, "rota")
     return _page(row, _stored(row))
 
 
@@ -70,21 +71,15 @@ def add() -> Response | tuple[str, int]:
 @client_blueprint.post("/rotas/<rota_id>", endpoint="rota_save")
 def save(rota_id: str) -> Response | tuple[str, int]:
     """Save a rota."""
-    return _save(_find(rota_id))
+    return _save(own.find(Rota, rota_id, "rota"))
 
 
 @client_blueprint.post("/rotas/<rota_id>/delete", endpoint="rota_delete")
 def delete(rota_id: str) -> Response:
     """Delete a rota by which nobody is rung."""
-    row = _find(rota_id)
-    try:
-        with unit_of_work() as session:
-            deletion.remove(session, session.get_one(Rota, row.id), current_user.email)
-    except Refused as refused:
-        say(str(refused), "bad")
-        return redirect(url_for("client.rota_edit", rota_id=row.id))
-    say(f"“{row.name}” is deleted.")
-    return redirect(url_for("client.rotas"))
+    row = own.find(Rota, rota_id, "rota")
+    back = url_for("client.rota_edit", rota_id=row.id)
+    return own.delete(row, back, url_for("client.rotas"))
 
 
 def weeks(row: Rota) -> list[tuple[str, dict[str, list[Bar]]]]:
@@ -204,10 +199,3 @@ def _page(row: Rota | None, form: RotaForm) -> str:
         pictures=weeks(row) if row else [],
         users=deletion.in_use(db.session(), row) if row else [],
     )
-
-
-def _find(rota_id: str) -> Rota:
-    found = db.session.get(Rota, rota_id)
-    if found is None or found.client_id != g.client.id:
-        abort(404, "There is no such rota; it may have been deleted.")
-    return found

@@ -217,14 +217,12 @@ def _replay_page(found: Endpoint, count: int | None, wrong: list[str]) -> str:
 def endpoint_delete(endpoint_id: str) -> Response:
     """Delete an endpoint that nothing uses."""
     found = _find(endpoint_id)
-    try:
-        with unit_of_work() as session:
-            deletion.remove(session, session.get_one(Endpoint, found.id), current_user.email)
-    except Refused as refused:
-        say(str(refused), "bad")
-        return _back(found)
-    say(f"“{endpoints.called(found)}” is deleted.")
-    return redirect(url_for("client.endpoints"))
+    return own.delete(
+        found,
+        url_for("client.endpoint", endpoint_id=found.id),
+        url_for("client.endpoints"),
+        endpoints.called(found),
+    )
 
 
 def _find(endpoint_id: str) -> Endpoint:

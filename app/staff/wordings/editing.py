@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 from wtforms import StringField, TextAreaField
 
-from app.domain import audit, deletion, mistakes, named
+from app.domain import audit, mistakes, named
 from app.domain.audience import populations
 from app.domain.content import catalog
 from app.domain.content.catalog import TemplateSpec
@@ -149,14 +149,9 @@ def template_restore(template_id: str, number: int) -> Response:
 def template_delete(template_id: str) -> Response:
     """Delete a template that nothing uses."""
     found = own.find(Template, template_id, "template")
-    try:
-        with unit_of_work() as session:
-            deletion.remove(session, session.get_one(Template, found.id), current_user.email)
-    except Refused as refused:
-        say(str(refused), "bad")
-        return redirect(url_for("client.template", template_id=found.id))
-    say(f"“{found.name}” is deleted.")
-    return redirect(url_for(LISTS[found.kind]))
+    return own.delete(
+        found, url_for("client.template", template_id=found.id), url_for(LISTS[found.kind])
+    )
 
 
 @client_blueprint.post("/templates/preview/<kind>")
