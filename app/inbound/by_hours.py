@@ -7,27 +7,23 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Select, and_, bindparam, func, or_, select
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, or_, select
 
 from app.domain.hours import hours
 from app.domain.hours.schedule import State
-from app.inbound.number import Number, RouteFacts
+from app.inbound.number import TEMPLATE, Number, RouteFacts, with_template
 from app.models.base import UtcDateTime, table, utcnow
 from app.models.client import Client
 from app.models.hours import Hours
 from app.models.media import Recording
-from app.models.route import Handler, KeywordRule, Route
+from app.models.route import Handler, Route
 from app.models.sender import Sender
-from app.models.template import Template, TemplateVersion
 
 _hours = table(Hours)
 _client = table(Client)
 _number = table(Sender)
 _outer = table(Route).alias("outer")
 _route = table(Route).alias("inner")
-_rule = table(KeywordRule)
-_template = table(Template)
-_version = table(TemplateVersion)
 _recording = table(Recording)
 
 
@@ -55,17 +51,6 @@ def _statement() -> Select[Any]:
         .join(_number, _number.c.id == bindparam("number_id"))
         .join(_route, _route.c.parent_id == _outer.c.id)
         .outerjoin(_recording, _recording.c.id == _route.c.recording_id)
-        .outerjoin(_rule, and_(_rule.c.route_id == _route.c.id, _rule.c.match == bindparam("word")))
-        .outerjoin(
-            _template, _template.c.id == func.coalesce(_rule.c.template_id, _route.c.template_id)
-        )
-        .outerjoin(
-            _version,
-            and_(
-                _version.c.template_id == _template.c.id,
-                _version.c.number == _template.c.current_version,
-            ),
-        )
     )
     return (
         select(
@@ -73,12 +58,9 @@ def _statement() -> Select[Any]:
             _route.c.place, _route.c.id.label("route_id"), _route.c.handler, _route.c.url,
             _route.c.options, _route.c.endpoint_id, _route.c.population_id,
             _route.c.text_back_id,
-            _recording.c.media_code.label("recording_code"),
-            _template.c.id.label("template_id"), _template.c.name.label("template_name"),
-            _version.c.id.label("template_version_id"), _version.c.body.label("template_body"),
-            _version.c.media.label("template_media"),
+            _recording.c.media_code.label("recording_code"), *TEMPLATE,
         )
-        .select_from(joined)
+        .select_from(with_template(joined, _route))
         .where(_outer.c.id == bindparam("outer_id"))
     )  # fmt: skip
 
@@ -127,12 +109,4 @@ def _led_to(rows: Sequence[Row[Any]], moment: datetime) -> RouteFacts | None:
     state = _state(rows[0], moment)
     by_place = {row.place: row for row in rows}
     row = by_place.get(state.value) or by_place[State.CLOSED.value]
-    return RouteFacts.of(
-        row,
-        template_id=row.template_id,
-        template_name=row.template_name,
-        template_version_id=row.template_version_id,
-        template_body=row.template_body,
-        template_media=row.template_media or (),
-        recording_code=row.recording_code,
-    )
+    return RouteFacts.answering(row, recording_code=row.recording_code)

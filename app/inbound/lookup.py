@@ -26,15 +26,22 @@ from sqlalchemy import (
 )
 
 from app.inbound import by_hours
-from app.inbound.number import LIMITS, CallFacts, Number, RouteFacts, number_of
+from app.inbound.number import (
+    LIMITS,
+    TEMPLATE,
+    CallFacts,
+    Number,
+    RouteFacts,
+    number_of,
+    with_template,
+)
 from app.models.base import decrypted, table
 from app.models.client import Client
 from app.models.credential import SIGNING, Credential
 from app.models.incoming import Incoming
 from app.models.media import Recording
-from app.models.route import Destination, Handler, KeywordRule, Route
+from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender, SenderKind
-from app.models.template import Template, TemplateVersion
 
 log = structlog.get_logger(__name__)
 
@@ -45,9 +52,6 @@ _service = table(Sender).alias("service")
 _credential = table(Credential)
 _client = table(Client)
 _route = table(Route)
-_rule = table(KeywordRule)
-_template = table(Template)
-_version = table(TemplateVersion)
 _recording = table(Recording)
 _other = table(Sender).alias("other")
 _others = table(Credential).alias("others")
@@ -128,17 +132,6 @@ def _text_statement() -> Select[Any]:
                 or_(_route.c.sender_id == _number.c.id, _route.c.sender_id == _service.c.id),
             ),
         )
-        .outerjoin(_rule, and_(_rule.c.route_id == _route.c.id, _rule.c.match == bindparam("word")))
-        .outerjoin(
-            _template, _template.c.id == func.coalesce(_rule.c.template_id, _route.c.template_id)
-        )
-        .outerjoin(
-            _version,
-            and_(
-                _version.c.template_id == _template.c.id,
-                _version.c.number == _template.c.current_version,
-            ),
-        )
     )
     return (
         select(
@@ -146,14 +139,10 @@ def _text_statement() -> Select[Any]:
             _service.c.id.label("service_id"),
             _service.c.address.label("service_address"),
             _service.c.suppression_list_id.label("service_list"),
-            _template.c.id.label("template_id"),
-            _template.c.name.label("template_name"),
-            _version.c.id.label("version_id"),
-            _version.c.body.label("template_body"),
-            _version.c.media.label("template_media"),
+            *TEMPLATE,
             _from_is_ours(bindparam("from_")),
         )
-        .select_from(joined)
+        .select_from(with_template(joined, _route))
         .where(_number.c.address == bindparam("address"))
     )
 
@@ -279,14 +268,5 @@ def _text_number(rows: Sequence[Row[Any]], service_sid: str | None) -> Number:
     by_owner = {row.route_sender: row for row in candidates if row.route_id}
     first = candidates[0]
     row = (by_owner.get(first.service_id) if named else None) or by_owner.get(first.number_id)
-    route = None
-    if row is not None:
-        route = RouteFacts.of(
-            row,
-            template_id=row.template_id,
-            template_name=row.template_name,
-            template_version_id=row.version_id,
-            template_body=row.template_body,
-            template_media=row.template_media or (),
-        )
+    route = RouteFacts.answering(row) if row is not None else None
     return number_of(first, route, first.service_id, first.service_list)

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, FromClause, Join, Row, and_, bindparam, func
 
 from app.domain import reach
 from app.domain.reach import Standing
+from app.models.base import table
 from app.models.credential import signing_keys
-from app.models.route import Handler
+from app.models.route import Handler, KeywordRule
 from app.models.sender import SenderType
+from app.models.template import Template, TemplateVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,47 @@ class RouteFacts:
             row.route_id, row.handler, row.url, row.options, row.endpoint_id, row.population_id,
             text_back_id=row.text_back_id, **more,
         )  # fmt: skip
+
+    @classmethod
+    def answering(cls, row: Row[Any], **more: Any) -> Self:
+        """Make one of a row with the columns of a route and those of its :data:`TEMPLATE`."""
+        return cls.of(
+            row,
+            template_id=row.template_id,
+            template_name=row.template_name,
+            template_version_id=row.template_version_id,
+            template_body=row.template_body,
+            template_media=row.template_media or (),
+            **more,
+        )
+
+
+_rule = table(KeywordRule)
+_template = table(Template)
+_version = table(TemplateVersion)
+TEMPLATE: tuple[ColumnElement[Any], ...] = (
+    _template.c.id.label("template_id"),
+    _template.c.name.label("template_name"),
+    _version.c.id.label("template_version_id"),
+    _version.c.body.label("template_body"),
+    _version.c.media.label("template_media"),
+)
+"""What a route answers with, where :func:`with_template` has joined it."""
+
+
+def with_template(joined: FromClause, route: FromClause) -> Join:
+    """Join the template of a route, or that of its rule for the ``word`` that was texted."""
+    named = func.coalesce(_rule.c.template_id, route.c.template_id)
+    current = and_(
+        _version.c.template_id == _template.c.id, _version.c.number == _template.c.current_version
+    )
+    return (
+        joined.outerjoin(
+            _rule, and_(_rule.c.route_id == route.c.id, _rule.c.match == bindparam("word"))
+        )
+        .outerjoin(_template, _template.c.id == named)
+        .outerjoin(_version, current)
+    )
 
 
 @dataclass(frozen=True, slots=True)
