@@ -47,7 +47,9 @@ from app.staff.office import (  # noqa: F401 - their routes join the blueprints
     usage,
 )
 from app.staff.sending import (  # noqa: F401 - their routes join the blueprints
+    batch_again,
     batch_files,
+    batch_results,
     batches,
     communications,
     messages,

@@ -56,7 +56,7 @@ STATUSES: dict[str, tuple[str, str]] = {
     "initiated": ("Calling", ""),
     "ringing": ("Ringing", ""),
     "in-progress": ("Talking", ""),
-    "completed": ("Completed", "good"),
+    "completed": ("Answered", "good"),
     "busy": ("Busy", "warn"),
     "no-answer": ("Not answered", "warn"),
 }
@@ -134,9 +134,20 @@ def status(message: Message) -> tuple[str, str]:
         return "Unknown; somebody has to look", "warn"
     if message.state is MessageState.SUPPRESSED and not errors.is_wish(message.error_code):
         return STATUSES["unreachable"]
-    if name == "completed" and calls.was_hung_up_on(message):
-        return "A machine answered; we hung up", "warn"
+    if name == "completed":  # only calls are
+        who = calls.verdict(message.answered_by)
+        return answered(who, calls.was_hung_up_on(message))
     return STATUSES.get(name, (name, ""))
+
+
+def answered(who: str | None, hung_up: bool) -> tuple[str, str]:
+    """Say who took a call: a person, a machine, or somebody where nobody listened for that.
+
+    :param hung_up: whether machines are hung up on.
+    """
+    if who == calls.MACHINE:
+        return ("A machine answered; we hung up", "warn") if hung_up else ("A machine answered", "")
+    return ("A person answered", "good") if who == calls.HUMAN else STATUSES["completed"]
 
 
 def init_app(app: Flask) -> None:

@@ -107,6 +107,8 @@ def test_a_text_to_a_list_of_people(
     press(page, "Text 12 people")
     said(page, "It is scheduled")
     walker.look("batch-scheduled")
+    page.get_by_role("link", name="Cancel for good …").click()
+    walker.look("batch-cancel")
     press(page, "Cancel for good")
     said(page, "Canceled.")
 
@@ -179,7 +181,7 @@ def test_texts_and_calls_without_javascript(browser: Browser, stack: Stack, tmp_
         said(page, "Paused.")
         press(page, "Resume")
         said(page, "It goes on.")
-        for words in ("3 Completed", "1 Busy", "1 Not answered"):
+        for words in ("3 Answered", "1 Busy", "1 Not answered"):
             reload_until(page, words)
         page.get_by_role("link", name="Dee Walker").click()
         expect(page.get_by_role("main")).to_contain_text("Answered by")

@@ -11,14 +11,15 @@ from app.staff import words
 
 HANGS_UP = {"machineDetection": "hang_up"}
 TABLE: dict[str, tuple[dict[str, Any], str]] = {
-    "a person": ({"answered_by": "human", "options": HANGS_UP}, "Completed"),
-    "nobody knows": ({"answered_by": None, "options": HANGS_UP}, "Completed"),
+    "a person": ({"answered_by": "human", "options": HANGS_UP}, "A person answered"),
+    "nobody knows": ({"answered_by": None, "options": HANGS_UP}, "Answered"),
     "a machine": (
         {"answered_by": "machine_start", "options": HANGS_UP}, "A machine answered; we hung up",
     ),
     "a fax": ({"answered_by": "fax", "options": HANGS_UP}, "A machine answered; we hung up"),
     "a machine that is spoken to": (
-        {"answered_by": "machine_start", "options": {"machineDetection": "continue"}}, "Completed",
+        {"answered_by": "machine_start", "options": {"machineDetection": "continue"}},
+        "A machine answered",
     ),
 }  # fmt: skip
 

@@ -70,6 +70,18 @@ def is_last_try() -> ColumnElement[bool]:
     )
 
 
+def has_followed(session: Session, message: Message) -> bool:
+    """Tell whether a call of a batch was placed once more."""
+    if message.batch_id is None:
+        return False
+    later = select(Message.id).where(
+        Message.batch_id == message.batch_id,
+        Message.position == message.position,
+        Message.step > message.step,
+    )
+    return session.scalar(later.limit(1)) is not None
+
+
 def may_follow() -> ColumnElement[bool]:
     """Return the condition on a Batch under which one of its calls may be placed once more.
 

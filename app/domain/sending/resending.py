@@ -1,5 +1,7 @@
 """Sending once more what did not arrive: by a person's word only, and once only.
 
+One message, or all of a batch that may be: those whose phones can still be reached.
+
 What Twilio refuses is tried again by itself where the table of error codes says so. What it took
 and then reports as failed is not: the department's systems have been told, and may have sent it
 again themselves. A person may, once the time that the table gives has passed.
@@ -7,15 +9,16 @@ again themselves. A person may, once the time that the table gives has passed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.audience import in_force
 from app.domain.reach import Refusal, suppressed
-from app.domain.sending import allowance, lanes
+from app.domain.sending import allowance, call_retries, lanes
 from app.domain.sending.messages import check_client, check_recipient, check_sender
 from app.models.base import new_id, utcnow
 from app.models.client import Client
@@ -28,21 +31,25 @@ from app.twilio import errors
 
 AGAIN = "sentAgainAs"
 """In the details of a report: the id of the message that took this one's place."""
-
-
+MOST = 200
+"""Messages that are sent again at once: somebody waits for the page."""
+LOOK = 500
+"""Messages that are looked at for that."""
 _NOT_ARRIVED = ("failed", "undelivered")
 
 
 def again_from(session: Session, message: Message) -> datetime | None:
     """Return from when a person may have this message sent again; None if that is no use.
 
-    What never reached Twilio, as far as its log knows, at once; what did not arrive, after the
-    first delay of its error code.
+    What never reached Twilio, as far as its log knows, and a call that nobody took, at once; what
+    did not arrive, after the first delay of its error code.
     """
     if message.direction is not Direction.API or not (message.body or message.media):
         return None
     if message.state is MessageState.FAILED and message.sid is None:
         return message.updated_at
+    if message.state is MessageState.ACCEPTED and message.status in call_retries.NOT_TAKEN:
+        return None if call_retries.has_followed(session, message) else message.updated_at
     if message.state is not MessageState.ACCEPTED or message.status not in _NOT_ARRIVED:
         return None
     heard = session.scalar(
@@ -51,6 +58,68 @@ def again_from(session: Session, message: Message) -> datetime | None:
         )
     )
     return errors.rule(message.error_code).retry_at(1, heard or message.updated_at)
+
+
+@dataclass(frozen=True)
+class Reachable:
+    """What of a batch may be sent again."""
+
+    now: list[str]
+    """Messages that may go at once, :data:`MOST` at most."""
+    more: bool
+    """Whether there are more than those."""
+    later: int
+    """How many others may go once the time that Twilio's code gives has passed."""
+    segments: int
+    """What the texts that may go now take."""
+
+
+def reachable(session: Session, batch_id: str) -> Reachable:
+    """Find those whom a batch has not reached, and who can still be: by what Twilio's code says.
+
+    Who has opted out, has a phone that no text reaches, or was sent theirs again, is not among
+    them; whether each may get it is decided when it is sent.
+    """
+    found = session.scalars(
+        select(Message)
+        .where(Message.batch_id == batch_id, or_(*_may_go_again()), ~_was_sent_again())
+        .order_by(Message.position, Message.step)
+        .limit(LOOK)
+    ).all()
+    times = [(one, at) for one in found if (at := again_from(session, one)) is not None]
+    due = [one for one, at in times if at <= utcnow()]
+    return Reachable(
+        [one.id for one in due[:MOST]],
+        len(due) > MOST or len(found) == LOOK,
+        len(times) - len(due),
+        sum(one.segments for one in due[:MOST]),
+    )
+
+
+def _may_go_again() -> list[ColumnElement[bool]]:
+    heals = [code for code, rule in errors.RULES.items() if rule.action is errors.Action.RETRY]
+    return [
+        and_(Message.state == MessageState.FAILED, Message.sid.is_(None)),
+        and_(
+            Message.state == MessageState.ACCEPTED, Message.status.in_(_NOT_ARRIVED),
+            Message.error_code.in_(heals),
+        ),
+        and_(
+            Message.state == MessageState.ACCEPTED,
+            Message.status.in_(call_retries.NOT_TAKEN), call_retries.is_last_try(),
+        ),
+    ]  # fmt: skip
+
+
+def _was_sent_again() -> ColumnElement[bool]:
+    return (
+        select(MessageReport.id)
+        .where(
+            MessageReport.message_id == Message.id, MessageReport.source == "dispatch",
+            MessageReport.details[AGAIN].as_string().is_not(None),
+        )
+        .exists()
+    )  # fmt: skip
 
 
 def sent_again_as(session: Session, message: Message) -> str | None:

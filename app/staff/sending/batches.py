@@ -26,11 +26,10 @@ from app.models.communication import Communication
 from app.outbound.send import media_links
 from app.staff import own, words
 from app.staff.access import client_blueprint, say
-from app.staff.sending import advice
+from app.staff.sending import advice, batch_results
 from app.staff.sending.batch_shown import STATES, shown_batch
 from app.staff.sending.communications import NOUNS
 from app.staff.sending.communications import find as find_communication
-from app.staff.sending.messages import message_rows
 from app.staff.wordings.wording_preview import HEARD_BY
 
 EXAMINED = 500
@@ -132,16 +131,28 @@ def communication_batch(batch_id: str) -> str:
     """Show a batch with its messages."""
     batch = _find(batch_id)
     session = db.session()
-    rows = message_rows(session, batch.id)
     found = session.get_one(Communication, batch.communication_id)
+    shown = shown_batch(session, batch)
     return render_template(
         "staff/batch.html",
-        shown=shown_batch(session, batch),
         found=found,
         **_forecast(session, batch, found),
+        **batch_results.results(session, shown),
         states=STATES,
-        status=request.args.get("status", ""),
-        rows=rows,
+    )
+
+
+@client_blueprint.get("/batches/<batch_id>/cancel")
+def communication_batch_cancel(batch_id: str) -> str:
+    """Ask before a batch is canceled, which cannot be undone."""
+    batch = _find(batch_id)
+    session = db.session()
+    shown = shown_batch(session, batch)
+    return render_template(
+        "staff/batch_cancel.html",
+        shown=shown,
+        found=session.get_one(Communication, batch.communication_id),
+        left=max(shown.whole - shown.gone, 0) if batch.total else 0,
     )
 
 

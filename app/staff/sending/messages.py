@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.domain.reach import Refusal
-from app.domain.sending import fates, resending
+from app.domain.sending import endings, fates, resending
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
@@ -35,6 +35,7 @@ SOURCES = {
 }
 HEARD = words.STATUSES | {
     "answered": ("Somebody answered", ""),
+    "completed": ("The call ended", "good"),
     "gathered": ("Keys or words came", ""),
     "recorded": ("A recording came", ""),
 }
@@ -68,11 +69,12 @@ def message_rows(session: Session, batch_id: str) -> Rows:
 
 
 def of_batch(batch_id: str) -> Select[Message]:
-    """Return a batch's messages, those of the state that the request's ``status`` wants."""
+    """Return a batch's messages, as the request's ``status``, ``why`` and ``by`` want them."""
     query = select(Message).where(Message.batch_id == batch_id)
     if status := request.args.get("status", "")[:32]:
         query = query.where(Message.public_status == status)
-    return query
+    why, by = request.args.get("why", "")[:32], request.args.get("by", "")[:32]
+    return query.where(*endings.fitting(why, by))
 
 
 def explanation(message: Message) -> str:
