@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import json
 import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from cryptography.fernet import Fernet
@@ -31,8 +33,8 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SETTINGS = frozenset({
     "API_REQUESTS_PER_MINUTE", "BIND", "DATABASE_URL", "DEFAULT_AREA_CODE", "DEFAULT_LOCALITY",
     "ENCRYPTION_KEYS", "ENVIRONMENT", "INSTANCE_FOLDER", "LOG_LEVEL", "MAIL_FROM", "MAIL_IN_URL",
-    "METRICS_TOKEN", "ONE_PARENT", "PORT", "PUBLIC_BASE_URL", "REDIS_URL", "SECRET_KEY",
-    "SECRET_KEY_FALLBACKS", "SHORT_LINK_BASE_URL", "SMTP_URL", "SUPPORT_EMAIL",
+    "METRICS_TOKEN", "OIDC_PROVIDERS", "ONE_PARENT", "PORT", "PUBLIC_BASE_URL", "REDIS_URL",
+    "SECRET_KEY", "SECRET_KEY_FALLBACKS", "SHORT_LINK_BASE_URL", "SMTP_URL", "SUPPORT_EMAIL",
     "TRANSCRIBE_URL", "TRUSTED_PROXY_HOPS", "TWILIO_API_BASE_URL", "WEBHOOK_ALLOWED_NETWORKS",
     "WEBHOOK_DENIED_NETWORKS", "WEB_CONCURRENCY",
 })  # fmt: skip
@@ -48,6 +50,31 @@ INSTANCE = Path(__file__).parent / "instance"
 
 class SettingsError(ValueError):
     """A setting is missing or malformed; the message is one sentence that names it."""
+
+
+@dataclass(frozen=True)
+class GroupRole:
+    """What a group of a provider of sign-ins gives: a role for a client, or Dispatch support."""
+
+    group: str
+    role: str
+    """``owner``, ``staff`` or ``support``."""
+    client: str | None
+    """The client's name; None for support, which sees every client."""
+
+
+@dataclass(frozen=True)
+class OidcProvider:
+    """One provider of sign-ins by OpenID Connect, as ``OIDC_PROVIDERS`` describes it."""
+
+    name: str
+    """In our addresses and on the button."""
+    issuer: str
+    """Exactly as the provider writes it into its tokens, a slash at its end included."""
+    client_id: str
+    client_secret: str = field(repr=False)
+    groups_claim: str
+    groups: tuple[GroupRole, ...]
 
 
 @dataclass(frozen=True)
@@ -75,6 +102,8 @@ class Settings:
     webhook_denied_networks: tuple[Network, ...]
     trusted_proxy_hops: int
     metrics_token: str | None = field(repr=False)
+    oidc_providers: tuple[OidcProvider, ...]
+    """Who may sign people in beside ourselves, in the order of their buttons."""
     log_level: str
     api_requests_per_minute: int
     default_area_code: str
@@ -197,6 +226,7 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         webhook_denied_networks=reader.networks("WEBHOOK_DENIED_NETWORKS"),
         trusted_proxy_hops=reader.integer("TRUSTED_PROXY_HOPS", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN", "") or None,
+        oidc_providers=_oidc_providers(reader.text("OIDC_PROVIDERS", ""), development),
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS, "INFO"),
         api_requests_per_minute=reader.integer("API_REQUESTS_PER_MINUTE", 6000, 1, 1_000_000),
         default_area_code=str(reader.integer("DEFAULT_AREA_CODE", 319, 200, 999)),
@@ -495,3 +525,89 @@ def _mail_in_url(url: str, mail_from: str) -> str | None:
             " the addresses for answers begin with them, and would be too long."
         )
     return url
+
+
+LONGEST_ISSUER = 255
+_PROVIDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_PROVIDER_KEYS = ("name", "issuer", "client_id", "client_secret", "groups_claim", "groups")
+_GROUP_ROLES = ("owner", "staff", "support")
+
+
+def _oidc_providers(text: str, development: bool) -> tuple[OidcProvider, ...]:
+    if not text:
+        return ()
+    try:
+        listed = json.loads(text)
+    except ValueError:  # whose message would show a part of the secrets
+        raise SettingsError("OIDC_PROVIDERS is no JSON; see docs/sign-in.md.") from None
+    if not isinstance(listed, list):
+        raise SettingsError("OIDC_PROVIDERS must be a JSON list of objects, one for each provider.")
+    found = tuple(_oidc_provider(one, place, development) for place, one in enumerate(listed))
+    for what, used in (
+        ("the name", [one.name.lower() for one in found]),
+        ("the issuer", [one.issuer for one in found]),
+    ):
+        for one in used:
+            if used.count(one) > 1:
+                raise SettingsError(f"OIDC_PROVIDERS has {what} {one!r} twice.")
+    return found
+
+
+def _oidc_provider(given: Any, place: int, development: bool) -> OidcProvider:
+    where = f"OIDC_PROVIDERS[{place}]"
+    if not isinstance(given, dict):
+        raise SettingsError(f"{where} must be an object with {', '.join(_PROVIDER_KEYS)}.")
+    for key in given:
+        if key not in _PROVIDER_KEYS:
+            known = ", ".join(_PROVIDER_KEYS)
+            raise SettingsError(f"{where} has the unknown key {key!r}; it may have {known}.")
+    words = {"groups_claim": "groups", **{k: v for k, v in given.items() if k != "groups"}}
+    for key in _PROVIDER_KEYS[:-1]:
+        word = words.get(key)
+        if not isinstance(word, str) or not word or not word.isprintable():
+            raise SettingsError(f"{where}.{key} must be a text on one line, and not empty.")
+    if not _PROVIDER_NAME.fullmatch(words["name"]):
+        raise SettingsError(
+            f"{where}.name is {words['name']!r}; it must be letters, digits, - and _, at most 32:"
+            " it is a part of an address."
+        )
+    if not is_safe_origin(words["issuer"], development):
+        raise SettingsError(
+            f"{where}.issuer is {words['issuer']!r}; it must be https:// with a host, and without"
+            " user, query or fragment."
+        )
+    if len(words["issuer"]) > LONGEST_ISSUER:
+        raise SettingsError(f"{where}.issuer has more than {LONGEST_ISSUER} characters.")
+    groups = given.get("groups", {})
+    if not isinstance(groups, dict):
+        raise SettingsError(f"{where}.groups must be an object: a role for each group.")
+    return OidcProvider(
+        **words,
+        groups=tuple(_group_role(where, group, gives) for group, gives in groups.items()),
+    )
+
+
+def is_safe_origin(url: str, development: bool) -> bool:
+    """Tell whether what a provider of sign-ins says may be fetched from ``url``.
+
+    Plain http only on this machine, or where a developer tries it.
+    """
+    parts = _split(url)
+    if parts is None or not parts.hostname or parts.username or parts.query or parts.fragment:
+        return False
+    plain = development or _is_loopback(parts.hostname)
+    return parts.scheme == "https" or (parts.scheme == "http" and plain)
+
+
+def _group_role(where: str, group: str, gives: Any) -> GroupRole:
+    place = f"{where}.groups[{group!r}]"
+    if not isinstance(gives, dict) or gives.keys() - {"client", "role"}:
+        raise SettingsError(f'{place} must be an object such as {{"client": …, "role": "staff"}}.')
+    role, client = gives.get("role"), gives.get("client")
+    if role not in _GROUP_ROLES:
+        raise SettingsError(f"{place} has the role {role!r}; it must be owner, staff or support.")
+    if role == "support" and client is not None:
+        raise SettingsError(f"{place} names a client, but support sees every client; leave it out.")
+    if role != "support" and (not isinstance(client, str) or not client.strip()):
+        raise SettingsError(f"{place} names no client for which the role is given.")
+    return GroupRole(group, role, client.strip() if client else None)

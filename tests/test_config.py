@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,17 @@ from app.extensions import db, unit_of_work
 from app.models.client import Client
 from tests.support.environment import BASE
 from tests.support.processes import Processes
+
+
+def provider(**changed: object) -> str:
+    """Return `OIDC_PROVIDERS` with one provider; None leaves a key out."""
+    given = {
+        "name": "campus", "issuer": "https://login.example.edu/", "client_id": "dispatch",
+        "client_secret": "secret-word", "groups": {"a": {"client": "registrar", "role": "owner"}},
+        **changed,
+    }  # fmt: skip
+    return json.dumps([{key: value for key, value in given.items() if value is not None}])
+
 
 ENVIRON = {**BASE, "DATABASE_URL": "postgresql://dispatch:secret-word@db.example.edu/dispatch"}
 
@@ -63,6 +75,15 @@ def test_an_address_that_leaves_no_room_for_answers_is_refused(tmp_path: Path) -
     assert config.load(environ, tmp_path).mail_in_url is None
     with pytest.raises(config.SettingsError, match=r"^MAIL_FROM has more than 23 characters"):
         config.load({**environ, "MAIL_IN_URL": "lmtp://127.0.0.1:24"}, tmp_path)
+
+
+def test_providers_of_sign_ins_are_taken_as_they_are_written(tmp_path: Path) -> None:
+    settings = config.load({**ENVIRON, "OIDC_PROVIDERS": provider()}, tmp_path)
+    (found,) = settings.oidc_providers
+    assert found.issuer == "https://login.example.edu/", "to the letter: its tokens have the slash"
+    assert found.groups_claim == "groups"
+    assert found.groups == (config.GroupRole("a", "owner", "registrar"),)
+    assert "secret-word" not in repr(settings)
 
 
 def test_a_developers_secret_may_be_short(tmp_path: Path) -> None:
@@ -115,6 +136,27 @@ def test_a_developers_secret_may_be_short(tmp_path: Path) -> None:
         ("SUPPORT_EMAIL", "Support <support@example.edu>"),
         ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.1/8"),
         ("WEBHOOK_DENIED_NETWORKS", "10.0.0.0/8;10.1.0.0/16"),
+        pytest.param("OIDC_PROVIDERS", '[{"client_secret": "secret-word"', id="half a list"),
+        pytest.param("OIDC_PROVIDERS", "{}", id="no list"),
+        pytest.param("OIDC_PROVIDERS", "[1]", id="a list of no objects"),
+        *[
+            pytest.param("OIDC_PROVIDERS", provider(**changed), id=f"a provider with {name}")
+            for name, changed in {
+                "no name": {"name": None},
+                "a name that is no part of an address": {"name": "our campus"},
+                "an issuer without https": {"issuer": "http://login.example.edu"},
+                "an issuer with a query": {"issuer": "https://login.example.edu/?a=1"},
+                "an issuer too long to keep": {"issuer": f"https://login.example.edu/{'x' * 255}"},
+                "no secret": {"client_secret": ""},
+                "a misspelt key": {"group": {}},
+                "groups that are no object": {"groups": ["a"]},
+                "a group without a role": {"groups": {"a": {"client": "registrar"}}},
+                "a group without a client": {"groups": {"a": {"role": "staff"}}},
+                "support of one client": {"groups": {"a": {"role": "support", "client": "b"}}},
+                "a role that is none": {"groups": {"a": {"role": "admin", "client": "b"}}},
+            }.items()
+        ],
+        pytest.param("OIDC_PROVIDERS", f"{provider()[:-1]}, {provider()[1:]}", id="a name twice"),
         ("TRUSTED_PROXY_HOPS", "-1"),
         ("LOG_LEVEL", "LOUD"),
     ],

@@ -31,6 +31,8 @@ class User(Identified, Created, Base):
     """Counts up to end all of the person's sessions and links at once."""
     disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """Since when support has closed the account; null when its person may sign in."""
+    support_given_by: Mapped[str | None] = mapped_column(String(255))
+    """The issuer of whose groups one made them support; null where a person did, or nobody."""
 
 
 class StaffSession(Identified, Base):
@@ -49,6 +51,10 @@ class StaffSession(Identified, Base):
     address: Mapped[str] = mapped_column(String(64))
     browser: Mapped[str] = mapped_column(String(200))
     """What the browser calls itself."""
+    identity_id: Mapped[str | None] = mapped_column(ForeignKey("identity.id"), index=True)
+    """By which provider's word it began; null where by the person's own password."""
+    provider_session: Mapped[str | None] = mapped_column(String(255))
+    """What the provider calls its own session (`sid`), by which it tells that that has ended."""
 
 
 class Membership(Base):
@@ -59,6 +65,10 @@ class Membership(Base):
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id"), primary_key=True)
     client_id: Mapped[str] = mapped_column(ForeignKey("client.id"), primary_key=True, index=True)
     role: Mapped[Role] = mapped_column(choice(Role), default=Role.STAFF)
+    given_by: Mapped[str | None] = mapped_column(String(255))
+    """The issuer of whose groups one gives the role, and takes it; null where a person gave it."""
+    role_before: Mapped[Role | None] = mapped_column(choice(Role))
+    """The role that a person had given before a group gave more: it comes back with its loss."""
 
 
 class LoginFailure(Base):

@@ -8,6 +8,7 @@ membership has been checked. See :mod:`app.staff.access`.
 from app.staff.access import blueprint, client_blueprint, init_app
 from app.staff.entrance import (  # noqa: F401 - their routes join the blueprints
     accounts,
+    by_provider,
     invitations,
     sign_in,
 )

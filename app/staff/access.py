@@ -32,6 +32,7 @@ from app.domain.restoring import hold
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.client import Client
+from app.models.sign_in import Identity
 from app.models.user import Membership, Role, StaffSession, User
 from app.staff import errors, listing, words
 from app.staff.entrance import browsers
@@ -64,8 +65,13 @@ OPEN_TO_ALL = {
     "staff.static",
     "staff.accept_invitation",
     "staff.forgotten",
+    "staff.to_provider",
+    "staff.from_provider",
+    "staff.provider_logout",
 }
 """Pages that need no sign-in."""
+NO_FORMS = {"staff.provider_logout"}
+"""What other servers call: it carries a signature, and no cookie of ours counts there."""
 
 
 class Person(UserMixin):  # type: ignore[misc]
@@ -75,6 +81,7 @@ class Person(UserMixin):  # type: ignore[misc]
         self.user = user
         self.id = own.id
         self.seen_at = own.seen_at
+        self.by_provider = own.identity_id is not None
         self.email = user.email
         self.is_support = user.is_support
 
@@ -166,6 +173,8 @@ def require_support() -> None:
 @blueprint.before_request
 @client_blueprint.before_request
 def _sign_in_first() -> BaseResponse | None:
+    if request.endpoint in NO_FORMS:
+        return None
     csrf.protect()
     if current_user.is_authenticated:
         _note_use(current_user)
@@ -259,10 +268,14 @@ def say(text: str, category: str = "good") -> None:
     flash(text, category)
 
 
-def begin_session(user: User, action: str) -> None:
+def begin_session(
+    user: User, action: str, by: Identity | None = None, provider_session: str | None = None
+) -> None:
     """Sign a person in with a fresh session, so that no session id is ever handed on.
 
     :param action: what the person did for it, for the audit trail: ``sign in``.
+    :param by: as whom a provider knows them, where it has signed them in.
+    :param provider_session: what the provider calls its own session.
     """
     former = current_user.id if current_user.is_authenticated else None
     now, address = utcnow(), (request.remote_addr or "")[:64]
@@ -274,6 +287,8 @@ def begin_session(user: User, action: str) -> None:
         ends_at=now + LONGEST_SESSION,
         address=address,
         browser=_storable(request.user_agent.string)[:200],
+        identity_id=by.id if by else None,
+        provider_session=provider_session,
     )
     with unit_of_work() as writing:
         writing.execute(

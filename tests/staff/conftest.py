@@ -17,8 +17,10 @@ from app.models.house import AuditEntry
 from app.models.sender import Sender, SenderKind
 from app.models.user import Membership, Role, User
 from embedded.valkey import Valkey
+from tests.support import oidc
 from tests.support import stack as stacks
 from tests.support.databases import SqliteTemplate
+from tests.support.oidc import Provider
 from tests.support.rows import Rows
 from tests.support.stack import PAT, Stack
 
@@ -133,3 +135,21 @@ def said(page: Page, words: str) -> None:
     """
     expect(page.get_by_role("status").first).to_contain_text(words)
     page.wait_for_load_state()
+
+
+@pytest.fixture(scope="module")
+def providers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Provider, Provider]]:
+    with oidc.running(tmp_path_factory.mktemp("oidc")) as both:
+        yield both
+
+
+@pytest.fixture
+def campus(providers: tuple[Provider, Provider]) -> Provider:
+    providers[0].begin_anew()
+    return providers[0]
+
+
+@pytest.fixture
+def hospital(providers: tuple[Provider, Provider]) -> Provider:
+    providers[1].begin_anew()
+    return providers[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pydantic import ValidationInfo, field_validator
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain import audit, changes, passwords
@@ -12,6 +12,7 @@ from app.domain.conversations import care
 from app.domain.mistakes import Refused
 from app.domain.specs import Email, Password, Spec
 from app.models.client import Client
+from app.models.sign_in import Identity
 from app.models.user import Membership, Role, User
 
 
@@ -46,6 +47,12 @@ def find(session: Session, email: str) -> User | None:
     return session.scalar(select(User).filter_by(email=email))
 
 
+def has_been_here() -> ColumnElement[bool]:
+    """Return what is true of a ``User`` who has a password or has come by a provider."""
+    known = select(Identity.id).where(Identity.user_id == User.id).correlate(User)
+    return or_(User.password_hash.is_not(None), known.exists())
+
+
 def account(
     session: Session, email: str, password_hash: str | None, *, is_support: bool = False
 ) -> Change[User]:
@@ -57,12 +64,14 @@ def account(
     """
     known = find(session, email)
     row = known or User(email=email, password_hash=password_hash)
-    values: dict[str, object] = {"is_support": True} if is_support else {}
+    values: dict[str, object] = {}
+    if is_support:
+        values = {"is_support": True, "support_given_by": None}
     if known is not None and known.password_hash is None and password_hash is not None:
         values["password_hash"] = password_hash
     told = changes.write(session, row, values)
     words = {"password_hash": "first password", "is_support": "support"}
-    details = {name: words[name] for name in (values if known is None else told)}
+    details = {name: words[name] for name in (values if known is None else told) if name in words}
     return Change(row, f"person {email}", details, is_new=known is None)
 
 
@@ -81,7 +90,8 @@ def join(
     chosen = role or row.role or Role.STAFF
     is_new = known is None
     details = {"role": f"role {chosen}"} if is_new or row.role is not chosen else {}
-    changes.write(session, row, {"role": chosen})
+    given = {} if known is not None and role is None else {"given_by": None, "role_before": None}
+    changes.write(session, row, {"role": chosen, **given})
     return changes.note(session, Change(row, f"person {user.email}", details, is_new), by, action)
 
 
@@ -91,9 +101,14 @@ def leave(session: Session, client: Client, user: User, by: str) -> None:
     :raises Refused: when the client would be left without an owner.
     """
     _keep_an_owner(session, client, user.id)
-    session.execute(delete(Membership).filter_by(user_id=user.id, client_id=client.id))
-    care.leave(session, client.id, user.id, by)
-    audit.record(session, by, "remove", f"person {user.email}", client.id)
+    end(session, client.id, user, by)
+
+
+def end(session: Session, client_id: str, user: User, by: str) -> None:
+    """Take a person's membership away, though they were the last owner; see :func:`leave`."""
+    session.execute(delete(Membership).filter_by(user_id=user.id, client_id=client_id))
+    care.leave(session, client_id, user.id, by)
+    audit.record(session, by, "remove", f"person {user.email}", client_id)
 
 
 def _keep_an_owner(session: Session, client: Client, leaving: str) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.domain import audit
+from app.domain.clients import people
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.user import StaffSession, User
@@ -23,11 +24,12 @@ def accounts() -> str:
     require_support()
     words = request.args.get("q", "").strip()[:100]
     after = request.args.get("after", "")[:254]
-    query = select(User).where(User.email > after).order_by(User.email).limit(PAGE + 1)
+    query = select(User, people.has_been_here()).where(User.email > after)
+    query = query.order_by(User.email).limit(PAGE + 1)
     if words:
         query = query.where(User.email.icontains(words, autoescape=True))
-    found = list(db.session.scalars(query))
-    following = found[PAGE - 1].email if len(found) > PAGE else None
+    found = db.session.execute(query).all()
+    following = found[PAGE - 1].User.email if len(found) > PAGE else None
     return render_template("staff/accounts.html", found=found[:PAGE], following=following, q=words)
 
 

@@ -10,7 +10,7 @@ from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from app.domain import aside, audit, passwords
-from app.extensions import db, unit_of_work
+from app.extensions import current_settings, db, unit_of_work
 from app.models.number import TwilioRequest
 from app.models.user import StaffSession, User
 from app.staff.access import (
@@ -24,6 +24,11 @@ from app.staff.access import (
 )
 from app.staff.entrance import attempts
 from app.staff.forms import PageForm
+
+STILL_SIGNED_IN = (
+    "You are signed out of Dispatch, but not of the service by which you signed in. On a computer"
+    " that others use, sign out there as well."
+)
 
 
 class SignInForm(PageForm):
@@ -50,28 +55,46 @@ def sign_in() -> str | Response | tuple[str, int]:
     """Ask for e-mail address and password; ten failures in 15 minutes are the limit."""
     form = SignInForm()
     if not form.validate_on_submit():
-        return render_template("staff/sign_in.html", form=form), 200 if not form.errors else 422
+        return sign_in_page(form)
     email = form.email.data.strip().lower()
     user = db.session.scalar(select(User).where(User.email == email))
     attempt = attempts.begin(email, user)
     if not passwords.verify(user.password_hash if user else None, form.password.data):
         attempts.note_failure(user)
         form.password.errors = ["This e-mail address and password do not fit together."]
-        return render_template("staff/sign_in.html", form=form), 422
+        return sign_in_page(form)
     assert user is not None  # noqa: S101 - a password only fits a person
     if user.disabled_at is not None:
         attempts.note_failure(user)
         form.email.errors = ["This account is closed. Dispatch support can open it again."]
-        return render_template("staff/sign_in.html", form=form), 422
+        return sign_in_page(form)
     attempts.forgive(attempt)
     begin_session(user, "sign in")
     return redirect(own_path(request.args.get("next")) or url_for("staff.start"))
 
 
+def sign_in_page(form: SignInForm, problem: str = "", status: int = 200) -> tuple[str, int]:
+    """Return the page on which people sign in, with what came of the last try.
+
+    :param problem: why a provider did not sign the person in.
+    """
+    page = render_template(
+        "staff/sign_in.html",
+        form=form,
+        problem=problem,
+        providers=[one.name for one in current_settings().oidc_providers],
+        wanted=own_path(request.args.get("next")),
+    )
+    return page, 422 if form.errors else status
+
+
 @blueprint.post("/logout")
 def logout() -> Response:
     """End this session, at the server: its cookie is worth nothing from now on."""
+    by_provider = current_user.by_provider
     end_session(current_user.id)
+    if by_provider:
+        say(STILL_SIGNED_IN, "warn")
     return redirect(url_for("staff.sign_in"))
 
 

@@ -55,15 +55,15 @@ def people_invite() -> Response | tuple[str, int]:
         given = {"email": form.email.data.strip(), "role": form.role.data}
         spec = mistakes.parse(UserSpec, given)
         try:
-            invited = _invite(spec)
+            invited, is_new = _invite(spec)
         except IntegrityError:  # somebody else invites them just now
-            invited = _invite(spec)
+            invited, is_new = _invite(spec)
     except Refused as refused:
         show_mistakes(form, refused)
         return _page(form), 422
     email = invited.email
     wake("relay")
-    if invited.password_hash is None:
+    if is_new:
         say(f"An invitation is on its way to {email}. It is good for {GOOD_FOR_DAYS} days.")
     else:
         say(f"{email} may use these pages now.")
@@ -102,23 +102,25 @@ def people_remove(user_id: str) -> Response:
 
 
 def _page(form: InvitationForm) -> str:
-    members = db.session.execute(
-        select(User, Membership.role)
+    found = db.session.execute(
+        select(User, Membership.role, members.has_been_here())
         .join(Membership, Membership.user_id == User.id)
         .where(Membership.client_id == g.client.id)
         .order_by(User.email)
     ).all()
-    return render_template("staff/people.html", members=members, form=form, Role=Role)
+    return render_template("staff/people.html", members=found, form=form, Role=Role)
 
 
-def _invite(spec: UserSpec) -> User:
+def _invite(spec: UserSpec) -> tuple[User, bool]:
+    """Let somebody work here; return them, and whether they have never signed in."""
     with unit_of_work() as session:
         client = session.get_one(Client, g.client.id)
         invited = members.account(session, spec.email, None).row
         members.join(session, client, invited, spec.role, current_user.email, "invite")
-        if invited.password_hash is None:
+        been_here = session.scalar(select(members.has_been_here()).where(User.id == invited.id))
+        if not been_here:
             mail_invitation(session, invited, current_user.email, client.name)
-    return invited
+    return invited, not been_here
 
 
 def _member(session: Session, user_id: str) -> tuple[User, Membership]:
