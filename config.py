@@ -32,11 +32,11 @@ what a mail server takes (RFC 5321, 4.5.3.1.1)."""
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SETTINGS = frozenset({
     "API_REQUESTS_PER_MINUTE", "BIND", "DATABASE_URL", "DEFAULT_AREA_CODE", "DEFAULT_LOCALITY",
-    "ENCRYPTION_KEYS", "ENVIRONMENT", "INSTANCE_FOLDER", "LOG_LEVEL", "MAIL_FROM", "MAIL_IN_URL",
-    "METRICS_TOKEN", "OIDC_PROVIDERS", "ONE_PARENT", "PORT", "PUBLIC_BASE_URL", "REDIS_URL",
-    "SECRET_KEY", "SECRET_KEY_FALLBACKS", "SHORT_LINK_BASE_URL", "SMTP_URL", "SUPPORT_EMAIL",
-    "TRANSCRIBE_URL", "TRUSTED_PROXY_HOPS", "TWILIO_API_BASE_URL", "WEBHOOK_ALLOWED_NETWORKS",
-    "WEBHOOK_DENIED_NETWORKS", "WEB_CONCURRENCY",
+    "ENCRYPTION_KEYS", "ENVIRONMENT", "INSTANCE_FOLDER", "LOCAL_PASSWORDS", "LOG_LEVEL",
+    "MAIL_FROM", "MAIL_IN_URL", "METRICS_TOKEN", "OIDC_PROVIDERS", "ONE_PARENT", "PORT",
+    "PUBLIC_BASE_URL", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "SHORT_LINK_BASE_URL",
+    "SMTP_URL", "SUPPORT_EMAIL", "TRANSCRIBE_URL", "TRUSTED_PROXY_HOPS", "TWILIO_API_BASE_URL",
+    "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_DENIED_NETWORKS", "WEB_CONCURRENCY",
 })  # fmt: skip
 """Every setting of ours: what may hold our secrets, and is lent to nobody's configuration file."""
 _REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix")
@@ -104,6 +104,8 @@ class Settings:
     metrics_token: str | None = field(repr=False)
     oidc_providers: tuple[OidcProvider, ...]
     """Who may sign people in beside ourselves, in the order of their buttons."""
+    local_passwords: bool
+    """Whether people may have a password of Dispatch's own, and sign in with it."""
     log_level: str
     api_requests_per_minute: int
     default_area_code: str
@@ -199,6 +201,7 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         _require_https("PUBLIC_BASE_URL", public)
         if twilio:
             _require_https("TWILIO_API_BASE_URL", twilio)
+    providers = _oidc_providers(reader.text("OIDC_PROVIDERS", ""), development)
     mail_from = reader.email("MAIL_FROM", f"dispatch@{_mail_host(public)}")
     return Settings(
         environment=environment,
@@ -226,7 +229,8 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         webhook_denied_networks=reader.networks("WEBHOOK_DENIED_NETWORKS"),
         trusted_proxy_hops=reader.integer("TRUSTED_PROXY_HOPS", 0, 0, 10),
         metrics_token=reader.text("METRICS_TOKEN", "") or None,
-        oidc_providers=_oidc_providers(reader.text("OIDC_PROVIDERS", ""), development),
+        oidc_providers=providers,
+        local_passwords=_local_passwords(reader, providers),
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS, "INFO"),
         api_requests_per_minute=reader.integer("API_REQUESTS_PER_MINUTE", 6000, 1, 1_000_000),
         default_area_code=str(reader.integer("DEFAULT_AREA_CODE", 319, 200, 999)),
@@ -585,6 +589,15 @@ def _oidc_provider(given: Any, place: int, development: bool) -> OidcProvider:
         **words,
         groups=tuple(_group_role(where, group, gives) for group, gives in groups.items()),
     )
+
+
+def _local_passwords(reader: _Reader, providers: tuple[OidcProvider, ...]) -> bool:
+    are_open = reader.choice("LOCAL_PASSWORDS", _YES_OR_NO, "1") in ("1", "true", "yes")
+    if not are_open and not providers:
+        raise SettingsError(
+            "LOCAL_PASSWORDS is off, and OIDC_PROVIDERS names nobody: no person could sign in."
+        )
+    return are_open
 
 
 def is_safe_origin(url: str, development: bool) -> bool:

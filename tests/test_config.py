@@ -157,6 +157,8 @@ def test_a_developers_secret_may_be_short(tmp_path: Path) -> None:
             }.items()
         ],
         pytest.param("OIDC_PROVIDERS", f"{provider()[:-1]}, {provider()[1:]}", id="a name twice"),
+        ("LOCAL_PASSWORDS", "maybe"),
+        pytest.param("LOCAL_PASSWORDS", "0", id="no way in"),
         ("TRUSTED_PROXY_HOPS", "-1"),
         ("LOG_LEVEL", "LOUD"),
     ],

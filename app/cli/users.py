@@ -15,7 +15,7 @@ from app.domain import changes, mistakes, passwords
 from app.domain.clients import people
 from app.domain.clients.people import SupportUserSpec
 from app.domain.mistakes import Refused
-from app.extensions import unit_of_work
+from app.extensions import current_settings, unit_of_work
 from app.models.client import Client
 from app.models.user import Role
 
@@ -39,7 +39,8 @@ def add(email: str, client_name: str | None, role: str, support: bool, generate:
     """Add a person, or give one who is there another client, or a first password.
 
     The password is asked for on a terminal; elsewhere it is generated and printed once. Nobody's
-    password is changed by this.
+    password is changed by this. With LOCAL_PASSWORDS=0 nobody gets one: they sign in by a provider
+    that vouches for the address.
     """
     try:
         email = mistakes.parse(SupportUserSpec, {"email": email.strip()}).email
@@ -50,7 +51,8 @@ def add(email: str, client_name: str | None, role: str, support: bool, generate:
         known = people.find(session, email)
         if known is None and not client_name and not support:
             raise click.UsageError("Nobody has that address. Say --client NAME, or --support.")
-        needs_password = known is None or known.password_hash is None
+        has_none = known is None or known.password_hash is None
+        needs_password = has_none and current_settings().local_passwords
     password, is_generated = _password(email, generate) if needs_password else (None, False)
     hashed = passwords.hash_password(password) if password else None
     with unit_of_work() as session:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,35 +15,26 @@ from flask import (
     g,
     redirect,
     request,
-    session,
     url_for,
 )
-from flask_login import LoginManager, UserMixin, current_user, login_user
+from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFProtect, generate_csrf
 from markupsafe import Markup
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.domain import audit
 from app.domain.conversations import finding
 from app.domain.restoring import hold
-from app.extensions import current_settings, db, unit_of_work
-from app.models.base import utcnow
+from app.extensions import current_settings, db
 from app.models.client import Client
-from app.models.sign_in import Identity
-from app.models.user import Membership, Role, StaffSession, User
+from app.models.user import Membership, Role, User
 from app.staff import errors, listing, words
-from app.staff.entrance import browsers
+from app.staff.entrance import opened
 from app.staff.entrance.sessions import StaffSessions
 from app.staff.sections import sections
 from app.version import VERSION
 
-SESSION_HOURS = 12
-"""How long a session lasts that is not used."""
-LONGEST_SESSION = timedelta(hours=24)
-"""How long one lasts at most, so that everybody proves once a day who they are."""
-NOTED_EVERY = timedelta(minutes=5)
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " media-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none';"
@@ -74,18 +64,6 @@ NO_FORMS = {"staff.provider_logout"}
 """What other servers call: it carries a signature, and no cookie of ours counts there."""
 
 
-class Person(UserMixin):  # type: ignore[misc]
-    """The signed-in person, and the session by which they are: its row ends it at the server."""
-
-    def __init__(self, user: User, own: StaffSession) -> None:
-        self.user = user
-        self.id = own.id
-        self.seen_at = own.seen_at
-        self.by_provider = own.identity_id is not None
-        self.email = user.email
-        self.is_support = user.is_support
-
-
 def init_app(app: Flask) -> None:
     """Prepare ``app`` for signed-in people: cookies, CSRF, and the two blueprints."""
     secure = app.extensions["settings"].public_base_url.startswith("https://")
@@ -94,7 +72,7 @@ def init_app(app: Flask) -> None:
         SESSION_COOKIE_SECURE=secure,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        PERMANENT_SESSION_LIFETIME=SESSION_HOURS * 3600,
+        PERMANENT_SESSION_LIFETIME=opened.SESSION_HOURS * 3600,
         WTF_CSRF_CHECK_DEFAULT=False,  # Twilio and the API have no forms; staff pages check below
         WTF_CSRF_TIME_LIMIT=None,  # a token lasts as long as its session
         WTF_CSRF_SSL_STRICT=False,  # behind a proxy the scheme is the proxy's
@@ -102,7 +80,7 @@ def init_app(app: Flask) -> None:
     app.session_interface = StaffSessions()
     for extension in (csrf, login):
         _for_pages_alone(app, extension.init_app)
-    login.user_loader(_load_person)
+    login.user_loader(opened.load_person)
     words.init_app(app)
     errors.init_app(app, secured)
     app.register_blueprint(blueprint)
@@ -118,26 +96,6 @@ def _for_pages_alone(app: Flask, init: Callable[[Flask], None]) -> None:
         for page in (blueprint, client_blueprint):
             hooks.setdefault(page.name, []).extend(hooks.get(None, ())[len(own) :])
         hooks[None] = own
-
-
-def _load_person(session_id: str) -> Person | None:
-    found = db.session.execute(
-        select(User, StaffSession)
-        .join(StaffSession, StaffSession.user_id == User.id)
-        .where(StaffSession.id == session_id, *is_open())
-    ).one_or_none()
-    return Person(*found) if found else None
-
-
-def is_open() -> tuple[ColumnElement[bool], ...]:
-    """Return what is true of a session of ``User`` that has not ended."""
-    now = utcnow()
-    return (
-        StaffSession.version == User.session_version,
-        User.disabled_at.is_(None),
-        StaffSession.ends_at > now,
-        StaffSession.seen_at > now - timedelta(hours=SESSION_HOURS),
-    )
 
 
 def clients_of(user: User) -> list[Client]:
@@ -170,6 +128,12 @@ def require_support() -> None:
         abort(403, "Only Dispatch support may do that.")
 
 
+def require_passwords() -> None:
+    """Stop with 403 where people have no passwords of Dispatch's own (``LOCAL_PASSWORDS``)."""
+    if not current_settings().local_passwords:
+        abort(403, "Nobody has a password here. Sign in by your institution's own service.")
+
+
 @blueprint.before_request
 @client_blueprint.before_request
 def _sign_in_first() -> BaseResponse | None:
@@ -177,7 +141,7 @@ def _sign_in_first() -> BaseResponse | None:
         return None
     csrf.protect()
     if current_user.is_authenticated:
-        _note_use(current_user)
+        opened.note_use(current_user)
         return None
     if request.endpoint in OPEN_TO_ALL:
         return None
@@ -266,52 +230,3 @@ def own_path(url: str | None) -> str | None:
 def say(text: str, category: str = "good") -> None:
     """Show a sentence on the next page; ``category`` is ``good``, ``warn`` or ``bad``."""
     flash(text, category)
-
-
-def begin_session(
-    user: User, action: str, by: Identity | None = None, provider_session: str | None = None
-) -> None:
-    """Sign a person in with a fresh session, so that no session id is ever handed on.
-
-    :param action: what the person did for it, for the audit trail: ``sign in``.
-    :param by: as whom a provider knows them, where it has signed them in.
-    :param provider_session: what the provider calls its own session.
-    """
-    former = current_user.id if current_user.is_authenticated else None
-    now, address = utcnow(), (request.remote_addr or "")[:64]
-    own = StaffSession(
-        user_id=user.id,
-        version=user.session_version,
-        began_at=now,
-        seen_at=now,
-        ends_at=now + LONGEST_SESSION,
-        address=address,
-        browser=_storable(request.user_agent.string)[:200],
-        identity_id=by.id if by else None,
-        provider_session=provider_session,
-    )
-    with unit_of_work() as writing:
-        writing.execute(
-            delete(StaffSession).where(or_(StaffSession.ends_at < now, StaffSession.id == former))
-        )
-        writing.add(own)
-        audit.record(writing, user.email, action, f"from {address}", None)
-    session.clear()
-    session.permanent = True
-    login_user(Person(user, own))
-    browsers.remember(user.id)
-
-
-def _note_use(person: Person) -> None:
-    """Note that a session is in use, now and then: each page would be a write."""
-    now = utcnow()
-    if now - person.seen_at < NOTED_EVERY:
-        return
-    with unit_of_work() as writing:
-        writing.execute(
-            update(StaffSession).where(StaffSession.id == person.id).values(seen_at=now)
-        )
-
-
-def _storable(text: str) -> str:
-    return "".join(one for one in text if one.isprintable())

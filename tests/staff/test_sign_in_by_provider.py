@@ -14,12 +14,14 @@ from sqlalchemy import select, update
 
 from app import create_app
 from app.models.client import Client
+from app.models.delivery import Delivery
 from app.models.house import AuditEntry
 from app.models.sign_in import Identity
 from app.models.user import Membership, Role, User
 from config import load
-from tests.staff.conftest import Staff
+from tests.staff.conftest import PASSWORD, Staff
 from tests.support import oidc
+from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.oidc import Provider, signed_in
 from tests.support.rows import Rows
 
@@ -270,3 +272,41 @@ def test_the_doctor_asks_each_provider_and_looks_for_the_clients_of_its_groups(
     assert f"ok   sign-in by hospital: {hospital.issuer} answers and signs by RS256" in shown
     missing = "they give roles for what is no client here: a client that is not there."
     assert f"BAD  groups of hospital: {missing}" in shown
+
+
+# Without passwords ------------------------------------------------------------------------------
+
+
+@ON_SQLITE
+def test_without_local_passwords_only_the_provider_opens(
+    app: Flask, environ: dict[str, str], staff: Staff, registrar: Client, campus: Provider,
+    add_person: AddPerson, rows: Rows,
+) -> None:  # fmt: skip
+    add_person(PAT, registrar)
+    assert staff.sign_in(PAT).status_code == 302
+    cookie = "; ".join(f"{one.key}={one.value}" for one in staff.http._cookies.values())
+    closed = create_app(load({**environ, "LOCAL_PASSWORDS": "0"}))
+    closed.test_client_class = app.test_client_class
+    before = closed.test_client(use_cookies=False)
+    answer = before.get("/staff/account", headers={"Cookie": cookie})
+    assert answer.status_code == 302, "a session that began with a password has ended"
+
+    pat = Staff(closed.test_client())
+    page = pat.http.get("/staff/login").text
+    assert ("Sign in with campus" in page, "Password" in page) == (True, False)
+    campus.has("pat")
+    assert signed_in(pat.http, campus, "pat").status_code == 302
+    for path in ("login", "account", "forgotten", "invitation/x"):
+        fields = {"email": PAT, "password": PASSWORD}
+        assert pat.send(f"/staff/{path}", "/staff/account", **fields).status_code == 403
+    page = pat.http.get("/staff/account").text
+    assert "Change your password" not in page
+    here = "/staff/clients/registrar/people"
+    pat.send(here, email="kim@example.edu", role="staff")
+    mail = rows.one(Delivery).body
+    assert "Sign in with campus or hospital" in mail
+    assert f"{PUBLIC_BASE_URL}/staff/login" in mail
+    made = closed.test_cli_runner().invoke(
+        args=["user", "add", "sam@example.edu", "--support", "--generate"]
+    )
+    assert made.output == "+ person sam@example.edu: support\n"

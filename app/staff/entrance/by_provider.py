@@ -24,7 +24,8 @@ from app.domain.single_sign_on.failures import NotBelieved, NotForThem, Provider
 from app.domain.single_sign_on.told import Arrival
 from app.extensions import current_settings, unit_of_work
 from app.models.base import utcnow
-from app.staff.access import begin_session, blueprint, own_path
+from app.staff.access import blueprint, own_path
+from app.staff.entrance.opened import begin_session
 from app.staff.entrance.sign_in import SignInForm, sign_in_page
 from config import OidcProvider
 

@@ -13,10 +13,11 @@ from wtforms.validators import EqualTo, InputRequired, Length
 from app.domain import limits, passwords, sign_in_links
 from app.domain.relaying import notices
 from app.domain.wake import wake
-from app.extensions import db, unit_of_work
+from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.user import User
-from app.staff.access import begin_session, blueprint, say
+from app.staff.access import blueprint, require_passwords, say
+from app.staff.entrance.opened import begin_session
 from app.staff.forms import PageForm
 
 GOOD_FOR_DAYS = sign_in_links.INVITATION_LASTS.days
@@ -27,6 +28,14 @@ USED = "This link has been used, or is too old. Ask for a new one on the sign-in
 INVITATION = """{inviter} invites you to Dispatch, where {client} answers its texts and calls.
 
 Choose your password here, within a week:
+
+{url}
+
+If you did not expect this, you need not do anything.
+"""
+WELCOME = """{inviter} invites you to Dispatch, where {client} answers its texts and calls.
+
+Sign in with {ways}, where your address has to be this one:
 
 {url}
 
@@ -62,6 +71,7 @@ class ForgottenForm(PageForm):
 @blueprint.route("/invitation/<token>", methods=["GET", "POST"])
 def accept_invitation(token: str) -> str | Response | tuple[str, int]:
     """Let the person of a link choose a password; a link works once."""
+    require_passwords()
     user = _person_of(token)
     form = NewPasswordForm()
     if not form.validate_on_submit():
@@ -93,6 +103,7 @@ def accept_invitation(token: str) -> str | Response | tuple[str, int]:
 @blueprint.route("/forgotten", methods=["GET", "POST"])
 def forgotten() -> str | Response:
     """Mail a link to choose a new password; says the same whether there is such an account."""
+    require_passwords()
     form = ForgottenForm()
     if not form.validate_on_submit():
         return render_template("staff/forgotten.html", form=form)
@@ -110,11 +121,17 @@ def forgotten() -> str | Response:
 
 def mail_invitation(session: Session, user: User, inviter: str, client: str) -> None:
     """Mail an invitation, within the caller's transaction: one a day from each client."""
+    settings = current_settings()
     text = INVITATION.format(url=sign_in_links.PLACE, inviter=inviter, client=client)
+    link = sign_in_links.of(user, sign_in_links.INVITATION_LASTS)
+    if not settings.local_passwords:
+        ways = " or ".join(one.name for one in settings.oidc_providers)
+        url = f"{settings.public_base_url}/staff/login"
+        text = WELCOME.format(inviter=inviter, client=client, ways=ways, url=url)
     notices.notify(
         session, user.email, f"Dispatch: an invitation to {client}", text,
         dedupe_key=f"invite:{user.id}:{user.session_version}:{client}:{utcnow():%Y-%m-%d}",
-        link=sign_in_links.of(user, sign_in_links.INVITATION_LASTS),
+        link=link if settings.local_passwords else None,
     )  # fmt: skip
 
 

@@ -14,15 +14,15 @@ from app.extensions import current_settings, db, unit_of_work
 from app.models.number import TwilioRequest
 from app.models.user import StaffSession, User
 from app.staff.access import (
-    begin_session,
     blueprint,
     client_blueprint,
     clients_of,
-    is_open,
     own_path,
+    require_passwords,
     say,
 )
 from app.staff.entrance import attempts
+from app.staff.entrance.opened import begin_session, is_open
 from app.staff.forms import PageForm
 
 STILL_SIGNED_IN = (
@@ -53,6 +53,8 @@ class PasswordForm(PageForm):
 @blueprint.route("/login", methods=["GET", "POST"])
 def sign_in() -> str | Response | tuple[str, int]:
     """Ask for e-mail address and password; ten failures in 15 minutes are the limit."""
+    if request.method == "POST":
+        require_passwords()
     form = SignInForm()
     if not form.validate_on_submit():
         return sign_in_page(form)
@@ -83,6 +85,7 @@ def sign_in_page(form: SignInForm, problem: str = "", status: int = 200) -> tupl
         form=form,
         problem=problem,
         providers=[one.name for one in current_settings().oidc_providers],
+        has_passwords=current_settings().local_passwords,
         wanted=own_path(request.args.get("next")),
     )
     return page, 422 if form.errors else status
@@ -141,6 +144,8 @@ def account() -> str | Response | tuple[str, int]:
     """Show the person's sessions; change the password, which ends the others."""
     form = PasswordForm()
     user: User = current_user.user
+    if request.method == "POST":
+        require_passwords()
     if form.validate_on_submit():
         attempt = attempts.begin(user.email, user)
         if not passwords.verify(user.password_hash, form.current.data):
@@ -160,7 +165,10 @@ def account() -> str | Response | tuple[str, int]:
         .where(User.id == user.id, *is_open())
         .order_by(StaffSession.seen_at.desc())
     ).all()
-    page = render_template("staff/account.html", form=form, sessions=sessions)
+    has_password = current_settings().local_passwords and user.password_hash is not None
+    page = render_template(
+        "staff/account.html", form=form, sessions=sessions, has_password=has_password
+    )
     return page, 422 if form.errors else 200
 
 

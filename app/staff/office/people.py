@@ -17,7 +17,7 @@ from app.domain.clients import people as members
 from app.domain.clients.people import UserSpec
 from app.domain.mistakes import Refused
 from app.domain.wake import wake
-from app.extensions import db, unit_of_work
+from app.extensions import current_settings, db, unit_of_work
 from app.models.client import Client
 from app.models.user import Membership, Role, User
 from app.staff.access import client_blueprint, require_owner, say
@@ -61,10 +61,11 @@ def people_invite() -> Response | tuple[str, int]:
     except Refused as refused:
         show_mistakes(form, refused)
         return _page(form), 422
-    email = invited.email
+    email, has_passwords = invited.email, current_settings().local_passwords
     wake("relay")
     if is_new:
-        say(f"An invitation is on its way to {email}. It is good for {GOOD_FOR_DAYS} days.")
+        good_for = f" It is good for {GOOD_FOR_DAYS} days." if has_passwords else ""
+        say(f"An invitation is on its way to {email}.{good_for}")
     else:
         say(f"{email} may use these pages now.")
     return redirect(url_for("client.people"))
