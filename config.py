@@ -34,9 +34,9 @@ SETTINGS = frozenset({
     "API_REQUESTS_PER_MINUTE", "BIND", "DATABASE_URL", "DEFAULT_AREA_CODE", "DEFAULT_LOCALITY",
     "ENCRYPTION_KEYS", "ENVIRONMENT", "INSTANCE_FOLDER", "LOCAL_PASSWORDS", "LOG_LEVEL",
     "MAIL_FROM", "MAIL_IN_URL", "METRICS_TOKEN", "OIDC_PROVIDERS", "ONE_PARENT", "PORT",
-    "PUBLIC_BASE_URL", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "SHORT_LINK_BASE_URL",
-    "SMTP_URL", "SUPPORT_EMAIL", "TRANSCRIBE_URL", "TRUSTED_PROXY_HOPS", "TWILIO_API_BASE_URL",
-    "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_DENIED_NETWORKS", "WEB_CONCURRENCY",
+    "PUBLIC_BASE_URL", "REDIS_URL", "SECOND_FACTOR", "SECRET_KEY", "SECRET_KEY_FALLBACKS",
+    "SHORT_LINK_BASE_URL", "SMTP_URL", "SUPPORT_EMAIL", "TRANSCRIBE_URL", "TRUSTED_PROXY_HOPS",
+    "TWILIO_API_BASE_URL", "WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_DENIED_NETWORKS", "WEB_CONCURRENCY",
 })  # fmt: skip
 """Every setting of ours: what may hold our secrets, and is lent to nobody's configuration file."""
 _REDIS_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix")
@@ -106,6 +106,8 @@ class Settings:
     """Who may sign people in beside ourselves, in the order of their buttons."""
     local_passwords: bool
     """Whether people may have a password of Dispatch's own, and sign in with it."""
+    second_factor: str
+    """Who must have a second factor beside it: ``support``, ``all``, or nobody (``off``)."""
     log_level: str
     api_requests_per_minute: int
     default_area_code: str
@@ -231,6 +233,9 @@ def load(environ: Mapping[str, str] = os.environ, instance: Path = INSTANCE) -> 
         metrics_token=reader.text("METRICS_TOKEN", "") or None,
         oidc_providers=providers,
         local_passwords=_local_passwords(reader, providers),
+        second_factor=reader.choice(
+            "SECOND_FACTOR", ("support", "all", "off"), "off" if development else "support"
+        ),
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS, "INFO"),
         api_requests_per_minute=reader.integer("API_REQUESTS_PER_MINUTE", 6000, 1, 1_000_000),
         default_area_code=str(reader.integer("DEFAULT_AREA_CODE", 319, 200, 999)),

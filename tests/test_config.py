@@ -86,6 +86,14 @@ def test_providers_of_sign_ins_are_taken_as_they_are_written(tmp_path: Path) -> 
     assert "secret-word" not in repr(settings)
 
 
+def test_support_has_a_second_factor_in_production_and_nobody_in_a_demonstration(
+    tmp_path: Path,
+) -> None:
+    environ = {key: value for key, value in ENVIRON.items() if key != "SECOND_FACTOR"}
+    assert config.load(environ, tmp_path).second_factor == "support"
+    assert config.load({"ENVIRONMENT": "development"}, tmp_path).second_factor == "off"
+
+
 def test_a_developers_secret_may_be_short(tmp_path: Path) -> None:
     environ = {"ENVIRONMENT": "development", "SECRET_KEY": "secret"}
     assert config.load(environ, tmp_path).secret_key == "secret"
@@ -158,6 +166,7 @@ def test_a_developers_secret_may_be_short(tmp_path: Path) -> None:
         ],
         pytest.param("OIDC_PROVIDERS", f"{provider()[:-1]}, {provider()[1:]}", id="a name twice"),
         ("LOCAL_PASSWORDS", "maybe"),
+        ("SECOND_FACTOR", "1"),
         pytest.param("LOCAL_PASSWORDS", "0", id="no way in"),
         ("TRUSTED_PROXY_HOPS", "-1"),
         ("LOG_LEVEL", "LOUD"),

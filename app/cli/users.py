@@ -15,6 +15,7 @@ from app.domain import changes, mistakes, passwords
 from app.domain.clients import people
 from app.domain.clients.people import SupportUserSpec
 from app.domain.mistakes import Refused
+from app.domain.second_factor import state
 from app.extensions import current_settings, unit_of_work
 from app.models.client import Client
 from app.models.user import Role
@@ -61,6 +62,23 @@ def add(email: str, client_name: str | None, role: str, support: bool, generate:
         click.echo(line)
     if is_generated:
         click.echo(f"Their password, shown only now: {password}")
+
+
+@group.command("forget-factor")
+@click.argument("email")
+@in_sentences
+def forget_factor(email: str) -> None:
+    """Take away the second factor of somebody who has lost it: the password alone signs them in.
+
+    Where SECOND_FACTOR wants one, they are led to set up another.
+    """
+    with unit_of_work() as session:
+        user = people.find(session, email.strip().lower())
+        if user is None:
+            raise click.UsageError("Nobody has that address.")
+        state.forget(session, user, "flask user forget-factor")
+        people.sign_out(session, user.id)
+    click.echo(f"{user.email} signs in with the password alone now, and is signed out everywhere.")
 
 
 def _password(email: str, generate: bool) -> tuple[str, bool]:

@@ -10,6 +10,8 @@ from app.staff.entrance import (  # noqa: F401 - their routes join the blueprint
     accounts,
     by_provider,
     invitations,
+    second_factor,
+    second_step,
     sign_in,
 )
 from app.staff.inbox import (  # noqa: F401 - their routes join the blueprints

@@ -58,8 +58,16 @@ OPEN_TO_ALL = {
     "staff.to_provider",
     "staff.from_provider",
     "staff.provider_logout",
+    "staff.second_step",
 }
 """Pages that need no sign-in."""
+OPEN_TO_HALF = {
+    "staff.second_factor",
+    "staff.second_factor_codes",
+    "staff.confirm",
+    "staff.logout",
+}
+"""Pages that who must set up a second factor sees before that."""
 NO_FORMS = {"staff.provider_logout"}
 """What other servers call: it carries a signature, and no cookie of ours counts there."""
 
@@ -142,13 +150,22 @@ def _sign_in_first() -> BaseResponse | None:
     csrf.protect()
     if current_user.is_authenticated:
         opened.note_use(current_user)
+        if current_user.must_set_up and request.endpoint not in OPEN_TO_HALF | OPEN_TO_ALL:
+            return _lead_to("staff.second_factor")
         return None
     if request.endpoint in OPEN_TO_ALL:
         return None
     if request.headers.get("HX-Request"):
-        return Response("", 401, {"HX-Redirect": url_for("staff.sign_in")})
+        return _lead_to("staff.sign_in")
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
     return redirect(url_for("staff.sign_in", next=wanted))
+
+
+def _lead_to(endpoint: str) -> BaseResponse:
+    """Lead elsewhere; a part of a page (htmx) leads the whole of it there."""
+    if request.headers.get("HX-Request"):
+        return Response("", 401, {"HX-Redirect": url_for(endpoint)})
+    return redirect(url_for(endpoint))
 
 
 @blueprint.before_request

@@ -274,6 +274,18 @@ def test_the_doctor_asks_each_provider_and_looks_for_the_clients_of_its_groups(
     assert f"BAD  groups of hospital: {missing}" in shown
 
 
+@ON_SQLITE
+def test_the_second_factor_is_the_providers_business(
+    app: Flask, environ: dict[str, str], registrar: Client, campus: Provider
+) -> None:
+    strict = create_app(load({**environ, "SECOND_FACTOR": "all"}))
+    strict.test_client_class = app.test_client_class
+    campus.has("pat", groups=[OWNERS])
+    pat = Staff(strict.test_client())
+    signed_in(pat.http, campus, "pat")
+    assert pat.http.get("/staff/clients/registrar/").status_code == 200
+
+
 # Without passwords ------------------------------------------------------------------------------
 
 

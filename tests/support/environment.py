@@ -14,4 +14,5 @@ BASE: dict[str, str] = {
     "MAIL_FROM": "dispatch@example.edu",
     "SUPPORT_EMAIL": "support@example.edu",
     "LOG_LEVEL": "WARNING",
+    "SECOND_FACTOR": "off",  # or nobody of support gets in who has none
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pydantic import ValidationInfo, field_validator
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import audit, changes, passwords
@@ -13,7 +13,7 @@ from app.domain.mistakes import Refused
 from app.domain.specs import Email, Password, Spec
 from app.models.client import Client
 from app.models.sign_in import Identity
-from app.models.user import Membership, Role, User
+from app.models.user import Membership, Role, StaffSession, User
 
 
 class SupportUserSpec(Spec):
@@ -122,3 +122,14 @@ def _keep_an_owner(session: Session, client: Client, leaving: str) -> None:
     if not session.scalar(others):
         said = "A client needs an owner. Make somebody else an owner first."
         raise Refused.because(said, "role", code="last_owner")
+
+
+def sign_out(session: Session, user_id: str) -> None:
+    """End all sessions and links of a person, within the caller's transaction."""
+    session.execute(
+        update(User)
+        .where(User.id == user_id)
+        .values(session_version=User.session_version + 1)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(delete(StaffSession).where(StaffSession.user_id == user_id))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from flask import abort, redirect, render_template, request, url_for
 from flask_login import current_user
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.domain import audit
 from app.domain.clients import people
+from app.domain.second_factor import state
+from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
-from app.models.user import StaffSession, User
+from app.models.user import User
 from app.staff.access import blueprint, require_support, say
 
 PAGE = 100
@@ -24,7 +26,7 @@ def accounts() -> str:
     require_support()
     words = request.args.get("q", "").strip()[:100]
     after = request.args.get("after", "")[:254]
-    query = select(User, people.has_been_here()).where(User.email > after)
+    query = select(User, people.has_been_here(), state.is_there()).where(User.email > after)
     query = query.order_by(User.email).limit(PAGE + 1)
     if words:
         query = query.where(User.email.icontains(words, autoescape=True))
@@ -44,12 +46,8 @@ def account_disable(user_id: str) -> Response:
         if user.is_support and not _other_support(session, user):
             abort(409, "This is the last open account of Dispatch support; it stays open.")
         if user.disabled_at is None:
-            session.execute(
-                update(User)
-                .where(User.id == user.id)
-                .values(disabled_at=utcnow(), session_version=User.session_version + 1)
-            )
-            session.execute(delete(StaffSession).where(StaffSession.user_id == user.id))
+            session.execute(update(User).where(User.id == user.id).values(disabled_at=utcnow()))
+            people.sign_out(session, user.id)
             audit.record(session, current_user.email, "close", f"account {user.email}", None)
     say(f"{user.email} can no longer sign in.")
     return redirect(url_for("staff.accounts"))
@@ -65,6 +63,21 @@ def account_enable(user_id: str) -> Response:
             user.disabled_at = None
             audit.record(session, current_user.email, "open", f"account {user.email}", None)
     say(f"{user.email} may sign in again.")
+    return redirect(url_for("staff.accounts"))
+
+
+@blueprint.post("/accounts/<user_id>/second-factor")
+def account_second_factor(user_id: str) -> Response:
+    """Take away what somebody has beside their password, who has lost it: they set it up anew."""
+    require_support()
+    with unit_of_work() as session:
+        user = _locked(session, user_id)
+        if user.id == current_user.user.id:
+            abort(409, "This is your own account. Ask somebody else of Dispatch support.")
+        state.forget(session, user, current_user.email)
+        people.sign_out(session, user.id)
+    wake("relay")
+    say(f"{user.email} signs in with the password alone now. Be sure that it was they who asked.")
     return redirect(url_for("staff.accounts"))
 
 

@@ -75,7 +75,7 @@ def from_provider(name: str) -> Answer:
     except SignInFailed as failed:
         return _failed(provider, failed)
     action = f"sign in by {provider.name}"
-    begin_session(welcomed.user, action, welcomed.identity, arrival.session)
+    begin_session(welcomed.user, action, welcomed.identity.id, arrival.session)
     return redirect(wanted or url_for("staff.start"))
 
 

@@ -17,7 +17,7 @@ from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.user import User
 from app.staff.access import blueprint, require_passwords, say
-from app.staff.entrance.opened import begin_session
+from app.staff.entrance.second_step import go_on
 from app.staff.forms import PageForm
 
 GOOD_FOR_DAYS = sign_in_links.INVITATION_LASTS.days
@@ -95,9 +95,9 @@ def accept_invitation(token: str) -> str | Response | tuple[str, int]:
         ).one_or_none()
     if taken is None:
         abort(404, USED)
-    begin_session(db.session.get_one(User, user.id, populate_existing=True), "choose password")
     say("Welcome. Your password is set.")
-    return redirect(url_for("staff.start"))
+    fresh = db.session.get_one(User, user.id, populate_existing=True)
+    return go_on(fresh, "choose password", None)
 
 
 @blueprint.route("/forgotten", methods=["GET", "POST"])

@@ -10,6 +10,7 @@ from wtforms import EmailField, PasswordField
 from wtforms.validators import EqualTo, InputRequired, Length
 
 from app.domain import aside, audit, passwords
+from app.domain.clients import people
 from app.extensions import current_settings, db, unit_of_work
 from app.models.number import TwilioRequest
 from app.models.user import StaffSession, User
@@ -23,6 +24,7 @@ from app.staff.access import (
 )
 from app.staff.entrance import attempts
 from app.staff.entrance.opened import begin_session, is_open
+from app.staff.entrance.second_step import go_on
 from app.staff.forms import PageForm
 
 STILL_SIGNED_IN = (
@@ -71,8 +73,7 @@ def sign_in() -> str | Response | tuple[str, int]:
         form.email.errors = ["This account is closed. Dispatch support can open it again."]
         return sign_in_page(form)
     attempts.forgive(attempt)
-    begin_session(user, "sign in")
-    return redirect(own_path(request.args.get("next")) or url_for("staff.start"))
+    return go_on(user, "sign in", own_path(request.args.get("next")))
 
 
 def sign_in_page(form: SignInForm, problem: str = "", status: int = 200) -> tuple[str, int]:
@@ -202,16 +203,12 @@ def _set_password(user: User, password: str) -> None:
     """Change the password, which ends every session and link, and begin a new session."""
     password_hash = passwords.hash_password(password)
     with unit_of_work() as session:
-        session.execute(
-            update(User)
-            .where(User.id == user.id)
-            .values(password_hash=password_hash, session_version=User.session_version + 1)
-        )
-        session.execute(delete(StaffSession).where(StaffSession.user_id == user.id))
+        session.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
+        people.sign_out(session, user.id)
     fresh = db.session.get(User, user.id, populate_existing=True)
     if fresh is None:
         abort(404)
-    begin_session(fresh, "change password")
+    begin_session(fresh, "change password", current_user.identity_id, current_user.provider_session)
 
 
 @blueprint.context_processor

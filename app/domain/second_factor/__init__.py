@@ -1,0 +1,1 @@
+"""The second factor of people who sign in with a password of Dispatch's own."""
