@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, String
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
-from app.models.base import BigId, Created, Encrypted, Identified
+from app.models.base import BigId, Created, Encrypted, Identified, UtcDateTime
 
 
 class CodeApp(Created, Base):
@@ -29,3 +31,19 @@ class RecoveryCode(Identified, Base):
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id"), index=True)
     digest: Mapped[str] = mapped_column(String(64))
     """SHA-256: 80 random bits cannot be tried out."""
+
+
+class Passkey(Identified, Created, Base):
+    """A key that a person's device or security key keeps (Web Authentication); we have its half."""
+
+    __tablename__ = "passkey"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id"), index=True)
+    name: Mapped[str] = mapped_column(String(60))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    """SHA-256 of the id, which may have a kilobyte."""
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    uses: Mapped[int] = mapped_column(BigId)
+    """What the device counts, where it counts: a copy of the key would count on its own."""
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

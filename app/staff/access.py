@@ -64,6 +64,7 @@ OPEN_TO_ALL = {
 OPEN_TO_HALF = {
     "staff.second_factor",
     "staff.second_factor_codes",
+    "staff.passkey_add",
     "staff.confirm",
     "staff.logout",
 }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy import ColumnElement, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.relaying import notices
 from app.extensions import current_settings
 from app.models.base import utcnow
-from app.models.second_factor import CodeApp, RecoveryCode
+from app.models.second_factor import CodeApp, Passkey, RecoveryCode
 from app.models.user import User
 
 CHANGED = """{what}
@@ -21,7 +21,12 @@ new password at once, and tell Dispatch support.
 
 def is_there() -> ColumnElement[bool]:
     """Return what is true of a ``User`` who has a second factor."""
-    return exists(select(CodeApp.user_id).where(CodeApp.user_id == User.id).correlate(User))
+    return or_(
+        *(
+            exists(select(model.user_id).where(model.user_id == User.id).correlate(User))
+            for model in (CodeApp, Passkey)
+        )
+    )
 
 
 def has(session: Session, user_id: str) -> bool:
@@ -37,7 +42,7 @@ def must(user: User) -> bool:
 
 def forget(session: Session, user: User, by: str) -> None:
     """Take everything away that a person has beside their password, who then may set it up anew."""
-    for model in (CodeApp, RecoveryCode):
+    for model in (CodeApp, Passkey, RecoveryCode):
         session.execute(delete(model).where(model.user_id == user.id))
     tell(session, user, by, "take away", "Your second factor of Dispatch was taken away.")
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
-import segno
 from flask import abort, redirect, render_template, request, session, url_for
 from flask_login import current_user
+from sqlalchemy import ColumnElement, delete
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from app.domain import passwords
 from app.domain.clients import people
-from app.domain.second_factor import codes, state
+from app.domain.mistakes import Refused
+from app.domain.one_line import one_line
+from app.domain.second_factor import codes, passkeys, state
 from app.domain.wake import wake
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
-from app.models.second_factor import CodeApp
+from app.models.second_factor import CodeApp, Passkey
 from app.models.user import User
 from app.staff.access import blueprint, own_path, require_passwords, say
 from app.staff.entrance import attempts, opened
+from app.staff.entrance.second_step import ASKED
 from app.staff.forms import PageForm
 
 SECRET = "totp"  # noqa: S105 - where the cookie keeps what the app is being told
@@ -52,21 +58,37 @@ def second_factor() -> str | Response | tuple[str, int]:
         return elsewhere
     user: User = current_user.user
     form = AppForm()
-    has_app = db.session.get(CodeApp, user.id) is not None
-    if request.method == "POST" and has_app:
+    if request.method == "POST" and db.session.get(CodeApp, user.id) is not None:
         abort(409, "There is an app already. Take it away first, then set up another.")
-    secret: str = session.setdefault(SECRET, codes.new_secret())
+    secret = _secret()
     if form.validate_on_submit():
         step = codes.step_of(secret, form.code.data)
         if step is not None:
-            return _set_up(user, secret, step)
+            add = partial(codes.add_app, user=user, secret=secret, step=step)
+            return _set_up(user, "an app", add)
         form.code.errors = ["The app shows another code now. Is the clock of your phone right?"]
-    picture = segno.make(codes.address(secret, user)).svg_data_uri(scale=4, light="white")
-    page = render_template(
-        "staff/second_factor.html", form=form, has_app=has_app, picture=picture, secret=secret,
-        left=codes.left(db.session(), user),
-    )  # fmt: skip
-    return page, 422 if form.errors else 200
+    return _page(user, form)
+
+
+@blueprint.post("/account/second-factor/passkeys")
+def passkey_add() -> str | Response | tuple[str, int]:
+    """Take a new passkey."""
+    if (elsewhere := _prove_first()) is not None:
+        return elsewhere
+    user: User = current_user.user
+    answer, asked = request.form.get("credential", ""), session.pop(ASKED, "")
+    name = one_line(request.form.get("name", ""))[:60] or f"Passkey of {utcnow():%Y-%m-%d}"
+    add = partial(passkeys.add, user=user, answer=answer, challenge=asked, name=name)
+    try:
+        return _set_up(user, "a passkey", add)
+    except Refused as refused:
+        return _page(user, AppForm(formdata=None), str(refused))
+
+
+@blueprint.post("/account/second-factor/passkeys/<passkey_id>/remove")
+def passkey_remove(passkey_id: str) -> Response:
+    """Take one passkey away, unless it is all that somebody has who must have one."""
+    return _remove("a passkey", Passkey.id == passkey_id)
 
 
 @blueprint.post("/account/second-factor/codes")
@@ -89,21 +111,10 @@ def second_factor_codes() -> str | Response:
 
 @blueprint.post("/account/second-factor/remove")
 def second_factor_remove() -> Response:
-    """Take the app and the codes away, unless the person must have one."""
-    if (elsewhere := _prove_first()) is not None:
-        return elsewhere
-    user: User = current_user.user
-    if not current_user.has_second_factor:
-        abort(404, "There is nothing of that kind; it may have been taken away already.")
-    if state.must(user) and not current_user.by_provider:
-        abort(409, "Your account must have a second factor. Dispatch support can take it away.")
-    with unit_of_work() as writing:
-        state.forget(writing, user, user.email)
-        people.sign_out(writing, user.id)
-    wake("relay")
-    _begin_again(user, "take away the second factor")
-    say("From now on your password alone signs you in.", "warn")
-    return redirect(url_for("staff.account"))
+    """Take the app away, or everything, unless the person must have a second factor."""
+    if request.form.get("which") == "app":
+        return _remove("an app", CodeApp.user_id == current_user.user.id)
+    return _remove("the second factor", None)
 
 
 @blueprint.route("/account/confirm", methods=["GET", "POST"])
@@ -123,18 +134,94 @@ def confirm() -> Response | tuple[str, int]:
     return page, 422 if form.errors else 200
 
 
-def _set_up(user: User, secret: str, step: int) -> str:
+def _set_up(user: User, what: str, add: Callable[[Session], object]) -> str | Response:
+    """Keep a further factor; with the first come codes on paper, shown once."""
     with unit_of_work() as writing:
-        codes.add_app(writing, user, secret, step)
-        made = codes.on_paper(writing, user)
+        is_first = not state.has(writing, user.id)
+        add(writing)
+        made = codes.on_paper(writing, user) if is_first else []
         state.tell(
             writing, user, user.email, "set up",
-            "A second factor for signing in to Dispatch was set up: an app that shows codes.",
+            f"A second factor for signing in to Dispatch was set up: {what}.",
         )  # fmt: skip
         people.sign_out(writing, user.id)
     wake("relay")
-    _begin_again(user, "set up a second factor")
-    return render_template("staff/second_factor_codes.html", codes=made)
+    _begin_again(user, f"set up {what}")
+    if made:
+        return render_template("staff/second_factor_codes.html", codes=made)
+    say("It is set up, and you are signed out everywhere else.")
+    return redirect(url_for("staff.second_factor"))
+
+
+def _remove(what: str, which: ColumnElement[bool] | None) -> Response:
+    """Take one thing away, or everything; who must have something keeps the last."""
+    if (elsewhere := _prove_first()) is not None:
+        return elsewhere
+    user: User = current_user.user
+    model = Passkey if what == "a passkey" else CodeApp
+    with unit_of_work() as writing:
+        if not _is_taken(writing, user, model, which):
+            abort(404, "There is nothing of that kind; it may have been taken away already.")
+        is_left = which is not None and state.has(writing, user.id)
+        if not is_left and state.must(user) and not current_user.by_provider:
+            abort(409, "Your account must have a second factor. Set up another first.")
+        if is_left:
+            state.tell(
+                writing, user, user.email, "take away",
+                f"You can no longer sign in to Dispatch by {what} that you had set up.",
+            )  # fmt: skip
+        else:
+            state.forget(writing, user, user.email)
+        people.sign_out(writing, user.id)
+    wake("relay")
+    _begin_again(user, f"take away {what}")
+    if is_left:
+        say("It is taken away, and you are signed out everywhere else.")
+        return redirect(url_for("staff.second_factor"))
+    say("From now on your password alone signs you in.", "warn")
+    return redirect(url_for("staff.account"))
+
+
+def _is_taken(
+    writing: Session, user: User, model: type[Passkey | CodeApp], which: ColumnElement[bool] | None
+) -> bool:
+    """Delete one thing of a person's, or tell whether there is anything at all."""
+    if which is None:
+        return state.has(writing, user.id)
+    gone = writing.execute(
+        delete(model)
+        .where(model.user_id == user.id, which)
+        .returning(model.user_id)
+        .execution_options(synchronize_session=False)
+    )
+    return gone.one_or_none() is not None
+
+
+def _secret() -> str:
+    """Return what a new app is being told, kept in the cookie until it has shown a code."""
+    secret: str = session.setdefault(SECRET, codes.new_secret())
+    return secret
+
+
+def _page(user: User, form: AppForm, problem: str = "") -> tuple[str, int]:
+    import segno  # slow to import, and seldom needed
+
+    secret, reading = _secret(), db.session()
+    asked = passkeys.to_add(reading, user) if passkeys.are_possible() else None
+    if asked:
+        session[ASKED] = asked.challenge
+    page = render_template(
+        "staff/second_factor.html",
+        form=form,
+        has_app=reading.get(CodeApp, user.id) is not None,
+        picture=segno.make(codes.address(secret, user)).svg_data_uri(scale=4, light="white"),
+        secret=secret,
+        left=codes.left(reading, user),
+        asked=asked,
+        passkeys=passkeys.of(reading, user),
+        passkey_problem=problem,
+    )
+    return page, 422 if form.errors or problem else 200
 
 
 def _begin_again(user: User, action: str) -> None:

@@ -1,4 +1,4 @@
-"""The second step of signing in with a password: a code of the person's app, or one on paper.
+"""The second step of signing in with a password: a passkey, a code of an app, or one on paper.
 
 Between the steps the browser keeps, in its signed cookie, whose password it knew and when; nobody
 is signed in by that.
@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
-from app.domain.second_factor import codes, state
+from app.domain.second_factor import codes, passkeys, state
 from app.extensions import db, unit_of_work
 from app.models.user import User
 from app.staff.access import blueprint, own_path, say
@@ -23,6 +23,9 @@ from app.staff.forms import PageForm
 
 HALF = "half"
 """Where the cookie keeps whose password was right."""
+ASKED = "asked"
+"""Where it keeps what the device was last asked to sign."""
+WRONG_PASSKEY = "This passkey is not one of yours, or it was asked too long ago. Try again."
 LASTS = 600
 """Seconds between the two steps."""
 
@@ -57,20 +60,26 @@ def second_step() -> Response | tuple[str, int]:
         say("That took too long. Sign in again.", "warn")
         return redirect(url_for("staff.sign_in", next=own_path(request.args.get("next"))))
     user, action = half
-    form = CodeForm()
-    if not form.validate_on_submit():
-        return _page(form)
+    form, answer = CodeForm(), request.form.get("credential")
+    if not answer and not form.validate_on_submit():
+        return _page(user, form)
     attempt = attempts.begin(f"second factor of {user.id}", user)
+    asked = session.pop(ASKED, "")
     with unit_of_work() as writing:
-        fits = codes.use(writing, user, form.code.data)
+        if answer:
+            fits = passkeys.use(writing, user, answer, asked)
+        else:
+            fits = codes.use(writing, user, form.code.data)
         left = codes.left(writing, user)
     if not fits:
         attempts.note_failure(user)
+        if answer:
+            return _page(user, CodeForm(formdata=None), WRONG_PASSKEY)
         form.code.errors = ["This code is not right, or it was used before. Wait for the next one."]
-        return _page(form)
+        return _page(user, form)
     attempts.forgive(attempt)
     begin_session(user, action)
-    if "-" in form.code.data:
+    if not answer and "-" in form.code.data:
         say(f"You have {left} written codes left. Make new ones at Your account.", "warn")
     return redirect(own_path(request.args.get("next")) or url_for("staff.start"))
 
@@ -86,5 +95,9 @@ def _half() -> tuple[User, str] | None:
     return user, action
 
 
-def _page(form: CodeForm) -> tuple[str, int]:
-    return render_template("staff/second_step.html", form=form), 422 if form.errors else 200
+def _page(user: User, form: CodeForm, problem: str = "") -> tuple[str, int]:
+    asked = passkeys.to_use(db.session(), user)
+    if asked:
+        session[ASKED] = asked.challenge
+    page = render_template("staff/second_step.html", form=form, asked=asked, problem=problem)
+    return page, 422 if form.errors or problem else 200
