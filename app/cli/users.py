@@ -81,6 +81,27 @@ def forget_factor(email: str) -> None:
     click.echo(f"{user.email} signs in with the password alone now, and is signed out everywhere.")
 
 
+@group.command()
+@click.argument("email")
+@in_sentences
+def vacate(email: str) -> None:
+    """End the account of somebody whose address has gone to another person.
+
+    Roles, password, second factor, sessions, and what providers know them by are taken away; who
+    then comes with the address, or is invited, begins anew. What they wrote stays.
+    """
+    with unit_of_work() as session:
+        user = people.find(session, email.strip().lower())
+        if user is None:
+            raise click.UsageError("Nobody has that address.")
+        try:
+            people.vacate(session, user, "flask user vacate")
+        except Refused as refused:
+            raise click.UsageError(str(refused)) from refused
+        state.forget(session, user, "flask user vacate", told=False)
+    click.echo(f"{user.email} is free: it has no role, no password and no session any more.")
+
+
 def _password(email: str, generate: bool) -> tuple[str, bool]:
     """Return a password, and whether it was made here."""
     if generate or not sys.stdin.isatty():

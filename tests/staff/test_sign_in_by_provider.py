@@ -172,6 +172,28 @@ def test_an_address_that_the_provider_gives_to_somebody_else_opens_nothing(
 
 
 @ON_SQLITE
+def test_a_vacated_address_begins_anew_with_nothing_of_the_former_person(
+    app: Flask, staff: Staff, registrar: Client, campus: Provider, rows: Rows,
+    add_person: AddPerson, flask_command: FlaskCliRunner,
+) -> None:  # fmt: skip
+    former = add_person(PAT, registrar)
+    campus.has("pat")
+    signed_in(staff.http, campus, "pat")
+    answer = flask_command.invoke(args=["user", "vacate", PAT])
+    assert answer.output == f"{PAT} is free: it has no role, no password and no session any more.\n"
+    assert not is_inside(staff)
+    campus.has("pat", sub="another person")
+    assert signed_in(app.test_client(), campus, "pat").status_code == 403, "no role is left"
+    campus.has("pat", sub="another person", groups=[STAFF])
+    assert signed_in(app.test_client(), campus, "pat").status_code == 302
+    assert (rows.one(User).id, rows.one(User).password_hash) == (former.id, None)
+    assert role_of_pat(rows) is Role.STAFF
+    add_person("sam@example.edu", support=True)
+    refused = flask_command.invoke(args=["user", "vacate", "sam@example.edu"])
+    assert "last open account of Dispatch support" in refused.output
+
+
+@ON_SQLITE
 def test_a_closed_account_stays_closed(
     staff: Staff, registrar: Client, campus: Provider, rows: Rows
 ) -> None:

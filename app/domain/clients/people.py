@@ -133,3 +133,26 @@ def sign_out(session: Session, user_id: str) -> None:
         .execution_options(synchronize_session=False)
     )
     session.execute(delete(StaffSession).where(StaffSession.user_id == user_id))
+
+
+def vacate(session: Session, user: User, by: str) -> None:
+    """End all that an account could do and is known by: its address goes to another person.
+
+    What its person wrote stays. Clients may be left without an owner.
+
+    :raises Refused: when nobody else of support would be left to sign in.
+    """
+    if user.is_support:
+        others = select(User.id).where(
+            User.is_support, User.disabled_at.is_(None), User.id != user.id
+        )
+        if session.scalars(others.with_for_update()).first() is None:
+            raise Refused.because("This is the last open account of Dispatch support.", "email")
+    for client_id in session.scalars(select(Membership.client_id).filter_by(user_id=user.id)).all():
+        end(session, client_id, user, by)
+    user.is_support, user.support_given_by, user.password_hash = False, None, None
+    user.disabled_at = None
+    session.flush()
+    sign_out(session, user.id)
+    session.execute(delete(Identity).where(Identity.user_id == user.id))
+    audit.record(session, by, "vacate", f"account {user.email}", None)

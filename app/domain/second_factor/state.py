@@ -40,11 +40,15 @@ def must(user: User) -> bool:
     return wanted == "all" or (wanted == "support" and user.is_support)
 
 
-def forget(session: Session, user: User, by: str) -> None:
-    """Take everything away that a person has beside their password, who then may set it up anew."""
+def forget(session: Session, user: User, by: str, *, told: bool = True) -> None:
+    """Take everything away that a person has beside their password, who then may set it up anew.
+
+    :param told: whether they are told by mail; the address may be somebody else's by now.
+    """
     for model in (CodeApp, Passkey, RecoveryCode):
         session.execute(delete(model).where(model.user_id == user.id))
-    tell(session, user, by, "take away", "Your second factor of Dispatch was taken away.")
+    if told:
+        tell(session, user, by, "take away", "Your second factor of Dispatch was taken away.")
 
 
 def tell(session: Session, user: User, by: str, action: str, what: str) -> None:
