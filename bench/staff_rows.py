@@ -167,7 +167,7 @@ def _chunk(
             "trigger": AttemptTrigger.AUTO, "started_at": at, "duration_ms": n % 500,
             "url": "https://sis.example.edu/hooks", "status": 200})),
         (Member, each(lambda n, _: {
-            "population_id": ids.population,
+            "roll": ids.population,
             "attributes": {"toName": f"Person {n}", "toPhone": _phone(n), "major": "Art"}})),
         (SuppressionEntry, each(lambda n, at: {
             "id": new_id(), "list_id": ids.suppression, "phone": f"+1319{n:07}", "since": at,

@@ -45,7 +45,7 @@ JUDGED_WHERE_READ = {
     "Client.texts_held_until", "Client.calls_held_until", "Lane.held_until", "Lane.lease_until",
     "Message.check_at", "Voicemail.check_at", "Delivery.lease_until",
     "Delivery.next_attempt_at", "Endpoint.open_until", "LastContact.sent_at",
-    "Message.claimed_at",  # when a send is looked up
+    "Population.reserved_until", "Message.claimed_at",  # when a send is looked up
     "Message.created_at",  # when replies are counted
     "SuppressionEntry.since", "SuppressionEntry.lifted_at",  # live words go in order of arrival
 }  # fmt: skip

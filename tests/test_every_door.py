@@ -92,7 +92,7 @@ def _member_by_upload(doors: Doors, person: dict[str, str]) -> Told:
 
 def _members(doors: Doors) -> list[dict[str, Any]]:
     """Return who came in after Ann, who is there."""
-    ours = select(Member).where(Member.population_id == doors.ours.population.id)
+    ours = select(Member).where(Member.roll == doors.ours.population.id)
     members = sorted(doors.rows.all(ours), key=lambda one: one.id)
     return [one.attributes for one in members[1:]]
 

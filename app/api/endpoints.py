@@ -116,14 +116,14 @@ def replay(caller: Caller, endpoint_id: str, body: ReplayBody) -> Answer:
     With `dryRun` they are counted only.
     """
     wanted = deliveries.Range(body.from_, body.to or utcnow(), body.failed_only)
+    with not_now():
+        count = deliveries.count_replay(db.session(), find(caller, endpoint_id), wanted)
 
     def make(session: Session) -> Answer:
-        endpoint = find(caller, endpoint_id)
-        with not_now():
-            if body.dry_run:
-                count = deliveries.count_replay(session, endpoint, wanted)
-            else:
-                count = deliveries.replay(session, endpoint, wanted, caller.actor)
+        if not body.dry_run:
+            with not_now():
+                endpoint = find(caller, endpoint_id)
+                deliveries.replay(session, endpoint, wanted, caller.actor, count)
         return Answer(202, ReplayObject(count=count, dry_run=body.dry_run))
 
     answer = once(caller, body, make)

@@ -22,6 +22,7 @@ from app.api import problem
 from app.api.auth import authenticate
 from app.api.reading import read_body, read_query, storable
 from app.domain import mistakes
+from app.domain.audience.members import BUSY_CODE
 from app.domain.clients.spending import Limited
 from app.models.credential import Scope
 
@@ -157,6 +158,8 @@ def _respond(made: Answer, writer: TypeAdapter[Any] | None) -> Response:
 
 def _mistakes(refused: mistakes.Refused) -> Response:
     errors = [problem.FieldError(one.field, one.code, one.message) for one in refused.mistakes]
+    if all(one.code == BUSY_CODE for one in refused.mistakes):
+        return problem.answer(problem.Refusal(409, str(refused), errors, {"Retry-After": "60"}))
     return problem.answer(problem.invalid_all(errors))
 
 

@@ -10,7 +10,7 @@ from app.api.operation import Answer, operation
 from app.api.reading import Shape
 from app.api.shapes import MemberObject, PersonBody
 from app.api.urls import Url, ids, owned, url
-from app.domain.audience import members, populations
+from app.domain.audience import members, populations, taking
 from app.extensions import db
 from app.models.audience import Population
 from app.models.credential import Scope
@@ -55,6 +55,7 @@ def show(caller: Caller, population_id: str) -> PopulationObject:
     "/populations/<population_id>/subscribers",
     Scope.SEND,
     {201: SubscriberObject, 200: SubscriberObject},
+    problems=(409,),
     example={"toAddress": "pat@example.edu", "firstName": "Pat", "lastName": "Doe"},
 )
 def subscribe(caller: Caller, population_id: str, body: PersonBody) -> Answer:
@@ -62,8 +63,10 @@ def subscribe(caller: Caller, population_id: str, body: PersonBody) -> Answer:
 
     The body is the person's attributes: `toName`, `toPhone`, `toAddress` and any others.
     Somebody who is there already (the same `toPhone`, or without one the same `toAddress`) gets
-    the new attributes instead of a second place, and the answer is 200.
+    the new attributes instead of a second place, and the answer is 200. 409 with `Retry-After`
+    for as long as a large file that others' changes got in the way of is put into the population.
     """
+    taking.ahead(population_id)
 
     def make(session: Session) -> Answer:
         population = owned(Population, caller, population_id, "population")

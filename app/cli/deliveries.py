@@ -128,11 +128,11 @@ def replay(
     if not yes:
         click.confirm(f"Send {count} deliveries again?", abort=True)
     with unit_of_work() as session:
-        sent = deliveries.replay(
-            session, endpoint_of(session, client, endpoint), wanted, operator()
+        deliveries.replay(
+            session, endpoint_of(session, client, endpoint), wanted, operator(), count
         )
     wake("relay")
-    click.echo(f"{sent} deliveries are sent again.")
+    click.echo(f"{count} deliveries are sent again.")
 
 
 def _delivery(session: Session, delivery_id: str) -> Delivery:

@@ -31,7 +31,7 @@ from app.domain.sending import journal
 from app.extensions import current_settings, db, redis_client
 from app.inbound.afterwards import text_back
 from app.mailbox import lmtp
-from app.maintenance import ahead, retention
+from app.maintenance import ahead, chores, retention
 from app.outbound.afterwards import restored, sweep
 from app.outbound.relay import sweep as relay
 from app.outbound.send import agenda
@@ -126,6 +126,7 @@ def tasks() -> tuple[Task, ...]:
         Task("wake send", 1.0, agenda.wake_due),
         Task("wake house", 1.0, partial(wake_drain, "house")),
         Task("wake voice messages", 2.0, voicemails.wake_due),
+        Task("do chores", 1.0, do_chores),
         Task("text callers back", 2.0, text_callers_back),
         Task("notice a restored database", 5.0, restored.watch),
         Task("sweep lost claims", 5.0, sweep.lost_claims),
@@ -181,6 +182,12 @@ def wake_reports() -> None:
     """Have reports applied of which nobody was told: a wake-up is lost with its process."""
     if journal.oldest(db.session(), 1):
         wake_drain("reports")
+
+
+def do_chores() -> None:
+    """Have work on many rows gone on with, where there is any."""
+    if chores.are_due():
+        keep_house("app.maintenance.chores.run")
 
 
 def text_callers_back() -> None:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from sqlalchemy import ColumnElement, String, cast, delete, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.domain import audit, urls
+from app.domain import audit, chores, leftovers, urls
 from app.domain.mistakes import Refused
 from app.domain.named import WORDS
-from app.models.audience import Member, Population
+from app.models.audience import Population
 from app.models.base import utcnow
 from app.models.batch import BATCH_TRANSITIONS, Batch, BatchTaking
+from app.models.chore import ChoreKind
 from app.models.communication import Callback, Communication, CommunicationStep
 from app.models.credential import Credential, SavedCredential
 from app.models.delivery import Delivery
@@ -24,9 +25,9 @@ from app.models.message import Message
 from app.models.rota import Rota
 from app.models.route import KeywordRule, Route
 from app.models.sender import Sender
-from app.models.suppression import SuppressionEntry, SuppressionList
+from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateVersion
-from app.models.upload import Upload, UploadPart
+from app.models.upload import Upload
 
 Thing = (
     Template
@@ -78,22 +79,18 @@ def remove(session: Session, thing: Thing, by: str) -> None:
         case Endpoint():
             session.execute(delete(EndpointSecret).filter_by(endpoint_id=thing.id))
         case SuppressionList():
-            session.execute(delete(SuppressionEntry).filter_by(list_id=thing.id))
+            chores.begin(session, ChoreKind.ENTRIES, thing.id, leftovers.forget_entries)
         case Population():
             kept = select(Upload.id).filter_by(population_id=thing.id)
-            session.execute(
-                delete(UploadPart)
-                .where(UploadPart.upload_id.in_(kept))
-                .execution_options(synchronize_session=False)
-            )
-            session.execute(delete(Upload).filter_by(population_id=thing.id))
-            session.execute(delete(Member).filter_by(population_id=thing.id))
+            leftovers.remove_uploads(session, session.scalars(kept).all())
         case Recording():
             expire_media(session, thing.media_code)
         case _:
             pass
     session.delete(thing)
     session.flush()
+    if isinstance(thing, Population):
+        leftovers.let_go_of_roll(session, thing.roll)
     audit.record(session, by, "delete", f"{WORDS[type(thing)]} {thing.name}", thing.client_id)
 
 
@@ -185,7 +182,8 @@ def _callbacks(session: Session, key: str) -> Iterator[str]:
 def _population_users(session: Session, key: str) -> Iterator[str]:
     yield from _routes(session, Route.population_id == key)
     yield from _communications(session, Communication.population_id == key)
-    if session.scalar(select(exists().where(BatchTaking.population_id == key))):
+    roll = select(Population.roll).where(Population.id == key).scalar_subquery()
+    if session.scalar(select(exists().where(BatchTaking.roll == roll))):
         yield "a batch that begins"
 
 

@@ -22,6 +22,7 @@ from app.domain.provisioning.verifications import OPEN
 from app.domain.relaying.endpoints import SECRET_OVERLAP
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
+from app.models.chore import Chore
 from app.models.credential import Credential
 from app.models.endpoint import Endpoint, EndpointSecret
 from app.models.house import Bookmark, IdempotencyKey, SetAside
@@ -63,6 +64,7 @@ MARKS = (
     Mark(EndpointSecret.expires_at, furthest=SECRET_OVERLAP),
     Mark(SetAside.until, furthest=aside.PAUSES[-1]),
     Mark(Credential.asked_at),
+    Mark(Chore.due_at, furthest=timedelta(days=1)),
 )
 """Those of tables that stay small, or have an index on the column."""
 

@@ -16,10 +16,9 @@ from typing import Any
 import structlog
 from sqlalchemy import Select, delete, exists, or_, select, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
-from ulid import ULID
 
-from app.domain import aside, mail_tags
-from app.domain.audience import staging, uploads
+from app.domain import aside, leftovers, mail_tags
+from app.domain.audience import uploads
 from app.domain.clients import usage
 from app.domain.content import attachments
 from app.domain.sending import journal
@@ -38,7 +37,7 @@ from app.models.last_contact import LastContact
 from app.models.link import Click, Link
 from app.models.media import Media, Recording
 from app.models.message import Message, MessageReport
-from app.models.upload import StagedMember, Upload
+from app.models.upload import Upload
 from app.models.voicemail import Voicemail
 
 log = structlog.get_logger(__name__)
@@ -128,7 +127,6 @@ def _steps(now: datetime) -> list[Step]:
         Step("last contacts", _last_contacts(year), partial(_forget_contacts, sent_before=year)),
         Step("media", _expired_media(now), _remove_media),
         Step("uploads", _uploads(now - uploads.KEPT), _remove_uploads),
-        Step("staged members", _staged(now - uploads.KEPT), _remove_staged),
         Step("answers", _idempotency_keys(day), partial(_forget_answers, made_before=day)),
         Step("mails taken in", _mails_taken(now - 2 * mail_tags.REPLY_LASTS), _forget_mails),
     ]
@@ -314,18 +312,8 @@ def _uploads(limit: datetime) -> Select[str]:
 
 
 def _remove_uploads(session: Session, ids: list[str]) -> Counter[str]:
-    uploads.remove(session, ids)
+    leftovers.remove_uploads(session, ids)
     return +Counter(uploads=len(ids))
-
-
-def _staged(limit: datetime) -> Select[str]:
-    """Find what imports that died have left behind."""
-    oldest = str(ULID.from_datetime(limit))
-    return select(StagedMember.run).where(StagedMember.run < oldest).distinct()
-
-
-def _remove_staged(session: Session, runs: list[str]) -> Counter[str]:
-    return +Counter(staged_members=staging.forget_some(session, runs[0]) if runs else 0)
 
 
 def _idempotency_keys(limit: datetime) -> Select[str, str]:

@@ -10,7 +10,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
-from app.models.base import BigId, Created, Identified, Owned, UtcDateTime, choice
+from app.models.base import ID_LENGTH, BigId, Created, Identified, Owned, UtcDateTime, choice
 
 
 class BatchState(enum.StrEnum):
@@ -93,8 +93,9 @@ class BatchTaking(Base):
     __tablename__ = "batch_taking"
 
     batch_id: Mapped[str] = mapped_column(ForeignKey("batch.id"), primary_key=True)
-    population_id: Mapped[str] = mapped_column(ForeignKey("population.id"), index=True)
-    """As it was when the batch began: the communication may name another since."""
+    roll: Mapped[str] = mapped_column(String(ID_LENGTH), index=True)
+    """The members of the population when the batch began (`Member.roll`); a file that takes their
+    place, or another population that the communication names since, changes nothing."""
     after: Mapped[int] = mapped_column(BigId, default=0)
     """The member behind whom the next are taken."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
-from app.models.base import PHONE_LENGTH, Created, Identified, Owned, UtcDateTime, choice
+from app.models.base import ID_LENGTH, PHONE_LENGTH, Created, Identified, Owned, UtcDateTime, choice
 
 SCOPE_ALL = "all"
 
@@ -67,7 +67,8 @@ class SuppressionEntry(Identified, Base):
         ),
     )
 
-    list_id: Mapped[str] = mapped_column(ForeignKey("suppression_list.id"))
+    list_id: Mapped[str] = mapped_column(String(ID_LENGTH))
+    """The list; no foreign key: a large one that is deleted leaves entries that go after it."""
     phone: Mapped[str] = mapped_column(String(PHONE_LENGTH))
     scope: Mapped[str] = mapped_column(String(26), default=SCOPE_ALL)
     """The id of a sender (a number or a messaging service), or ``all``."""

@@ -9,8 +9,7 @@ from sqlalchemy import JSON, ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import Base
-from app.models.audience import PHONE_KEY_LENGTH
-from app.models.base import ID_LENGTH, BigId, Created, Identified, Owned, UtcDateTime
+from app.models.base import ID_LENGTH, Created, Identified, Owned, UtcDateTime
 
 FILENAME_LENGTH = 200
 
@@ -37,22 +36,7 @@ class UploadPart(Base):
 
     __tablename__ = "upload_part"
 
-    upload_id: Mapped[str] = mapped_column(ForeignKey("upload.id"), primary_key=True)
+    upload_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    """The file; no foreign key: what is left of one that is deleted goes after it."""
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     content: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class StagedMember(Base):
-    """Somebody of a file on the way into a population, whom nobody sees there yet.
-
-    A new member, a member (``member_id``) with other attributes, or one without any who goes.
-    """
-
-    __tablename__ = "staged_member"
-
-    run: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
-    """A ULID: one try to take a file in; its time tells when that was begun."""
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    member_id: Mapped[int | None] = mapped_column(BigId)
-    attributes: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    phone_key: Mapped[str | None] = mapped_column(String(PHONE_KEY_LENGTH))

@@ -85,7 +85,7 @@ class Ours:
             while chunk := list(islice(people, 10_000)):
                 session.execute(
                     insert(Member),
-                    [{"population_id": made.population_id, "attributes": one} for one in chunk],
+                    [{"roll": made.population_id, "attributes": one} for one in chunk],
                 )
 
     def start_batch(self) -> None:

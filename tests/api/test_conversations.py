@@ -246,9 +246,9 @@ def test_a_name_is_known_from_the_last_contact_else_from_a_list(
     students = Population(client_id=office.client.id, name="students")
     rows.add(students)
     ann = {"toName": "Ann", "toPhone": "(319) 555-0150"}
-    rows.add(Member(population_id=students.id, attributes=ann))
+    rows.add(Member(roll=students.id, attributes=ann))
     assert read(desk)["name"] == "Ann"
-    rows.add(Member(population_id=students.id, attributes={**ann, "toName": "Bob"}))
+    rows.add(Member(roll=students.id, attributes={**ann, "toName": "Bob"}))
     assert read(desk)["name"] is None
     number = rows.one(Conversation).sender_id
     rows.add(

@@ -125,7 +125,7 @@ class House:
             people = [self.phone() for _ in range(MEMBERS)]
             for phone in people:
                 self.outside.expect(flow, phone)
-            members = [Member(population_id=made.population_id, attributes={"toPhone": phone})
+            members = [Member(roll=made.population_id, attributes={"toPhone": phone})
                        for phone in people]  # fmt: skip
             self.rows.add(*members)
             self.outside.start_batch(made.id)

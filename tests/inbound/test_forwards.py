@@ -62,7 +62,7 @@ def to_email(registrar: Department, *addresses: str | None) -> None:
     registrar.rows.add(population)
     registrar.rows.add(
         *(
-            Member(population_id=population.id, attributes={"toName": "Desk", "toAddress": one})
+            Member(roll=population.id, attributes={"toName": "Desk", "toAddress": one})
             for one in addresses
         )
     )

@@ -32,7 +32,7 @@ def listed(rows: Rows, department: Department, *members: dict[str, object]) -> P
     population = Population(client_id=department.client.id, name=f"list {rows.count(Population)}")
     rows.add(population)
     for member in members:
-        rows.add(Member(population_id=population.id, attributes=member))
+        rows.add(Member(roll=population.id, attributes=member))
     return population
 
 
@@ -130,7 +130,7 @@ class TestWhoseValues:
             )
         )
         assert body_of(twilio.sms().text) == "Hi Ada"
-        rows.change(delete(Member).where(Member.population_id == population.id))
+        rows.change(delete(Member).where(Member.roll == population.id))
         assert body_of(twilio.sms().text) == "Hi there"
 
 

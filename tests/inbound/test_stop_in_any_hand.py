@@ -291,7 +291,7 @@ class TestChannels:
         population = Population(client_id=department.client.id, name="abroad")
         rows.add(population)
         member = {"toName": "Ada", "toPhone": listed}
-        rows.add(Member(population_id=population.id, attributes=member))
+        rows.add(Member(roll=population.id, attributes=member))
         assert reply_of(twilio.sms(From=sender)) == "Hi Ada"
         with app.app_context(), unit_of_work() as session:
             client = session.get_one(Client, department.client.id)

@@ -38,7 +38,7 @@ class HelpDesk:
         )
         rows.add(self.population)
         member = {"toName": "Help Desk", "toAddress": DESK}
-        rows.add(Member(population_id=self.population.id, attributes=member))
+        rows.add(Member(roll=self.population.id, attributes=member))
         rows.add(
             Route(
                 client_id=self.department.client.id, sender_id=self.department.number.id,

@@ -188,10 +188,10 @@ def test_what_cannot_be_saved_is_refused_in_words(
 def test_before_it_is_sent_one_sees_what_happens(pat: Staff, ours: Department, rows: Rows) -> None:
     rows.change(update(Communication).values(suppression_list_id=ours.suppression.id))
     rows.add(
-        Member(population_id=ours.population.id, attributes={"toPhone": "+13195550151"}),
-        Member(population_id=ours.population.id, attributes={"toName": "B", "toPhone": "12"}),
+        Member(roll=ours.population.id, attributes={"toPhone": "+13195550151"}),
+        Member(roll=ours.population.id, attributes={"toName": "B", "toPhone": "12"}),
         Member(
-            population_id=ours.population.id,
+            roll=ours.population.id,
             attributes={"toName": "Out", "toPhone": "+13195550152"},
         ),
         SuppressionEntry(
@@ -222,7 +222,7 @@ def test_one_sees_where_it_is_no_time_to_be_reached(
     rows.change(update(Client).values(recipient_from=hours[0], recipient_to=hours[1]))
     rows.add(
         Member(
-            population_id=ours.population.id,
+            roll=ours.population.id,
             attributes={"toName": "Bo", "toPhone": "+18085550151"},
         )
     )
@@ -257,7 +257,7 @@ def test_one_steps_through_the_people_of_the_list(pat: Staff, ours: Department, 
     people = ("Bo", "+13195550152"), ("Cy", "12"), ("", "+13195550153")
     for name, phone in people:
         known = {"toPhone": phone} | ({"toName": name} if name else {})
-        rows.add(Member(population_id=ours.population.id, attributes=known))
+        rows.add(Member(roll=ours.population.id, attributes=known))
     rows.add(
         SuppressionEntry(
             list_id=ours.suppression.id, phone="+13195550152", scope="all",

@@ -82,7 +82,7 @@ def test_who_waits_comes_first_and_is_counted_in_the_menu(
     students = Population(client_id=registrar.id, name="students")
     rows.add(students)
     known = {"toName": "Ann Lee", "toPhone": "+13195550102"}
-    rows.add(Member(population_id=students.id, attributes=known))
+    rows.add(Member(roll=students.id, attributes=known))
     shown = page(pat, "/staff/clients/registrar/conversations")
     assert shown.index("waits") < shown.index("newest")
     assert ">done" not in shown
@@ -146,7 +146,7 @@ def test_a_canned_reply_is_put_in_filled_and_sent_only_then(
         version = {"number": 1, "body": body, "media": [], "created_by": "x"}
         rows.add(TemplateVersion(template_id=one.id, **version))
     known = {"toName": "Ann", "toPhone": PHONE}
-    rows.add(Member(population_id=students.id, attributes=known))
+    rows.add(Member(roll=students.id, attributes=known))
     answer = act(pat, number, "answer", body="Sorry!", template=canned.id)
     assert ">Sorry!\nHi Ann, nine to five.</textarea>" in answer.text
     answer = act(pat, number, "answer", body="Sorry!", template=broken.id)
@@ -273,7 +273,7 @@ def test_a_persons_page_tells_lists_and_opt_outs(
     students = Population(client_id=registrar.id, name="students")
     rows.add(students)
     known = {"toName": "Ann", "toPhone": "319-555-0142", "course": ["Chemistry"]}
-    rows.add(Member(population_id=students.id, attributes=known))
+    rows.add(Member(roll=students.id, attributes=known))
     opt_out(rows, number)
     shown = page(pat, f"/staff/clients/registrar/inbox/phone/{PHONE}")
     for words in ("Ann", "students", "Chemistry", "opted-out", "They texted a word such as STOP"):
@@ -309,7 +309,7 @@ def test_one_search_finds_people_phones_words_and_lists(
     rows.add(theirs)
     for population, called in ((students, "Ann Lee"), (theirs, "Ann Leeds")):
         known = {"toName": called, "toPhone": PHONE}
-        rows.add(Member(population_id=population.id, attributes=known))
+        rows.add(Member(roll=population.id, attributes=known))
     wanted, expected = SEARCHES[name]
     answer = pat.http.get("/staff/clients/registrar/search", query_string={"q": wanted})
     found = answer.text.split("</form>")[-1]

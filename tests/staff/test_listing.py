@@ -42,7 +42,7 @@ def people(rows: Rows) -> Population:
     rows.add(
         *[
             Member(
-                population_id=found.id,
+                roll=found.id,
                 attributes={"toName": "Ann" if n % 10 == 0 else "Bob", "n": n},
             )
             for n in range(30)
@@ -59,7 +59,7 @@ def walk(app: Flask, found: Population, *, newest_first: bool, name: str | None)
     with app.app_context():
         while True:
             page = listing.page(
-                db.session(), select(Member).where(Member.population_id == found.id), (Member.id,),
+                db.session(), select(Member).where(Member.roll == found.id), (Member.id,),
                 after, size=4, wanted=wanted, newest_first=newest_first,
             )  # fmt: skip
             seen.append([one.attributes["n"] for one in page.rows])

@@ -26,7 +26,7 @@ def ann(rows: Rows, registrar: Client) -> Member:
     students = Population(client_id=registrar.id, name="students")
     rows.add(students)
     known = {"toName": "Ann Lee", "toPhone": "(319) 555-0142"}
-    member = Member(population_id=students.id, attributes=known)
+    member = Member(roll=students.id, attributes=known)
     rows.add(member)
     return member
 

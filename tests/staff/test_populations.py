@@ -65,7 +65,7 @@ def test_a_population_is_made_and_somebody_put_in(pat: Staff, rows: Rows) -> Non
 
 
 def test_a_person_is_changed_and_removed(pat: Staff, students: Population, rows: Rows) -> None:
-    rows.add(Member(population_id=students.id, attributes={"toAddress": "a@b.edu", "major": "Art"}))
+    rows.add(Member(roll=students.id, attributes={"toAddress": "a@b.edu", "major": "Art"}))
     member = rows.one(Member)
     path = f"{HOME}/populations/{students.id}/people/{member.id}"
     pat.send(path, toName="Ann", toAddress="a@b.edu", attribute="major", value="")
@@ -89,7 +89,7 @@ def test_a_person_is_changed_and_removed(pat: Staff, students: Population, rows:
 def test_who_cannot_be_kept_is_refused_in_words(
     pat: Staff, students: Population, rows: Rows, fields: dict[str, str], said: str
 ) -> None:
-    rows.add(Member(population_id=students.id, attributes={"toPhone": "+13195550150"}))
+    rows.add(Member(roll=students.id, attributes={"toPhone": "+13195550150"}))
     answer = pat.send(f"{HOME}/populations/{students.id}/people/new", **fields)
     assert answer.status_code == 422
     assert said in answer.get_data(as_text=True)
@@ -107,8 +107,8 @@ def test_attributes_are_called_as_the_client_calls_them(
 
 def test_a_file_adds_changes_and_keeps(upload, students: Population, rows: Rows) -> None:
     rows.add(
-        Member(population_id=students.id, attributes={"toPhone": "+13195550150", "year": "1"}),
-        Member(population_id=students.id, attributes={"toAddress": "kim@example.edu"}),
+        Member(roll=students.id, attributes={"toPhone": "+13195550150", "year": "1"}),
+        Member(roll=students.id, attributes={"toAddress": "kim@example.edu"}),
     )
     answer = upload(
         "Name,Phone,E-mail,First name\nAnn,319-555-0150,,Ann\nLee,(319) 555 0151,,Lee\n"
@@ -124,8 +124,8 @@ def test_a_file_adds_changes_and_keeps(upload, students: Population, rows: Rows)
 
 def test_a_file_can_replace_everybody(upload, students: Population, rows: Rows) -> None:
     rows.add(
-        Member(population_id=students.id, attributes={"toPhone": "+13195550150", "year": "1"}),
-        Member(population_id=students.id, attributes={"toPhone": "+13195550159"}),
+        Member(roll=students.id, attributes={"toPhone": "+13195550150", "year": "1"}),
+        Member(roll=students.id, attributes={"toPhone": "+13195550159"}),
     )
     upload("toPhone\n+13195550150\n", mode="replace")
     assert people(rows) == [{"toPhone": "+13195550150"}]
@@ -169,7 +169,7 @@ def test_what_is_downloaded_can_be_uploaded(
     pat: Staff, upload, students: Population, rows: Rows
 ) -> None:
     kept = {"toName": HOSTILE, "toPhone": "+13195550150", "note": "a\nb"}
-    rows.add(Member(population_id=students.id, attributes=kept))
+    rows.add(Member(roll=students.id, attributes=kept))
     answer = pat.http.get(f"{HOME}/populations/{students.id}/export")
     assert answer.mimetype == "text/csv"
     upload(answer.data, mode="replace")
@@ -179,7 +179,7 @@ def test_what_is_downloaded_can_be_uploaded(
 def test_hostile_texts_are_shown_as_text(pat: Staff, students: Population, rows: Rows) -> None:
     rows.add(
         Member(
-            population_id=students.id,
+            roll=students.id,
             attributes={"toName": HOSTILE, "toPhone": "+13195550150", "x": HOSTILE, "n": 7},
         )
     )
@@ -195,7 +195,7 @@ def test_many_people_come_page_by_page(pat: Staff, students: Population, rows: R
     rows.add(
         *[
             Member(
-                population_id=students.id,
+                roll=students.id,
                 attributes={"toName": f"P{n:03}", "toPhone": f"+1319555{n:04}"},
             )
             for n in range(60)
@@ -219,8 +219,8 @@ def test_many_people_come_page_by_page(pat: Staff, students: Population, rows: R
 def test_an_address_whose_mail_came_back_is_marked(
     pat: Staff, students: Population, registrar: Client, rows: Rows, app: Flask
 ) -> None:
-    rows.add(Member(population_id=students.id, attributes={"toAddress": "Ada@example.edu"}))
-    rows.add(Member(population_id=students.id, attributes={"toAddress": "bob@example.edu"}))
+    rows.add(Member(roll=students.id, attributes={"toAddress": "Ada@example.edu"}))
+    rows.add(Member(roll=students.id, attributes={"toAddress": "bob@example.edu"}))
     with app.app_context(), unit_of_work() as session:
         for client_id in (registrar.id, None):  # another's bounces are not theirs
             known = receivers.email(session, client_id, "ada@example.edu")
@@ -248,7 +248,7 @@ def test_what_is_in_use_stays(staff: Staff, rows: Rows, add_person: Callable[...
 
 
 def test_what_is_unused_goes(pat: Staff, students: Population, rows: Rows) -> None:
-    rows.add(Member(population_id=students.id, attributes={"toPhone": "+13195550150"}))
+    rows.add(Member(roll=students.id, attributes={"toPhone": "+13195550150"}))
     path = f"{HOME}/populations/{students.id}"
     pat.send(f"{path}/delete", seen_at=path)
     assert rows.count(Population) == rows.count(Member) == 0

@@ -6,6 +6,7 @@ import csv
 import io
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -13,15 +14,16 @@ import pytest
 import time_machine
 from flask import Flask
 
-from app.domain.audience import arrivals, staging, uploads
+from app.domain.audience import arrivals, populations, rolls, staging, uploads
 from app.domain.audience.members import subscribe
+from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
-from app.maintenance import retention
+from app.maintenance import chores, retention
 from app.models.audience import Member, Population
 from app.models.base import utcnow
 from app.models.client import Client
 from app.models.house import AuditEntry
-from app.models.upload import StagedMember, Upload, UploadPart
+from app.models.upload import Upload, UploadPart
 from app.models.user import Role, User
 from tests.staff.conftest import Staff
 from tests.support.departments import department
@@ -54,6 +56,11 @@ def path(students: Population) -> str:
 
 def people(rows: Rows) -> list[dict[str, Any]]:
     return [one.attributes for one in sorted(rows.all(Member), key=lambda one: one.id)]
+
+
+def size_of(app: Flask, population: Population) -> int:
+    with app.app_context():
+        return populations.size(db.session(), population.id)
 
 
 def test_nothing_is_saved_before_the_page(pat: Staff, path: str, rows: Rows) -> None:
@@ -183,7 +190,6 @@ def test_two_who_press_at_once_take_it_in_once(
         one.join()
     assert sorted(ended) == ["This file is in the population already.", "in"]
     assert people(rows) == [{"toPhone": "+13195550100"}]
-    assert rows.count(StagedMember) == 0
 
 
 def test_another_process_goes_on_with_a_file(app: Flask, pat: Staff, path: str, rows: Rows) -> None:
@@ -203,21 +209,23 @@ def test_old_members_stay_until_all_new_ones_are_there(
     app: Flask, rows: Rows, students: Population, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = [{"toPhone": f"+1319555{n:04}"} for n in range(2000, 2010)]
-    rows.add(*[Member(population_id=students.id, attributes=one) for one in old])
+    rows.add(*[Member(roll=students.id, attributes=one) for one in old])
     new = [{"toPhone": f"+1319556{n:04}"} for n in range(2000, 5000)]
     seen: list[int] = []
-    write = staging._write
+    write = staging._add
 
-    def watched(*arguments: Any) -> int:
-        done = write(*arguments)
-        seen.append(rows.count(Member))
-        return done
+    def watched(*arguments: Any) -> None:
+        write(*arguments)
+        with ThreadPoolExecutor(1) as other:  # another process, in a session of its own
+            seen.append(other.submit(size_of, app, students).result())
 
-    monkeypatch.setattr(staging, "_write", watched)
+    monkeypatch.setattr(staging, "_add", watched)
     with app.app_context():
         staging.take_in(students.id, new, lambda *_: None, replace=True)
-    assert len(seen) == 4
-    assert set(seen) == {10}
+    assert seen == [10, 10, 10]
+    assert size_of(app, students) == 3000
+    with app.app_context():
+        chores.run()
     assert [one["toPhone"] for one in people(rows)] == [one["toPhone"] for one in new]
 
 
@@ -226,16 +234,16 @@ def test_who_comes_by_another_door_meanwhile_is_neither_lost_nor_twice(
 ) -> None:
     """While a file is written aside, others subscribe: one of the file, and one of their own."""
     by_api = [{"toPhone": "+13195552001", "from": "API"}, {"toPhone": "+13195559999"}]
-    write = staging._write
+    compare = arrivals.compare
 
-    def interrupted(*arguments: Any) -> int:
+    def interrupted(*arguments: Any, **options: Any) -> Any:
         if by_api:
             with unit_of_work() as session:
                 population = session.get_one(Population, students.id)
                 subscribe(session, population, by_api.pop(), "api")
-        return write(*arguments)
+        return compare(*arguments, **options)
 
-    monkeypatch.setattr(staging, "_write", interrupted)
+    monkeypatch.setattr(arrivals, "compare", interrupted)
     new = [{"toPhone": f"+1319555{n:04}", "from": "file"} for n in range(2000, 2003)]
     with app.app_context():
         done = staging.take_in(students.id, new, lambda *_: None, replace=False)
@@ -246,22 +254,48 @@ def test_who_comes_by_another_door_meanwhile_is_neither_lost_nor_twice(
     }  # fmt: skip
     assert len(people(rows)) == 4
     assert (done.added, done.changed) == (2, 1)
-    assert rows.count(StagedMember) == 0
 
 
 def test_a_death_in_the_middle_leaves_the_population_as_it_was(
     app: Flask, rows: Rows, students: Population, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows.add(Member(population_id=students.id, attributes=ADA))
-    monkeypatch.setattr(staging, "_put", lambda *_: 1 / 0)
-    monkeypatch.setattr(staging, "_forget", lambda *_: None)  # nobody is left to do it
+    rows.add(Member(roll=students.id, attributes=ADA))
+    monkeypatch.setattr(staging, "CHUNK", 1)  # so that two changes are many
+    monkeypatch.setattr(rolls, "exchange", lambda *_: 1 / 0)
+    monkeypatch.setattr(staging, "_give_up", lambda *_: None)  # nobody is left to do it
     with app.app_context(), pytest.raises(ZeroDivisionError):
         staging.take_in(students.id, [{"toPhone": "+13195550101"}], lambda *_: None, replace=True)
-    assert people(rows) == [ADA]
-    assert rows.count(StagedMember) == 2
+    assert size_of(app, students) == 1
+    assert len(people(rows)) == 2
     with app.app_context(), time_machine.travel(utcnow() + timedelta(hours=25)):
-        retention.run()
-    assert rows.count(StagedMember) == 0
+        chores.run()
+    assert people(rows) == [ADA]
+
+
+def test_a_list_that_never_rests_is_reserved_for_the_file_at_last(
+    app: Flask, rows: Rows, students: Population, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody subscribes at each try; at the last one they are told to come again."""
+    compare, told = arrivals.compare, []
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        try:
+            with unit_of_work() as session:
+                population = session.get_one(Population, students.id)
+                subscribe(session, population, {"toPhone": f"+1319555{len(told):04}"}, "api")
+            told.append("in")
+        except Refused as refused:
+            told.append(refused.mistakes[0].code)
+        return compare(*arguments, **options)
+
+    monkeypatch.setattr(arrivals, "compare", interrupted)
+    with app.app_context():
+        staging.take_in(students.id, [{"toPhone": "+13195558000"}], lambda *_: None, replace=False)
+    assert told == ["in", "in", "in", "busy"]
+    assert len(people(rows)) == 4
+    with app.app_context(), unit_of_work() as session:  # and now it is everybody's again
+        population = session.get_one(Population, students.id)
+        subscribe(session, population, {"toPhone": "+13195558001"}, "api")
 
 
 def test_files_are_kept_for_a_day_and_ten_at_most(
@@ -331,23 +365,3 @@ def test_what_no_form_sends_is_refused_in_words(
     assert answer.status_code in (400, 422)
     assert people(rows) == []
     assert pat.http.get(page).status_code == 200
-
-
-def test_a_busy_population_takes_the_file_in_all_the_same(
-    app: Flask, rows: Rows, students: Population, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write = staging._write
-    numbers = iter(range(9000, 9999))
-
-    def interrupted(*arguments: Any) -> int:
-        with unit_of_work() as session:
-            population = session.get_one(Population, students.id)
-            subscribe(session, population, {"toPhone": f"+1319555{next(numbers)}"}, "api")
-        return write(*arguments)
-
-    monkeypatch.setattr(staging, "_write", interrupted)
-    with app.app_context():
-        done = staging.take_in(students.id, [ADA], lambda *_: None, replace=False)
-    assert isinstance(done, arrivals.TakenIn)
-    assert ADA in people(rows)
-    assert len(people(rows)) == 3

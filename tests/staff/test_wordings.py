@@ -264,7 +264,7 @@ def test_a_name_that_no_list_has_is_met_with_the_one_that_is_near(
 ) -> None:
     population = Population(client_id=registrar.id, name="students")
     rows.add(population)
-    rows.add(Member(population_id=population.id, attributes={"First Name": "Ada", "course": "A"}))
+    rows.add(Member(roll=population.id, attributes={"First Name": "Ada", "course": "A"}))
     said = "did you mean {{ First_Name }} in place of {{ first_name }}?"
     body = 'Hi {{ first_name or "there" }}, {{ course or "x" }} {{ Body }}'
     data = {"body": body, "media": "", "csrf_token": pat.token(NEW)}

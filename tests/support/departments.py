@@ -96,7 +96,7 @@ def department(rows: Rows, name: str, tail: str) -> Department:
     rows.add(
         made.texts, made.calls,
         Member(
-            population_id=population.id,
+            roll=population.id,
             attributes={"toName": "Ann", "toPhone": "+13195550150", "major": "Art"},
         ),
         Route(

@@ -122,4 +122,4 @@ def communication(rows: Rows, house: House, *bodies: str, **changes: Any) -> Com
 def join(rows: Rows, made: Communication, *people: dict[str, Any]) -> None:
     """Add members to the communication's population."""
     assert made.population_id is not None
-    rows.add(*(Member(population_id=made.population_id, attributes=person) for person in people))
+    rows.add(*(Member(roll=made.population_id, attributes=person) for person in people))

@@ -49,24 +49,33 @@ def take_in(
     """
     members.lock(session, population)
     done = TakenIn()
-    present, others = present_in(session, population.id)
+    present, others = present_in(session, population.roll)
     stream = iter(people)
     while chunk := list(islice(stream, CHUNK)):
         new, changed = compare(session, chunk, present, done, replace=replace, as_text=as_text)
-        if new:
-            session.execute(
-                insert(Member),
-                [{"population_id": population.id, "attributes": person} for person in new],
-            )
-        if changed:
-            session.execute(
-                update(Member), [{"id": key, "attributes": wanted} for key, wanted in changed]
-            )
+        write(session, population.roll, new, changed)
     if replace:
-        done.removed = _remove(session, [*present.values(), *others])
+        gone = [*present.values(), *others]
+        forget(session, gone)
+        done.removed = len(gone)
     if done.added or done.changed or done.removed:
         members.moved(session, population)
     return done
+
+
+def write(
+    session: Session,
+    roll: str,
+    new: list[dict[str, Any]],
+    changed: list[tuple[int, dict[str, Any]]],
+) -> None:
+    """Write what :func:`compare` found: people who come to a roll, and who gets what."""
+    if new:
+        session.execute(insert(Member), [{"roll": roll, "attributes": person} for person in new])
+    if changed:
+        session.execute(
+            update(Member), [{"id": key, "attributes": wanted} for key, wanted in changed]
+        )
 
 
 def compare(
@@ -118,15 +127,19 @@ def _attributes(session: Session, ids: list[int]) -> dict[int, dict[str, Any]]:
     return {row.id: row.attributes for row in rows}
 
 
-def _remove(session: Session, ids: list[int]) -> int:
+def forget(session: Session, ids: list[int]) -> None:
+    """Delete members."""
     for start in range(0, len(ids), CHUNK):
-        session.execute(delete(Member).where(Member.id.in_(ids[start : start + CHUNK])))
-    return len(ids)
+        session.execute(
+            delete(Member)
+            .where(Member.id.in_(ids[start : start + CHUNK]))
+            .execution_options(synchronize_session=False)
+        )
 
 
-def present_in(session: Session, population_id: str) -> tuple[dict[int, int], list[int]]:
+def present_in(session: Session, roll: str) -> tuple[dict[int, int], list[int]]:
     """Return who is there: the id of the first with each key, by its hash, and all other ids."""
-    query = select(Member.id, Member.attributes).where(Member.population_id == population_id)
+    query = select(Member.id, Member.attributes).where(Member.roll == roll)
     found: dict[int, int] = {}
     others: list[int] = []
     stream = session.execute(query.order_by(Member.id).execution_options(yield_per=CHUNK))

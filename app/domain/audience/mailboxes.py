@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.models.audience import Member
+from app.models.audience import Member, people_of
 
 MAX_RECEIVERS = 100
 """More would delay whoever writes to them all; a mailing list serves them better."""
@@ -18,7 +18,7 @@ def of_population(session: Session, population_id: str | None) -> list[str]:
     """
     members = session.scalars(
         select(Member.attributes)
-        .where(Member.population_id == population_id)
+        .where(people_of(population_id))
         .order_by(Member.id)
         .limit(10 * MAX_RECEIVERS)
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 
 from sqlalchemy import ColumnElement, func, select, update
@@ -24,9 +25,17 @@ from app.domain.phone_spellings import texted
 from app.domain.phones import InvalidPhone, normalize
 from app.domain.specs import is_email, told_in_place
 from app.models.audience import Member, Population, phone_key
+from app.models.base import utcnow
 
 MAX_ROWS = 20
 """How many rows with one phone are looked at; more are not one person's."""
+RESERVED = timedelta(minutes=5)
+"""How long a population is kept for one file, at most."""
+BUSY_CODE = "busy"
+BUSY = (
+    "A large file is being put into this population just now, so nobody else can change it. Try"
+    " again in a minute."
+)
 _E164 = re.compile(r"\+[1-9]\d{7,14}")
 Attributes = Mapping[str, Any]
 
@@ -144,13 +153,34 @@ def remove(session: Session, population: Population, member: Member, by: str) ->
     audit.record(session, by, "remove", who, population.client_id)
 
 
-def lock(session: Session, population: Population) -> None:
+def lock(session: Session, population: Population, *, reserved: bool = False) -> None:
     """Let one at a time change the members, so that nobody comes in twice.
 
     Batches that have begun take over those that are here still, and get none of the change.
+
+    :param reserved: by whom has reserved the population.
+    :raises Refused: when somebody else has, for a file that is just being put in place.
     """
     session.refresh(population, with_for_update=True)
-    taking.finish(session, population.id)
+    if not reserved:
+        refuse_reserved(population)
+    taking.finish(session, population.roll)
+
+
+def refuse_reserved(population: Population) -> None:
+    """Let nobody change the members of a population that is reserved for a file.
+
+    :raises Refused: when it is.
+    """
+    until, now = population.reserved_until, utcnow()
+    if until is not None and now < until <= now + RESERVED:
+        raise Refused.because(BUSY, code=BUSY_CODE)
+
+
+def reserve(session: Session, population: Population) -> None:
+    """Let nobody else change the members for a while; the caller has locked the population."""
+    population.reserved_until = utcnow() + RESERVED
+    session.flush()
 
 
 def moved(session: Session, population: Population) -> None:
@@ -166,7 +196,7 @@ def moved(session: Session, population: Population) -> None:
 def _keep(
     session: Session, population: Population, attributes: Attributes, known: Member | None, by: str
 ) -> Change[Member]:
-    row = known or Member(population_id=population.id)
+    row = known or Member(roll=population.roll)
     if known is None or known.attributes != attributes:
         row.attributes = dict(attributes)
         session.add(row)
@@ -192,7 +222,7 @@ def _find_same(session: Session, population: Population, attributes: Attributes)
     if key[0] == ADDRESS:
         wanted = func.lower(Member.attributes[ADDRESS].as_string()) == key[1]
     found = session.scalars(
-        select(Member).where(Member.population_id == population.id, wanted).order_by(Member.id)
+        select(Member).where(Member.roll == population.roll, wanted).order_by(Member.id)
     )
     return next((one for one in found if stored_key(one.attributes) == key), None)
 
@@ -205,7 +235,7 @@ def only_person(session: Session, client_id: str, phone: str) -> dict[str, Any] 
     found: dict[str, Any] | None = None
     rows = session.scalars(
         select(Member.attributes)
-        .join(Population, Population.id == Member.population_id)
+        .join(Population, Population.roll == Member.roll)
         .where(Population.client_id == client_id, Member.phone_key == phone_key(phone))
         .limit(MAX_ROWS)
     )

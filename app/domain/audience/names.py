@@ -42,7 +42,7 @@ def listed(session: Session, client_id: str, phone: str) -> list[tuple[Populatio
     wanted = (PHONE, texted(phone))
     rows = session.execute(
         select(Population, Member)
-        .join(Member, Member.population_id == Population.id)
+        .join(Member, Member.roll == Population.roll)
         .where(Population.client_id == client_id, Member.phone_key == phone_key(phone))
         .order_by(Population.name, Member.id)
         .limit(MAX_ROWS)
@@ -54,7 +54,7 @@ def _listed(session: Session, client_id: str, phones: Collection[str]) -> dict[s
     keys = {key for phone in phones if (key := phone_key(phone))}
     rows = session.scalars(
         select(Member.attributes)
-        .join(Population, Population.id == Member.population_id)
+        .join(Population, Population.roll == Member.roll)
         .where(Population.client_id == client_id, Member.phone_key.in_(keys))
         .limit(MOST_ROWS)
     )

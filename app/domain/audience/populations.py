@@ -11,7 +11,7 @@ from app.domain.audience import arrivals
 from app.domain.audience.members import People
 from app.domain.changes import Change
 from app.domain.specs import Name, Spec
-from app.models.audience import Member, Population
+from app.models.audience import Member, Population, people_of
 
 SEEN = 20
 """How many populations are looked at for the attributes that people have."""
@@ -48,7 +48,7 @@ def save(
 
 def size(session: Session, population_id: str) -> int:
     """Return how many members a population has."""
-    query = select(func.count()).where(Member.population_id == population_id)
+    query = select(func.count()).where(people_of(population_id))
     return session.scalar(query) or 0
 
 
@@ -59,6 +59,6 @@ def columns(session: Session, client_id: str) -> tuple[str, ...]:
     ).all()
     found: dict[str, None] = {}
     for population_id in lists:
-        newest = select(Member.attributes).where(Member.population_id == population_id)
+        newest = select(Member.attributes).where(people_of(population_id))
         found |= dict.fromkeys(session.scalar(newest.order_by(Member.id.desc()).limit(1)) or {})
     return tuple(found)

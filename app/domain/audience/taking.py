@@ -1,20 +1,27 @@
 """A batch takes over the members of its population: as they are when it begins, in pieces.
 
 A hundred thousand people in one statement held SQLite's only write lock for as long as a second,
-and whoever texted meanwhile waited. So it is done piece by piece; whoever is about to change the
-members before the last piece takes over the rest first (:func:`finish`).
+and whoever texted meanwhile waited. So it is done piece by piece; whoever is about to change some
+of the members before the last piece has the rest taken over first (:func:`ahead`), and takes over
+what came in between (:func:`finish`). A roll that takes the place of this one changes nothing:
+this one stays until everybody is taken over.
 """
 
 from __future__ import annotations
 
+import time
+
 from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
+from app.extensions import db, unit_of_work
 from app.models.audience import Member, Population
 from app.models.batch import Batch, BatchMember, BatchState, BatchTaking
 
 CHUNK = 1000
 """Members in one transaction: about 5 ms of SQLite's write lock."""
+PAUSE = 0.005
+"""Seconds between two transactions, so that others have their turn."""
 
 
 def begin(session: Session, batch: Batch, population_id: str) -> int | None:
@@ -25,7 +32,7 @@ def begin(session: Session, batch: Batch, population_id: str) -> int | None:
     population = session.get_one(Population, population_id)
     # Whoever changes the members holds this row, and ends before.
     session.refresh(population, with_for_update={"read": True})
-    here = Member.population_id == population_id
+    here = Member.roll == population.roll
     total = session.scalar(select(func.count()).where(here)) or 0
     begun = session.scalars(
         update(Batch)
@@ -36,7 +43,7 @@ def begin(session: Session, batch: Batch, population_id: str) -> int | None:
     ).all()
     if not begun:
         return None
-    session.add(BatchTaking(batch_id=batch.id, population_id=population_id, after=0))
+    session.add(BatchTaking(batch_id=batch.id, roll=population.roll, after=0))
     session.flush()
     take(session, batch.id)
     return total
@@ -49,7 +56,7 @@ def take(session: Session, batch_id: str) -> bool:
         return False
     ids = session.scalars(
         select(Member.id)
-        .where(Member.population_id == here.population_id, Member.id > here.after)
+        .where(Member.roll == here.roll, Member.id > here.after)
         .order_by(Member.id)
         .limit(CHUNK)
     ).all()
@@ -62,12 +69,23 @@ def take(session: Session, batch_id: str) -> bool:
     return True
 
 
-def finish(session: Session, population_id: str) -> None:
+def ahead(population_id: str) -> None:
+    """Have every batch take over who is left, in pieces of their own; before members change."""
+    roll = select(Population.roll).where(Population.id == population_id).scalar_subquery()
+    beginning = select(BatchTaking.batch_id).where(BatchTaking.roll == roll)
+    while batches := db.session.scalars(beginning.order_by(BatchTaking.batch_id)).all():
+        db.session.rollback()
+        for batch_id in batches:
+            with unit_of_work() as session:
+                take(session, batch_id)
+            time.sleep(PAUSE)
+    db.session.rollback()
+
+
+def finish(session: Session, roll: str) -> None:
     """Have every batch take over all who are left, since somebody is about to change them."""
     batches = session.scalars(
-        select(BatchTaking.batch_id)
-        .where(BatchTaking.population_id == population_id)
-        .order_by(BatchTaking.batch_id)
+        select(BatchTaking.batch_id).where(BatchTaking.roll == roll).order_by(BatchTaking.batch_id)
     ).all()
     for batch_id in batches:
         if (here := _lock(session, batch_id)) is not None:
@@ -97,7 +115,7 @@ def _copy(session: Session, here: BatchTaking, to: int | None) -> None:
         literal(here.batch_id),
         func.row_number().over(order_by=Member.id) + (-1 if last is None else last),
         Member.attributes,
-    ).where(Member.population_id == here.population_id, Member.id > here.after)
+    ).where(Member.roll == here.roll, Member.id > here.after)
     if to is not None:
         members = members.where(Member.id <= to)
     session.execute(

@@ -14,10 +14,10 @@ from datetime import timedelta
 from typing import Annotated, Any, BinaryIO, Final, cast
 
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import tables
+from app.domain import leftovers, tables
 from app.domain.attributes import MAX_NAME
 from app.domain.audience import columns, population_files, staging
 from app.domain.audience.arrivals import TakenIn
@@ -27,7 +27,7 @@ from app.domain.mistakes import Mistake, Refused
 from app.domain.tables import Choices, FaultyRows, Opened, Table
 from app.domain.tables.lines import MAX_BYTES, MAX_COLUMNS
 from app.extensions import db
-from app.models.audience import Member, Population
+from app.models.audience import Member, Population, people_of
 from app.models.base import utcnow
 from app.models.upload import FILENAME_LENGTH, Upload, UploadPart
 
@@ -107,15 +107,8 @@ def store(session: Session, population: Population, file: BinaryIO, filename: st
         .where(Upload.client_id == population.client_id)
         .order_by(Upload.created_at.desc(), Upload.id.desc())
     )
-    remove(session, list(session.scalars(kept.offset(MOST))))
+    leftovers.remove_uploads(session, session.scalars(kept.offset(MOST)).all())
     return upload
-
-
-def remove(session: Session, upload_ids: list[str]) -> None:
-    """Delete files that were uploaded."""
-    without = {"synchronize_session": False}
-    for model, column in ((UploadPart, UploadPart.upload_id), (Upload, Upload.id)):
-        session.execute(delete(model).where(column.in_(upload_ids)), execution_options=without)
 
 
 @contextmanager
@@ -189,7 +182,7 @@ def _own_names(session: Session, population_id: str, labels: set[str]) -> set[st
     """Return which of ``labels`` are attributes of people of the population."""
     found: set[str] = set()
     if labels:
-        query = select(Member.attributes).where(Member.population_id == population_id)
+        query = select(Member.attributes).where(people_of(population_id))
         for person in session.scalars(query.execution_options(yield_per=1000)):
             found |= labels & person.keys()
             if found == labels:

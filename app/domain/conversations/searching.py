@@ -71,15 +71,15 @@ def search(session: Session, client: Client, wanted: str) -> Found:
 
 
 def _people(session: Session, client: Client, wanted: str, digits: str) -> list[Person]:
-    lists = select(Population.id).where(Population.client_id == client.id)
+    lists = select(Population.roll).where(Population.client_id == client.id)
     rows = select(Member)
     if digits:
         keys = {digits, phone_key(digits) or digits}
-        rows = rows.where(Member.phone_key.in_(keys), Member.population_id.in_(lists))
+        rows = rows.where(Member.phone_key.in_(keys), Member.roll.in_(lists))
     else:
         newest = (
             select(Member)
-            .where(Member.population_id.in_(lists))
+            .where(Member.roll.in_(lists))
             .order_by(Member.id.desc())
             .limit(LOOK)
             .subquery()
@@ -88,10 +88,10 @@ def _people(session: Session, client: Client, wanted: str, digits: str) -> list[
         names = (some.attributes[name].as_string() for name in (NAME, ADDRESS))
         rows = select(some).where(or_(*(one.icontains(wanted, autoescape=True) for one in names)))
     members = session.scalars(rows.limit(MOST)).all()
-    wanted_lists = {one.population_id for one in members}
-    found = session.scalars(select(Population).where(Population.id.in_(wanted_lists)))
-    populations = {one.id: one for one in found}
-    return [Person(populations[one.population_id], one) for one in members]
+    wanted_lists = {one.roll for one in members}
+    found = session.scalars(select(Population).where(Population.roll.in_(wanted_lists)))
+    populations = {one.roll: one for one in found}
+    return [Person(populations[one.roll], one) for one in members]
 
 
 def _conversations(session: Session, client: Client, digits: str) -> Sequence[Conversation]:

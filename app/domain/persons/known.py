@@ -81,7 +81,7 @@ def members(session: Session, client: Client, phone: str) -> list[tuple[Populati
     """Return where a person stands in the client's lists, however the phone is written there."""
     rows = session.execute(
         select(Population, Member)
-        .join(Member, Member.population_id == Population.id)
+        .join(Member, Member.roll == Population.roll)
         .where(Population.client_id == client.id, Member.phone_key == phone_key(phone))
         .order_by(Population.name, Member.id)
     )

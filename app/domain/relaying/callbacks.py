@@ -16,7 +16,7 @@ from app.domain.changes import Change
 from app.domain.mistakes import Mistake, Refused
 from app.domain.plain_urls import PLACEHOLDER, STRUCTURED, structured
 from app.domain.specs import Name, Spec, Trimmed
-from app.models.audience import Member
+from app.models.audience import Member, people_of
 from app.models.client import Client
 from app.models.communication import Callback, CallbackEvent, Communication
 from app.models.credential import SavedCredential
@@ -211,9 +211,7 @@ def _somebody_has_structure(session: Session, population_id: str, name: str) -> 
         kind = func.json_typeof(value)
     else:
         kind = func.json_type(Member.attributes, f'$."{name}"')
-    found = select(Member.id).where(
-        Member.population_id == population_id, kind.in_(("array", "object"))
-    )
+    found = select(Member.id).where(people_of(population_id), kind.in_(("array", "object")))
     return session.scalar(found.limit(1)) is not None
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.mistakes import Refused
-from app.domain.relaying import endpoints
+from app.domain.relaying import endpoints, together
 from app.domain.relaying.events import GIVE_UP_AFTER
 from app.models.base import utcnow
-from app.models.delivery import AttemptTrigger, Delivery, DeliveryState, EventType
+from app.models.delivery import AttemptTrigger, Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointState
 
 
@@ -90,12 +90,16 @@ def count_replay(session: Session, endpoint: Endpoint, wanted: Range) -> int:
     ) or 0  # fmt: skip
 
 
-def replay(session: Session, endpoint: Endpoint, wanted: Range, actor: str) -> int:
+def replay(
+    session: Session, endpoint: Endpoint, wanted: Range, actor: str, count: int | None = None
+) -> int:  # fmt: skip
     """Send a range again, after what is new; return how many deliveries that are.
 
     What waits for its next try after a failure goes at once; tests are left out, and so is what
     is being sent or has lost its content.
 
+    :param count: how many that are (:func:`count_replay`), where they were counted before the
+        transaction, so that nobody waits for it.
     :raises Refused: when the endpoint is disabled, or the range is turned round.
     """
     wanted.check()
@@ -105,45 +109,24 @@ def replay(session: Session, endpoint: Endpoint, wanted: Range, actor: str) -> i
             f"The endpoint {endpoints.called(endpoint)} is disabled; enable it first.",
             code="disabled",
         )
-    now = utcnow()
-    sent = session.scalars(
-        update(Delivery)
-        .where(_selected(endpoint, wanted))
-        .values(
-            state=DeliveryState.PENDING,
-            next_attempt_at=now,
-            give_up_at=now + GIVE_UP_AFTER,
-            failures=0,
-            bounced_at=None,
-            trigger=AttemptTrigger.REPLAY,
-            requested_by=actor[:254],
-        )
-        .returning(Delivery.id)
-        .execution_options(synchronize_session=False)
-    ).all()
+    if count is None:
+        count = count_replay(session, endpoint, wanted)
+    together.replay(
+        session, endpoint, wanted.since, wanted.until, actor, failed_only=wanted.failed_only
+    )
     audit.record(
         session, actor, "replay", f"endpoint {endpoints.called(endpoint)}", endpoint.client_id,
         {
             "from": wanted.since.isoformat(), "to": wanted.until.isoformat(),
-            "failedOnly": wanted.failed_only, "count": len(sent),
+            "failedOnly": wanted.failed_only, "count": count,
         },
     )  # fmt: skip
-    return len(sent)
+    return count
 
 
 def _selected(endpoint: Endpoint, wanted: Range) -> ColumnElement[bool]:
-    failed = or_(
-        Delivery.state.in_((DeliveryState.EXHAUSTED, DeliveryState.CANCELED, DeliveryState.HELD)),
-        and_(Delivery.state == DeliveryState.PENDING, Delivery.failures > 0),
-    )
-    state = failed if wanted.failed_only else or_(failed, Delivery.state == DeliveryState.DELIVERED)
-    return and_(
-        Delivery.endpoint_id == endpoint.id,
-        Delivery.created_at >= wanted.since,
-        Delivery.created_at < wanted.until,
-        Delivery.type != EventType.ENDPOINT_PING,
-        Delivery.body != "",
-        state,
+    return together.selected(
+        endpoint.id, wanted.since, wanted.until, failed_only=wanted.failed_only
     )
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.mistakes import Refused
-from app.domain.relaying import events, signing
-from app.domain.relaying.events import GIVE_UP_AFTER
+from app.domain.relaying import events, signing, together
 from app.models.base import utcnow
 from app.models.delivery import AttemptTrigger, Delivery, DeliveryState, EventType
 from app.models.endpoint import (
@@ -66,14 +65,20 @@ def pause(session: Session, endpoint: Endpoint, actor: str) -> bool:
             code="disabled",
         )
     if endpoint.state is EndpointState.PAUSED:
-        return False
-    endpoint.state, endpoint.changed_at = EndpointState.PAUSED, utcnow()
+        going_on = together.resuming(session, endpoint)
+        if going_on is None or going_on.details["stay"]:
+            return False
+        going_on.details = {**going_on.details, "stay": True}
+    else:
+        endpoint.state, endpoint.changed_at = EndpointState.PAUSED, utcnow()
     _note(session, endpoint, actor, "pause")
     return True
 
 
 def resume(session: Session, endpoint: Endpoint, actor: str) -> bool:
     """Send again what waited for a paused endpoint. The pause costs no delivery any of its time.
+
+    It goes on as soon as each has been given that: where thousands wait, some seconds later.
 
     :returns: whether it was paused.
     :raises Refused: when it is disabled, or was moved and has taken no test since.
@@ -86,10 +91,14 @@ def resume(session: Session, endpoint: Endpoint, actor: str) -> bool:
     _refuse_unproven(endpoint)
     if endpoint.state is EndpointState.ACTIVE:
         return False
-    now = utcnow()
-    _prolong(session, endpoint, endpoint.changed_at or now, now)
-    endpoint.state, endpoint.changed_at = EndpointState.ACTIVE, now
     _forgive(endpoint)
+    session.flush()
+    if (going_on := together.resuming(session, endpoint)) is None:
+        together.resume(session, endpoint)
+    elif going_on.details["stay"]:
+        going_on.details = {**going_on.details, "stay": False}
+    else:
+        return False
     _note(session, endpoint, actor, "resume")
     return True
 
@@ -101,12 +110,7 @@ def disable(session: Session, endpoint: Endpoint, actor: str) -> bool:
         return False
     endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, DisabledReason.STAFF
     endpoint.changed_at = utcnow()
-    session.execute(
-        update(Delivery)
-        .where(Delivery.endpoint_id == endpoint.id, Delivery.state == DeliveryState.PENDING)
-        .values(state=DeliveryState.HELD, next_attempt_at=None)
-        .execution_options(synchronize_session=False)
-    )
+    together.hold(session, endpoint)
     _note(session, endpoint, actor, "disable")
     return True
 
@@ -123,29 +127,14 @@ def enable(session: Session, endpoint: Endpoint, actor: str, *, send_held: bool)
     _refuse_unproven(endpoint)
     if endpoint.state is EndpointState.PAUSED:
         resume(session, endpoint, actor)
-    now = utcnow()
-    endpoint.state, endpoint.disabled_reason = EndpointState.ACTIVE, None
-    endpoint.changed_at = now
-    _forgive(endpoint)
-    values: dict[str, object] = (
-        {
-            "state": DeliveryState.PENDING,
-            "next_attempt_at": now,
-            "give_up_at": now + GIVE_UP_AFTER,
-            "failures": 0,
-        }
-        if send_held
-        else {"state": DeliveryState.CANCELED}
-    )
-    released = session.scalars(
-        update(Delivery)
-        .where(Delivery.endpoint_id == endpoint.id, Delivery.state == DeliveryState.HELD)
-        .values(**values)
-        .returning(Delivery.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    _note(session, endpoint, actor, "enable", held=len(released), sent=send_held)
-    return len(released)
+    else:
+        endpoint.state, endpoint.disabled_reason = EndpointState.ACTIVE, None
+        endpoint.changed_at = utcnow()
+        _forgive(endpoint)
+    held = held_count(session, endpoint)
+    together.release(session, endpoint, send=send_held)
+    _note(session, endpoint, actor, "enable", held=held, sent=send_held)
+    return held
 
 
 def held_count(session: Session, endpoint: Endpoint) -> int:
@@ -260,22 +249,6 @@ def _forgive(endpoint: Endpoint) -> None:
     """Begin anew: what went wrong before was a reason to act, and somebody has acted."""
     endpoint.consecutive_failures = endpoint.backoff_seconds = endpoint.warnings_sent = 0
     endpoint.open_until = endpoint.first_failure_at = None
-
-
-def _prolong(session: Session, endpoint: Endpoint, since: datetime, now: datetime) -> None:
-    waiting = session.execute(
-        select(Delivery.id, Delivery.created_at, Delivery.give_up_at)
-        .where(Delivery.endpoint_id == endpoint.id, Delivery.state == DeliveryState.PENDING)
-        .order_by(Delivery.id)
-    ).all()
-    if waiting:
-        session.execute(
-            update(Delivery),
-            [
-                {"id": id_, "give_up_at": give_up_at + (now - max(since, created_at))}
-                for id_, created_at, give_up_at in waiting
-            ],
-        )
 
 
 def _note(session: Session, endpoint: Endpoint, actor: str, action: str, **details: object) -> None:

@@ -12,7 +12,7 @@ from app.domain.content import budget
 from app.domain.reach import Refusal
 from app.domain.sending import calls, communications, composing
 from app.domain.sending.twiml_rules import TwimlRules
-from app.models.audience import Member
+from app.models.audience import Member, people_of
 from app.models.client import Client
 from app.models.communication import Communication
 from app.models.route import Destination
@@ -43,7 +43,7 @@ def look(session: Session, communication: Communication, position: int) -> OnePe
     population = communication.population_id or ""
     attributes = session.scalar(
         select(Member.attributes)
-        .where(Member.population_id == population)
+        .where(people_of(population))
         .order_by(Member.id)
         .offset(max(position, 1) - 1)
         .limit(1)

@@ -31,7 +31,7 @@ from app.domain.sending.composing import Composed, Plan
 from app.domain.sending.forecast import Forecast, Warned
 from app.domain.sending.messages import check_client, check_sender
 from app.domain.sending.twiml_rules import TwimlRules
-from app.models.audience import Member
+from app.models.audience import Member, people_of
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchMember
 from app.models.client import Client
@@ -159,11 +159,7 @@ def _members(
 ) -> Iterator[Numbered]:
     """Stream the members, or evenly chosen ones of more than ``examined``, from the first on."""
     position = func.row_number().over(order_by=Member.id)
-    ids = (
-        select(Member.id, position.label("position"))
-        .where(Member.population_id == population_id)
-        .subquery()
-    )
+    ids = select(Member.id, position.label("position")).where(people_of(population_id)).subquery()
     query = (
         select(ids.c.position, Member.attributes)
         .join(Member, Member.id == ids.c.id)

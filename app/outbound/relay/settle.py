@@ -17,7 +17,7 @@ from sqlalchemy import CursorResult, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import urls
-from app.domain.relaying import endpoints
+from app.domain.relaying import endpoints, together
 from app.models.base import utcnow
 from app.models.delivery import (
     BY_HAND,
@@ -85,8 +85,8 @@ def _succeed(
             setattr(endpoint, name, getattr(health, name))
     ours: set[str] = set()
     by_status = sorted(successes, key=lambda one: one.outcome.status or 0)
-    for status, together in groupby(by_status, lambda one: one.outcome.status):
-        leases = [one.lease for one in together]
+    for status, alike in groupby(by_status, lambda one: one.outcome.status):
+        leases = [one.lease for one in alike]
         ours |= set(
             session.scalars(
                 update(Delivery)
@@ -200,12 +200,7 @@ def disable(session: Session, endpoint: Endpoint, reason: DisabledReason, now: d
     endpoint.state, endpoint.disabled_reason = EndpointState.DISABLED, reason
     endpoint.changed_at = now
     endpoint.open_until = None
-    session.execute(
-        update(Delivery)
-        .where(Delivery.endpoint_id == endpoint.id, Delivery.state == DeliveryState.PENDING)
-        .values(state=DeliveryState.HELD, next_attempt_at=None)
-        .execution_options(synchronize_session=False)
-    )
+    together.hold(session, endpoint)
     alerts.disabled(session, endpoint)
     log.warning("endpoint disabled", endpoint=endpoint.id, reason=reason.value)
 

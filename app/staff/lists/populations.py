@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from app.domain import attributes, deletion, mistakes, tables
 from app.domain.attributes import ADDRESS, KNOWN, NAME, PHONE
-from app.domain.audience import members, populations
+from app.domain.audience import members, populations, taking
 from app.domain.audience.populations import PopulationSpec
 from app.domain.mistakes import Refused
 from app.domain.relaying import bounces
@@ -61,7 +61,7 @@ def population_export(population_id: str) -> Response:
     found = _find(population_id)
     query = (
         select(Member.attributes)
-        .where(Member.population_id == found.id)
+        .where(Member.roll == found.roll)
         .order_by(Member.id)
         .execution_options(yield_per=TOGETHER)
     )
@@ -104,9 +104,15 @@ def population_member_remove(population_id: str, member_id: int) -> BaseResponse
     """Take one person out of a population."""
     found = _find(population_id)
     gone = _member(found, member_id)
-    with unit_of_work() as session:
-        fresh = session.get_one(Member, gone.id)
-        members.remove(session, session.get_one(Population, found.id), fresh, current_user.email)
+    taking.ahead(found.id)
+    try:
+        with unit_of_work() as session:
+            population = session.get_one(Population, found.id)
+            fresh = session.get_one(Member, gone.id)
+            members.remove(session, population, fresh, current_user.email)
+    except Refused as refused:
+        say(str(refused), "bad")
+        return _back(found)
     say(f"{members.called(gone.attributes)} is no longer in this population.")
     return _back(found)
 
@@ -115,6 +121,7 @@ def _edit(found: Population, member: Member | None) -> str | BaseResponse | tupl
     if request.method == "GET":
         return _form(found, member, member.attributes if member else {}, [])
     typed = _typed()
+    taking.ahead(found.id)
     try:
         with unit_of_work() as session:
             current = session.get(Member, member.id) if member else None
@@ -161,7 +168,7 @@ def _came_back(people: Iterable[Mapping[str, Any]]) -> dict[str, Endpoint]:
 
 def _usual_attributes(session: Session, found: Population) -> list[str]:
     """Return the attributes that others of this population have, seen from its last one."""
-    query = select(Member.attributes).where(Member.population_id == found.id)
+    query = select(Member.attributes).where(Member.roll == found.roll)
     latest = session.scalar(query.order_by(Member.id.desc()).limit(1)) or {}
     return [name for name in latest if name not in KNOWN]
 
@@ -172,7 +179,7 @@ def _find(population_id: str) -> Population:
 
 def _member(found: Population, member_id: int) -> Member:
     member = db.session.get(Member, member_id) if member_id <= MAX_ID else None
-    if member is None or member.population_id != found.id:
+    if member is None or member.roll != found.roll:
         abort(404, "This person is not in the population; they may have been removed.")
     return member
 
@@ -183,15 +190,15 @@ def _back(found: Population) -> BaseResponse:
 
 def _list(wrong: list[str]) -> str:
     sizes = (
-        select(Member.population_id, func.count().label("n"))
-        .join(Population, Population.id == Member.population_id)
+        select(Member.roll, func.count().label("n"))
+        .join(Population, Population.roll == Member.roll)
         .where(Population.client_id == g.client.id)
-        .group_by(Member.population_id)
+        .group_by(Member.roll)
         .subquery()
     )
     rows = db.session.execute(
         select(Population, func.coalesce(sizes.c.n, 0))
-        .outerjoin(sizes, sizes.c.population_id == Population.id)
+        .outerjoin(sizes, sizes.c.roll == Population.roll)
         .where(Population.client_id == g.client.id)
         .order_by(Population.name)
     ).all()
@@ -229,7 +236,7 @@ def _people(session: Session, found: Population) -> listing.Page[Member]:
     after = request.args.get("after", "")
     return listing.page(
         session,
-        select(Member).where(Member.population_id == found.id),
+        select(Member).where(Member.roll == found.roll),
         (Member.id,),
         (int(after),) if listing.is_small(after) else None,
         size=PAGE,

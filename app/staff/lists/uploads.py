@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.domain import audit
+from app.domain import audit, leftovers
 from app.domain.attributes import ADDRESS, KNOWN, NAME, PHONE
 from app.domain.audience import columns, uploads
 from app.domain.audience.arrivals import TakenIn
@@ -123,7 +123,7 @@ def population_upload_discard(population_id: str, upload_id: str) -> BaseRespons
     """Throw a file away; who is in the population stays as they are."""
     found, upload = _find(population_id, upload_id)
     with unit_of_work() as session:
-        uploads.remove(session, [upload.id])
+        leftovers.remove_uploads(session, [upload.id])
         own.note(session, "discard", f"{upload.filename[:100]} for population {found.name}")
     say("The file is thrown away. Nothing was changed.")
     return redirect(url_for("client.population", population_id=found.id))

@@ -176,12 +176,12 @@ def endpoint_replay(endpoint_id: str) -> str | Response | tuple[str, int]:
         return _replay_page(found, None, [])
     try:
         wanted = Range(_time("since"), _time("until"), "everything" not in request.form)
+        count = deliveries.count_replay(db.session(), found, wanted)
         if request.form.get("do") != "send":
-            count = deliveries.count_replay(db.session(), found, wanted)
             return _replay_page(found, count, [])
         with unit_of_work() as session:
             fresh = session.get_one(Endpoint, found.id)
-            count = deliveries.replay(session, fresh, wanted, current_user.email)
+            deliveries.replay(session, fresh, wanted, current_user.email, count)
     except Refused as refused:
         return _replay_page(found, None, own.sentences(refused)), 422
     wake("relay")

@@ -168,7 +168,7 @@ class TestDeleting:
                 )
             ),
         }
-        add(Member(population_id=things["population"].id, attributes={"toAddress": "a@b.edu"}))
+        add(Member(roll=things["population"].id, attributes={"toAddress": "a@b.edu"}))
         specs = (
             ({"handler": "auto_reply", "template": "away"}, "sms"),
             ({"handler": "forward_to_webhook", "endpoint": "sis"}, "sms"),

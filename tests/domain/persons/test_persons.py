@@ -84,7 +84,7 @@ def fill(of: Department, phone: str) -> None:
     rows.add(talk)
     rows.add(ConversationNote(**own, conversation_id=talk.id, author="pat", text=SECRET))
     population = rows.all(select(Population).filter_by(client_id=of.client.id))[0]
-    rows.add(Member(population_id=population.id, attributes={**known, "toPhone": spelled(phone)}))
+    rows.add(Member(roll=population.id, attributes={**known, "toPhone": spelled(phone)}))
     rows.add(
         LastContact(
             **own, phone=phone, sender_id=of.number.id, member=known, message_id=sent.id,

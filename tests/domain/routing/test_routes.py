@@ -60,7 +60,7 @@ class House:
         found = Population(client_id=self.client.id, name=name)
         self.session.add(found)
         self.session.flush()
-        self.session.add(Member(population_id=found.id, attributes=member))
+        self.session.add(Member(roll=found.id, attributes=member))
         self.session.flush()
 
     def sender(self, address: str, **columns: Any) -> Sender:

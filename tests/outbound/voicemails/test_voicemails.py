@@ -177,7 +177,7 @@ def office(
         rows.add(
             EndpointSecret(endpoint_id=endpoint.id, secret=SECRET),
             Member(
-                population_id=people.id,
+                roll=people.id,
                 attributes={"toName": "Help", "toAddress": "help@example.edu"},
             ),
         )  # fmt: skip

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from app.domain.mistakes import Reasons
 from app.domain.routing.handlers.base import HandlerSpec, Place, Refers, Shown
 from app.domain.specs import Name
-from app.models.audience import Member, Population
+from app.models.audience import Member, Population, people_of
 from app.models.route import Destination
 
 
@@ -41,7 +41,7 @@ def require_mailboxes(
 ) -> None:
     """Add that nobody in a population would get the mails."""
     somebody = select(Member.id).where(
-        Member.population_id == population_id,
+        people_of(population_id),
         Member.attributes["toAddress"].as_string().contains("@"),
     )
     if population_id and place.session.scalar(somebody.limit(1)) is None:
