@@ -30,7 +30,7 @@ from app.models.user import LoginFailure
 from app.outbound.afterwards import settle, sweep
 from app.outbound.relay import claim
 from app.outbound.relay import sweep as relay
-from app.outbound.send import lanes
+from app.outbound.send import drains
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, furnish, text
 from tests.support.rows import Rows
@@ -82,8 +82,8 @@ def now() -> datetime:
 
 def send(app: Flask) -> None:
     with app.app_context():
-        lanes.drain()
-        lanes._posting(app).finish(10)
+        drains.drain()
+        drains._posting(app).finish(10)
 
 
 def test_what_is_brought_back_and_judged_are_columns() -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from app.extensions import db, reading, unit_of_work
 from app.models.message import Lane, MessageState
-from app.outbound.send import lanes
+from app.outbound.send import drains
 from config import Settings
 from tests.support.fake_twilio import FakeTwilio, Form
 from tests.support.house import furnish, text
@@ -84,7 +84,7 @@ def test_a_claim_is_kept_before_its_text_is_posted(
     rows.add(text(house))
     rows.add(Lane(key=f"sms:{house.sender.id}", rate=1))
     with app.app_context():
-        lanes.drain()
+        drains.drain()
     assert states == [[("claimed",)]]
 
 

@@ -28,7 +28,7 @@ from app.outbound.afterwards import reports, sweep
 from app.outbound.send.claims import Outgoing
 from app.outbound.send.post import Taken
 from app.outbound.send.posting import Posting
-from app.twilio.client import NotSent, Refused, Uncertain
+from app.twilio.client import NotSent, RefusedByTwilio, Uncertain
 from tests.outbound.afterwards.test_reports import take
 from tests.support import cost
 from tests.support.house import communication, furnish, join
@@ -121,7 +121,7 @@ def test_writing_outcomes_down_holds_it_briefly(app: Flask, rows: Rows, posting:
     kinds = [
         Uncertain("The connection broke."),
         NotSent("Nobody was there."),
-        Refused(21211, 400, "Invalid"),
+        RefusedByTwilio(21211, 400, "Invalid"),
     ]
     found = [
         (

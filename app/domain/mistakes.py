@@ -107,7 +107,7 @@ class Reasons:
             self.mistakes.extend(refused.mistakes)
             return None
 
-    def settle(self) -> None:
+    def refuse_if_any(self) -> None:
         """Go on only if there was no reason against it.
 
         :raises Refused: with all of them.

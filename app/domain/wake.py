@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 DRAINS = {
     "relay": "app.outbound.relay.drain",
-    "send": "app.outbound.send.lanes.drain",
+    "send": "app.outbound.send.drains.drain",
     "house": "app.outbound.batches.start",
 }
 """The queues, one per kind of worker process, and the drain that each of them runs."""

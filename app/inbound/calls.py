@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from app.domain import metrics, reach
 from app.domain.wake import wake
 from app.extensions import current_settings, unit_of_work
-from app.inbound import by_hours, flow, journal
+from app.inbound import by_hours, flow, incoming_log
 from app.inbound.answers import Answer, CallContext, Onward
 from app.inbound.handlers import CALLS, STEPS
 from app.inbound.number import Number, RouteFacts
@@ -37,12 +37,12 @@ def take_in(arrival: Arrival, number: Number) -> str:
 
 def _in_one_transaction(arrival: Arrival, number: Number) -> str:
     with unit_of_work() as session:
-        past = journal.begin(session, arrival, number)
+        past = incoming_log.begin(session, arrival, number)
         if past.sender_id is not None:
             return voice.apology() if _went_wrong(arrival) else past.answer or ""
         incoming_id = new_id()
         answer = choose(CallContext(session, incoming_id, arrival, number))
-        journal.store(session, incoming_id, arrival, number, answer)
+        incoming_log.store(session, incoming_id, arrival, number, answer)
         if answer.afterwards:
             answer.afterwards(session)
     if answer.wakes:
@@ -67,8 +67,8 @@ def take_in_missed(arrival: Arrival, number: Number) -> None:
         flagged=True,
     )
     with unit_of_work() as session:
-        if journal.begin(session, arrival, number).sender_id is None:
-            journal.store(session, new_id(), arrival, number, answer)
+        if incoming_log.begin(session, arrival, number).sender_id is None:
+            incoming_log.store(session, new_id(), arrival, number, answer)
 
 
 def choose(context: CallContext) -> Answer:

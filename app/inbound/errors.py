@@ -26,7 +26,7 @@ CALLER_WAITS = 1.0
 """Seconds after its beginning in which a request about a call is tried again while PostgreSQL is
 away: after a crash it is mostly back by then. A text is given back to Twilio, which comes again."""
 PAUSE = 0.1
-Answer = Callable[[Exception], Response]
+Answering = Callable[[Exception], Response]
 
 
 def for_texts(blueprint: Blueprint) -> None:
@@ -58,7 +58,7 @@ def _note_beginning(blueprint: Blueprint) -> None:
         g.began = time.monotonic()
 
 
-def _tried_again(answer: Answer, seconds: float) -> Answer:
+def _tried_again(answer: Answering, seconds: float) -> Answering:
     """Begin a request anew whose connection broke, on another one; ``answer`` what fails still.
 
     Whether the broken one had committed or not: as when Twilio repeats a request, what is stored

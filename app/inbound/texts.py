@@ -14,7 +14,7 @@ from app.domain.audience import reachability
 from app.domain.keywords import sounds_like_stop
 from app.domain.wake import wake
 from app.extensions import unit_of_work
-from app.inbound import journal, meaning
+from app.inbound import incoming_log, meaning
 from app.inbound.answers import Answer, History, Prepared, TextContext
 from app.inbound.handlers import TEXTS, Part, auto_reply
 from app.inbound.meaning import Wish
@@ -62,7 +62,7 @@ def take_in(arrival: Arrival, number: Number) -> str:
 
 def _in_one_transaction(arrival: Arrival, number: Number, prepared: Prepared) -> Answer | str:
     with unit_of_work() as session:
-        past = journal.begin(session, arrival, number)
+        past = incoming_log.begin(session, arrival, number)
         if past.sender_id is not None:
             return past.answer or ""
         return _decide_and_store(session, arrival, number, past, prepared)
@@ -77,7 +77,8 @@ def _decide_and_store(
     if past.unreachable and _proves_reach(arrival, asked):
         reachability.proved(session, number.client.id, [arrival.from_], arrival.received_at)
     if asked and asked.what is OptOut.START:
-        past = journal.look_back(session.connection(), arrival, number)  # the list has just changed
+        # The list has just changed.
+        past = incoming_log.look_back(session.connection(), arrival, number)
     context = TextContext(
         session, incoming_id, arrival, number, past, reaction, asked.what if asked else None, codes,
         prepared,
@@ -87,7 +88,9 @@ def _decide_and_store(
         answer = _flag(answer, arrival, asked)
     if arrival.recovered:
         answer = _late(answer, arrival)
-    journal.store(session, incoming_id, arrival, number, answer, codes, context.opt_out, reaction)
+    incoming_log.store(
+        session, incoming_id, arrival, number, answer, codes, context.opt_out, reaction
+    )
     if answer.afterwards:
         answer.afterwards(session)
     return answer

@@ -37,7 +37,7 @@ def outcome(verification_id: str) -> Response:
     status = webhook.get("VerificationStatus")
     if status in ("success", "failed"):
         with unit_of_work() as session:
-            verifications.settle(
+            verifications.note_outcome(
                 session, verification_id, status == "success",
                 webhook.get("OutgoingCallerIdSid") or None,
             )  # fmt: skip

@@ -1,8 +1,8 @@
 """The REST seam: everything Dispatch asks of Twilio, and the only door to ``twilio.rest``.
 
-Every method raises one of three failures (`app.twilio.failures`): NotSent, Refused or Uncertain.
-The library is imported at the first request, because its import takes 110 ms that the web process
-need not pay.
+Every method raises one of three failures: NotSent, RefusedByTwilio or Uncertain
+(`app.twilio.failures`). The library is imported at the first request, because its import takes
+110 ms that the web process need not pay.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,13 +10,20 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from app.twilio.asking import given
-from app.twilio.failures import NotSent, Refused, TwilioFailure, Uncertain
+from app.twilio.failures import NotSent, RefusedByTwilio, TwilioFailure, Uncertain
 from app.twilio.media import Fetched, MediaUnavailable, fetch_media
 from app.twilio.numbers import NumberRequests
 from app.twilio.recordings import RecordingRequests
 from app.twilio.results import Call, MediaItem, Message
 
-__all__ = ["MediaUnavailable", "NotSent", "Refused", "TwilioClient", "TwilioFailure", "Uncertain"]
+__all__ = [
+    "MediaUnavailable",
+    "NotSent",
+    "RefusedByTwilio",
+    "TwilioClient",
+    "TwilioFailure",
+    "Uncertain",
+]
 
 MAX_PAGE: Final = 1000
 CALL_EVENTS: Final = ("initiated", "ringing", "answered", "completed")

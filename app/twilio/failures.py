@@ -16,7 +16,7 @@ class NotSent(TwilioFailure):
         self.retry_after = retry_after
 
 
-class Refused(TwilioFailure):
+class RefusedByTwilio(TwilioFailure):
     """Twilio surely did nothing and says why.
 
     `code` is Twilio's error code (see `app.twilio.errors`), None if the answer held none;

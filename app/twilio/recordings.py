@@ -3,7 +3,7 @@
 from typing import Final
 
 from app.twilio.asking import Asking
-from app.twilio.failures import Refused
+from app.twilio.failures import RefusedByTwilio
 from app.twilio.media import Fetched, fetch_media
 from app.twilio.results import Recording, Transcription
 
@@ -38,7 +38,7 @@ class RecordingRequests(Asking):
         """Delete a recording at Twilio; one that is gone already is deleted."""
         try:
             self.ask(lambda sdk: sdk.recordings(sid).delete())
-        except Refused as refused:
+        except RefusedByTwilio as refused:
             if refused.status != NOT_THERE:
                 raise
 

@@ -20,7 +20,7 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from app.twilio.clock import clock
 from app.twilio.connections import Adapter
-from app.twilio.failures import NotSent, Refused, Uncertain
+from app.twilio.failures import NotSent, RefusedByTwilio, Uncertain
 
 POOL_SIZE: Final = 256
 """Connections kept open to each host; more threads than that open further ones."""
@@ -148,7 +148,7 @@ def _check(answer: requests.Response) -> None:
     if status == 408 or not 400 <= status < 500:
         raise Uncertain(f"Twilio answered with HTTP status {status}.")
     code, message = _error_body(answer)
-    raise Refused(code, status, message or f"Twilio answered with HTTP status {status}.")
+    raise RefusedByTwilio(code, status, message or f"Twilio answered with HTTP status {status}.")
 
 
 def _unknown(answer: requests.Response, method: str, url: str) -> bool:

@@ -21,7 +21,7 @@ from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.template import TemplateKind
 from app.outbound import batches
-from app.outbound.send import lanes
+from app.outbound.send import drains
 from app.twilio.statuses import CALL_RANKS, CALL_TERMINAL
 from tests.support.house import House, communication, join
 from tests.support.our_calls import queued
@@ -78,7 +78,7 @@ def send(app: Flask) -> None:
     with app.app_context():
         batches.drain()
     with app.app_context():
-        lanes.drain()
+        drains.drain()
 
 
 PERSON = ["Hello Ana."]
@@ -157,7 +157,7 @@ def place(app: Flask, house: House, source: str, to: str = ANA, **more: Any) -> 
         sender = session.get_one(Sender, house.sender.id)
         queued(session, client, sender, to, source=source, **more)
     with app.app_context():
-        lanes.drain()
+        drains.drain()
 
 
 def test_keys_come_back_to_the_department(

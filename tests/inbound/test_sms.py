@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 from time_machine import TimeMachineFixture
 
-from app.inbound import journal, lookup
+from app.inbound import incoming_log, lookup
 from app.models.base import utcnow
 from app.models.delivery import Delivery, EventType
 from app.models.incoming import Incoming, Outcome
@@ -402,7 +402,7 @@ class TestFailures:
         def fail(*_: object, **__: object) -> None:
             raise OperationalError("SELECT", {}, Exception("the server closed the connection"))
 
-        target = (lookup, "for_text") if what == "lookup" else (journal, "store")
+        target = (lookup, "for_text") if what == "lookup" else (incoming_log, "store")
         monkeypatch.setattr(*target, fail)
         answer = twilio.sms()
         assert (answer.status_code, answer.mimetype) == (503, "text/xml")
@@ -416,7 +416,7 @@ class TestFailures:
         def fail(*_: object, **__: object) -> None:
             raise RuntimeError("secret")
 
-        monkeypatch.setattr(journal, "store", fail)
+        monkeypatch.setattr(incoming_log, "store", fail)
         answer = twilio.sms()
         assert (answer.status_code, answer.mimetype) == (500, "text/xml")
         assert "secret" not in answer.text

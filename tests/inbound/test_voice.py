@@ -11,7 +11,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
-from app.inbound import call_log, journal, lookup
+from app.inbound import call_log, incoming_log, lookup
 from app.models.incoming import Incoming, Outcome
 from app.models.media import Media, MediaSource, Recording
 from app.models.route import Destination, Handler, Route
@@ -279,7 +279,9 @@ def test_a_caller_without_any_from(rows: Rows, twilio: Twilio) -> None:
 
 
 @pytest.mark.parametrize("what", ["database", "bug"])
-@pytest.mark.parametrize("where", [(lookup, "for_call"), (journal, "store")], ids=["find", "store"])
+@pytest.mark.parametrize(
+    "where", [(lookup, "for_call"), (incoming_log, "store")], ids=["find", "store"]
+)
 def test_any_failure_of_ours_speaks_an_apology(
     what: str,
     where: tuple[Any, str],

@@ -69,7 +69,7 @@ def test_each_waiting_text_is_told_once_when_its_time_is_over(
     assert (PHONE in text, "+13195550151" in text) == (False, True)
     with app.app_context(), unit_of_work() as session:  # answered, and asked again
         at = NOON + timedelta(minutes=100)
-        record.settle(session, number.id, PHONE, ConversationState.ANSWERED, at)
+        record.end_waiting(session, number.id, PHONE, ConversationState.ANSWERED, at)
         connection = session.connection()
         again = record.heard(
             office.client.id, number.id, PHONE, EntryKind.IN, at + timedelta(minutes=1), "Again?",

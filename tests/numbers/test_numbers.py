@@ -522,7 +522,7 @@ def test_a_verification_of_which_nothing_is_heard_has_failed_until_twilio_says_o
     given_up = rows.one(Verification)
     assert (given_up.state, given_up.code) == (VerificationState.FAILED, None)
     with app.app_context(), unit_of_work() as session:
-        assert verifications.settle(session, given_up.id, True, "PN" + "0" * 32)
+        assert verifications.note_outcome(session, given_up.id, True, "PN" + "0" * 32)
     assert rows.one(Sender).kind is SenderKind.VERIFIED
 
 
@@ -542,7 +542,7 @@ def test_a_late_verification_leaves_a_number_alone_that_is_another_clients_by_no
     )  # fmt: skip
     rows.add(started, theirs)
     with app.app_context(), unit_of_work() as session:
-        assert verifications.settle(session, started.id, True, "PN" + "0" * 32)
+        assert verifications.note_outcome(session, started.id, True, "PN" + "0" * 32)
     sender = rows.one(Sender)
     assert (sender.client_id, sender.verified_at) == (library.id, None)
     assert sender.twilio_sid == "PN" + "1" * 32

@@ -27,7 +27,7 @@ from app.models.message import Message
 from app.models.template import Template, TemplateVersion
 from app.models.user import Membership, Role, User
 from app.outbound import batches
-from app.outbound.send import lanes
+from app.outbound.send import drains
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, communication, furnish, join
 from tests.support.rows import Rows
@@ -87,7 +87,7 @@ def keep_house(app: Flask) -> None:
 
 def send(app: Flask) -> None:
     with app.app_context():
-        lanes.drain()
+        drains.drain()
 
 
 def noted(rows: Rows) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ from app.models.route import Destination
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template, TemplateVersion
 from app.outbound import batches
-from app.outbound.send import lanes
+from app.outbound.send import drains
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, communication, furnish, join
 from tests.support.rows import Rows
@@ -56,7 +56,7 @@ def keep_house(app: Flask) -> None:
 
 def send(app: Flask) -> None:
     with app.app_context():
-        lanes.drain()
+        drains.drain()
 
 
 def act(app: Flask, batch_id: str, what: str) -> None:

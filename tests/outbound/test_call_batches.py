@@ -23,7 +23,7 @@ from app.models.endpoint import Endpoint, EndpointKind
 from app.models.message import Message, MessageState
 from app.models.route import Destination
 from app.outbound import batches
-from app.outbound.send import lanes
+from app.outbound.send import drains
 from tests.support import fake_twilio
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, communication, furnish, join
@@ -73,7 +73,7 @@ def run(app: Flask) -> None:
         with app.app_context():
             batches.drain()
         with app.app_context():
-            lanes.drain()
+            drains.drain()
             tried = (
                 Message.state.in_((MessageState.WAITING, MessageState.CLAIMED)),
                 Message.tries > 0,

@@ -36,7 +36,7 @@ from app.models.route import Destination
 from app.models.voicemail import Voicemail, VoicemailState
 from app.outbound import batches
 from app.outbound.afterwards import reports
-from app.outbound.send import lanes
+from app.outbound.send import drains
 from app.outbound.voicemails import drain as voicemails
 from tests.support import relay
 from tests.support.fake_twilio import FakeTwilio
@@ -271,7 +271,7 @@ def poison(app: Flask, bad: Client, statement: str) -> None:
 
 def loops() -> Iterator[Callable[[], object]]:
     """Yield the drains, and all that the clock does, what it has others do included."""
-    yield from (batches.drain, lanes.drain, reports.drain)
+    yield from (batches.drain, drains.drain, reports.drain)
     yield from (voicemails.drain, voicemails.drain_engine)
     for task in tasks():
         run = task.run

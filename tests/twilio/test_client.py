@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.twilio.client import NotSent, Refused, TwilioClient, Uncertain
+from app.twilio.client import NotSent, RefusedByTwilio, TwilioClient, Uncertain
 from tests.twilio.fake_twilio import Asked, Server, serving
 
 ACCOUNT = "AC" + "1" * 32
@@ -255,7 +255,7 @@ class TestFailures:
         self, server: Server, client: TwilioClient, status: int, body: Any, code: int | None
     ) -> None:
         server.answers(status, body)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RefusedByTwilio) as refused:
             client.create_message("+13195550101", from_="+13195550100", body="Hi")
         assert (refused.value.code, refused.value.status) == (code, status)
         assert refused.value.message
@@ -275,7 +275,7 @@ class TestFailures:
 
     def test_what_twilio_itself_does_not_have(self, server: Server, client: TwilioClient) -> None:
         server.answers(404, {"code": 20404, "message": "not found", "status": 404})
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RefusedByTwilio) as refused:
             client.fetch_message(SID)
         assert (refused.value.code, refused.value.status) == (20404, 404)
         server.answers(404, b"<html>no such page</html>")
@@ -284,7 +284,7 @@ class TestFailures:
 
     def test_refused_in_a_list(self, server: Server, client: TwilioClient) -> None:
         server.answers(401, {"code": 20003, "message": "Authenticate"})
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RefusedByTwilio) as refused:
             list(client.list_messages())
         assert refused.value.code == 20003
 

@@ -9,14 +9,14 @@ import click
 from flask.cli import with_appcontext
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.cli.doctor import clients, house, outside, sign_in
+from app.cli.doctor import clients, installation, outside, sign_in
 from app.cli.doctor.finding import Finding, Grade, bad
 from app.extensions import db
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    house.database, house.redis, house.sending, clients.secrets, outside.mail, outside.clocks,
-    outside.public_address, outside.proxies, sign_in.providers, clients.numbers, clients.stopped,
-    house.set_aside, clients.unconfirmed,
+    installation.database, installation.redis, installation.sending, clients.secrets, outside.mail,
+    outside.clocks, outside.public_address, outside.proxies, sign_in.providers, clients.numbers,
+    clients.stopped, installation.set_aside, clients.unconfirmed,
 )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def save(
     is_set = spec.expires_at is not None and (known is None or known.expires_at != spec.expires_at)
     if is_set and spec.expires_at and spec.expires_at <= utcnow():
         reasons.add("That day has passed; choose a later one.", "expires_at", code="past")
-    reasons.settle()
+    reasons.refuse_if_any()
     values: dict[str, Any] = {"label": spec.label, "key_sha256": digest}
     values |= {name: getattr(spec, name) for name in ("scope", "expires_at") if name in given}
     if known is not None and known.key_sha256 != digest:

@@ -79,7 +79,7 @@ def close(session: Session, talk: Conversation, by: str) -> None:
     talk = _mine(session, talk)
     if talk.state is ConversationState.CLOSED:
         return
-    record.settle(session, talk.sender_id, talk.phone, ConversationState.CLOSED, utcnow())
+    record.end_waiting(session, talk.sender_id, talk.phone, ConversationState.CLOSED, utcnow())
     audit.record(session, by, "close", f"conversation with {talk.phone}", talk.client_id)
 
 

@@ -121,14 +121,14 @@ def wrote(
 ) -> None:
     """Keep that a text to ``phone`` goes out; the caller has taken the turn.
 
-    It answers nothing: see :func:`settle` for what a person says.
+    It answers nothing: see :func:`end_waiting` for what a person says.
     """
     values = heard(client_id, sender_id, phone, EntryKind.OUT, at, words, waits=False)
     connection = session.connection()
     connection.execute(heard_on(connection.dialect.name), values)
 
 
-def settle(
+def end_waiting(
     session: Session, sender_id: str, phone: str, state: ConversationState, at: datetime
 ) -> None:
     """Let a person's word end the waiting; the caller has taken the turn.

@@ -191,7 +191,7 @@ def release(where: Account, sender_id: str, by: str) -> None:
     sid, before = _stop_for_release(sender_id)
     try:
         where.twilio.release_number(sid)
-    except failures.Refused as refused:
+    except failures.RefusedByTwilio as refused:
         if refused.status != 404:  # it is gone already
             _set_stopped(sender_id, *before)
             raise

@@ -152,7 +152,7 @@ def call(session: Session, sender: Sender, name: str, list_name: str, by: str) -
     details = changes.write(session, sender, values)
     if reason := routes.conflict(session, sender):
         reasons.add(reason, "suppression_list")
-    reasons.settle()
+    reasons.refuse_if_any()
     return changes.note(session, Change(sender, f"number {sender.address}", details), by)
 
 

@@ -87,7 +87,7 @@ def add_to_service(where: Account, service_id: str, number_id: str, by: str) -> 
         pool = {one.sid for one in where.twilio.list_service_numbers(service_sid)}
         if number_sid not in pool:
             where.twilio.add_number_to_service(service_sid, number_sid)
-    except (failures.Refused, failures.NotSent):
+    except (failures.RefusedByTwilio, failures.NotSent):
         with unit_of_work() as session:
             session.get_one(Sender, number_id).service_id = before
         raise

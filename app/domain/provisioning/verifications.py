@@ -54,7 +54,7 @@ def start(
             extension=extension,
             status_callback=f"{base}/inbound/voice/verification/{made.id}{RETRIES}",
         )
-    except (failures.Refused, failures.NotSent) as failure:
+    except (failures.RefusedByTwilio, failures.NotSent) as failure:
         if getattr(failure, "code", None) != ALREADY_VERIFIED:
             _end(made.id, VerificationState.FAILED)
             raise
@@ -96,7 +96,7 @@ def current(verification_id: str) -> Verification:
     return db.session.get_one(Verification, verification_id, populate_existing=True)
 
 
-def settle(session: Session, verification_id: str, success: bool, sid: str | None) -> bool:
+def note_outcome(session: Session, verification_id: str, success: bool, sid: str | None) -> bool:
     """Note what Twilio said became of a verification; return whether that was news.
 
     On success the number becomes a sender that may place calls.
@@ -135,7 +135,7 @@ def expire() -> int:
 
 def _end(verification_id: str, state: VerificationState) -> None:
     with unit_of_work() as session:
-        settle(session, verification_id, state is VerificationState.SUCCESS, None)
+        note_outcome(session, verification_id, state is VerificationState.SUCCESS, None)
 
 
 def _take_in(session: Session, verified: Verification, sid: str | None) -> None:

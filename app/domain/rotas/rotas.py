@@ -189,7 +189,7 @@ def _refuse_unreachable(session: Session, client_id: str, spec: RotaSpec) -> Non
     for at, one in enumerate(spec.people):
         if refusal := reach.why_not(standing, one.phone, Destination.VOICE, ours):
             reasons.add(refusal.sentence, "people", at, "phone")
-    reasons.settle()
+    reasons.refuse_if_any()
 
 
 @lru_cache(maxsize=1000)

@@ -145,7 +145,7 @@ def _columns(
         part.check(place, found)
         columns[path] = part.stored(place, found)
         reasons.mistakes.extend(mistake.under(*path) for mistake in found.mistakes)
-    reasons.settle()
+    reasons.refuse_if_any()
     return columns
 
 

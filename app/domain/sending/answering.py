@@ -70,5 +70,5 @@ def reply(
         member=contact.member if contact else None, author=by,
     )  # fmt: skip
     if message.state is MessageState.WAITING:
-        record.settle(session, number.id, message.to, ConversationState.ANSWERED, utcnow())
+        record.end_waiting(session, number.id, message.to, ConversationState.ANSWERED, utcnow())
     return message

@@ -236,7 +236,7 @@ def _resolve(
         )
         if found is not None:
             steps.append((index + 1, found.id, step.after))
-    reasons.settle()
+    reasons.refuse_if_any()
     return columns, steps
 
 

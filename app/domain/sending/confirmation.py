@@ -25,7 +25,7 @@ from app.models.batch import Batch
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
-from app.twilio.client import Refused, TwilioClient, TwilioFailure
+from app.twilio.client import RefusedByTwilio, TwilioClient, TwilioFailure
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +70,7 @@ def _ask(base_url: str | None, login: Login) -> Word:
     twilio = TwilioClient(account_sid, account_sid, token, base_url=base_url, timeout=TIMEOUT)
     try:
         return Word.CONFIRMED if twilio.fetch_account() == account_sid else Word.UNKNOWN
-    except Refused as refused:
+    except RefusedByTwilio as refused:
         log.info("Twilio says no about an account", account=account_sid, status=refused.status)
         return Word.REFUSED if refused.status in (401, 403) else Word.UNKNOWN
     except TwilioFailure as failure:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import IO, Final
 
 from app.domain.tables import cells
+from app.domain.tables.cell_formats import PLAIN, Format, shown
 from app.domain.tables.lines import MAX_COLUMNS, Line, refused
-from app.domain.tables.numbers import PLAIN, Format, shown
 from app.domain.tables.xml_stream import PIECE, TOO_LARGE, parse
 
 _MOST: Final = 160 * 1024 * 1024

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import IO, BinaryIO, Final
 from urllib.parse import unquote
 
+from app.domain.tables.cell_formats import Format, format_of
 from app.domain.tables.lines import refused
-from app.domain.tables.numbers import Format, format_of
 from app.domain.tables.sheet import Book, SheetSource, unescape
 from app.domain.tables.xml_stream import DAMAGED, TOO_LARGE, elements, parse
 

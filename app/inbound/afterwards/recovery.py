@@ -36,7 +36,7 @@ from app.models.sender import Sender, SenderKind
 from app.twilio import results
 from app.twilio.client import TwilioClient
 from app.twilio.clock import clock
-from app.twilio.failures import Refused, TwilioFailure
+from app.twilio.failures import RefusedByTwilio, TwilioFailure
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +102,7 @@ def _look_by_any(ways: list[Account], deadline: float | None, keep_bookmark: boo
             return _look(way, deadline, keep_bookmark)
         except TwilioFailure as failure:
             log.warning("Twilio's log cannot be asked", account=way.sid, error=str(failure))
-            if not (isinstance(failure, Refused) and failure.status in (401, 403)):
+            if not (isinstance(failure, RefusedByTwilio) and failure.status in (401, 403)):
                 break
     return Counter()
 
@@ -255,7 +255,7 @@ def _media(twilio: TwilioClient, text: results.Message) -> Iterator[MediaItem]:
     try:
         for item in twilio.list_media(text.sid):
             yield MediaItem(item.url, item.content_type)
-    except Refused as refused:
+    except RefusedByTwilio as refused:
         log.warning("the media of a text cannot be had", sid=text.sid, error=str(refused))
 
 

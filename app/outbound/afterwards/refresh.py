@@ -19,7 +19,7 @@ from app.models.base import utcnow
 from app.models.message import Message, MessageState
 from app.models.route import Destination
 from app.outbound.afterwards.traces import report_of, report_of_call
-from app.twilio.client import Refused, TwilioClient, TwilioFailure
+from app.twilio.client import RefusedByTwilio, TwilioClient, TwilioFailure
 from app.twilio.statuses import CALL_TERMINAL, MESSAGE_TERMINAL
 
 log = structlog.get_logger(__name__)
@@ -135,7 +135,7 @@ def _look(credential_id: str, destination: Destination, end: float) -> None:
 def _ask(twilio: TwilioClient, its_log: _Log, sid: str, message_id: str) -> None:
     try:
         _note(message_id, its_log.fetch(twilio, sid))
-    except Refused as refused:
+    except RefusedByTwilio as refused:
         log.warning("Twilio does not show a message of ours", sid=sid, error=str(refused))
 
 

@@ -20,7 +20,7 @@ from app.models.route import Destination
 from app.models.sender import Sender
 from app.outbound.afterwards.traces import essence, report_of, report_of_call
 from app.twilio import results
-from app.twilio.client import Refused, TwilioClient
+from app.twilio.client import RefusedByTwilio, TwilioClient
 from app.twilio.clock import Difference
 from app.twilio.segments import smart_encode
 
@@ -63,7 +63,7 @@ def sent_by(account_sid: str, ways: Sequence[TwilioClient], since: datetime) -> 
                 *_texts(twilio, senders, since, database),
                 *_calls(twilio, senders, since, database),
             ]
-        except Refused as refused:
+        except RefusedByTwilio as refused:
             if refused.status not in (401, 403):
                 raise
             log.warning("Twilio refuses an account", account=account_sid, error=str(refused))

@@ -17,7 +17,7 @@ from app.domain import aside, wake
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.endpoint import EndpointKind
-from app.outbound.relay import mail, settle
+from app.outbound.relay import mail, results
 from app.outbound.relay.claim import MOST_TOGETHER, Group, Lease
 from app.outbound.relay.outcome import Attempted
 from app.outbound.relay.post import call_plain, post_signed
@@ -35,7 +35,8 @@ a process that dies makes nobody get more than this again."""
 def attempt(
     app: Flask, group: Group, wire: Wire, *, go_on: bool = False, seconds: float = SLICE_SECONDS
 ) -> Group:
-    """Make the tries that ``group`` gives the right to, one after the other, and settle them.
+    """Make the tries that ``group`` gives the right to, one after the other, and write down what
+    came of them.
 
     A failure ends it, and so does the time: what was not tried is given back.
 
@@ -45,7 +46,7 @@ def attempt(
     """
     with app.app_context():
         began = time.monotonic()
-        made: list[settle.Made] = []
+        made: list[results.Made] = []
         for lease in group:
             made.append(_try(lease, wire))
             took = time.monotonic() - began
@@ -56,7 +57,7 @@ def attempt(
         return _settle(made, group[len(made) :], most if go_on else 0)
 
 
-def _try(lease: Lease, wire: Wire) -> settle.Made:
+def _try(lease: Lease, wire: Wire) -> results.Made:
     started_at, began = utcnow(), time.monotonic()
     try:
         outcome = _send(lease, started_at, wire)
@@ -71,10 +72,10 @@ def _try(lease: Lease, wire: Wire) -> settle.Made:
         kind=lease.kind.value, status=outcome.status, error=outcome.error,
         ms=outcome.duration_ms,
     )  # fmt: skip
-    return settle.Made(lease, outcome, started_at)
+    return results.Made(lease, outcome, started_at)
 
 
-def _settle(made: Sequence[settle.Made], unmade: Sequence[Lease], most: int) -> Group:
+def _settle(made: Sequence[results.Made], unmade: Sequence[Lease], most: int) -> Group:
     """Write down what came of it; a database that restarts is waited for a little.
 
     Otherwise what has arrived would be sent again after its lease.
@@ -89,17 +90,17 @@ def _settle(made: Sequence[settle.Made], unmade: Sequence[Lease], most: int) -> 
     return _settle_once(made, unmade, most)
 
 
-def _settle_once(made: Sequence[settle.Made], unmade: Sequence[Lease], most: int) -> Group:
+def _settle_once(made: Sequence[results.Made], unmade: Sequence[Lease], most: int) -> Group:
     """Write down what came of it, and take the next ones, unless these cannot be read."""
     try:
         with unit_of_work() as session:
-            return settle.settle_group(session, made, unmade, most)
+            return results.write_down_group(session, made, unmade, most)
     except Exception as error:
         if most == 0 or aside.is_away(error):
             raise
         log.exception("the next deliveries cannot be taken", endpoint=made[0].lease.endpoint_id)
     with unit_of_work() as session:
-        return settle.settle_group(session, made, unmade, 0)
+        return results.write_down_group(session, made, unmade, 0)
 
 
 def _send(lease: Lease, now: datetime, wire: Wire) -> Attempted:

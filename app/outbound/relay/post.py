@@ -11,7 +11,7 @@ from app.domain.relaying import signing
 from app.outbound.relay import schedule
 from app.outbound.relay.letter import Letter
 from app.outbound.relay.outcome import Attempted, explain_status
-from app.outbound.relay.transport import Answer, Call, Wire
+from app.outbound.relay.transport import Call, EndpointAnswer, Wire
 
 MASK = "•••"
 
@@ -71,7 +71,7 @@ def _headers(letter: Letter, agent: str) -> dict[str, str]:
     }
 
 
-def _outcome(call: Call, answer: Answer, now: datetime) -> Attempted:
+def _outcome(call: Call, answer: EndpointAnswer, now: datetime) -> Attempted:
     outcome = Attempted(
         url=call.url,
         status=answer.status,

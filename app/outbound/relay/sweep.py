@@ -20,7 +20,7 @@ from app.models.endpoint import (
     EndpointSecret,
     EndpointState,
 )
-from app.outbound.relay import alerts, schedule, settle
+from app.outbound.relay import alerts, results, schedule
 from app.outbound.relay.claim import MAIL_LEASE, Ticket, something_due
 from app.outbound.relay.outcome import Attempted
 
@@ -97,10 +97,10 @@ def bring_nearer() -> int:
 def give_back(ticket: Ticket, why: str) -> None:
     """Write a try down as lost, if its lease is still the valid one; it is made again."""
     with unit_of_work() as session:
-        delivery, endpoint = settle.lock(session, ticket.delivery_id)
+        delivery, endpoint = results.lock(session, ticket.delivery_id)
         if delivery.lease_token == ticket.token:
             started = delivery.lease_until or utcnow()
-            settle.settle(
+            results.write_down(
                 session, ticket, Attempted(endpoint.url, error="lost", detail=why),
                 min(started, utcnow()),
             )  # fmt: skip
@@ -146,7 +146,7 @@ def expire() -> int:
     ).all()
     for delivery_id in late:
         with aside.set_aside("relay", delivery_id), unit_of_work() as session:
-            delivery, endpoint = settle.lock(session, delivery_id)
+            delivery, endpoint = results.lock(session, delivery_id)
             if delivery.state is DeliveryState.PENDING and endpoint.state is EndpointState.ACTIVE:
                 delivery.state, delivery.next_attempt_at = DeliveryState.EXHAUSTED, None
                 alerts.exhausted(session, delivery, endpoint)
@@ -188,7 +188,7 @@ def _judge(session: Session, endpoint_id: str) -> None:
     if endpoint.state is not EndpointState.ACTIVE:
         return
     if schedule.must_be_disabled(health, now):
-        settle.disable(session, endpoint, DisabledReason.FAILING, now)
+        results.disable(session, endpoint, DisabledReason.FAILING, now)
         return
     due = schedule.warnings_due(health, now)
     if due > endpoint.warnings_sent:

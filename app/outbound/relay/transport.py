@@ -53,7 +53,7 @@ class Call:
 
 
 @dataclass
-class Answer:
+class EndpointAnswer:
     """What came back, or why nothing did.
 
     ``error`` is None exactly when complete headers came within the deadline: ``blocked``, ``dns``,
@@ -82,7 +82,7 @@ def send(
     limits: Limits = LIMITS,
     resolver: Resolver = resolve_name,
     trust: ssl.SSLContext | None = None,
-) -> Answer:
+) -> EndpointAnswer:
     """Send ``call`` once, over a connection of its own; see :class:`Wire`."""
     with closing(Wire(limits, resolver, trust)) as wire:
         return wire.send(call, networks)
@@ -118,7 +118,7 @@ class Wire:
         """Whether there is a connection that may be used again."""
         return self._dialer.kept is not None
 
-    def send(self, call: Call, networks: Networks = PUBLIC) -> Answer:
+    def send(self, call: Call, networks: Networks = PUBLIC) -> EndpointAnswer:
         """Send ``call`` and return what happened; never raises for what the other side does.
 
         :param networks: asked at each try, of a connection that was kept as well.
@@ -156,8 +156,8 @@ class Wire:
         self._opened = time.monotonic()
         self._adapter = PinnedAdapter(self._dialer, self._trust or trusted(), origin)
 
-    def _try(self, call: Call, deadline: Deadline) -> Answer:
-        answer = Answer()
+    def _try(self, call: Call, deadline: Deadline) -> EndpointAnswer:
+        answer = EndpointAnswer()
         if self._adapter is None:
             self._resume(call.url)
         try:
@@ -193,7 +193,7 @@ def trusted() -> ssl.SSLContext:
 
 
 def _exchange(
-    call: Call, adapter: PinnedAdapter, dialer: Dialer, limits: Limits, answer: Answer
+    call: Call, adapter: PinnedAdapter, dialer: Dialer, limits: Limits, answer: EndpointAnswer
 ) -> None:
     prepared = requests.Request(call.method, call.url, call.headers, data=call.body).prepare()
     # The adapter itself, not a session: that would read the environment, and would read the

@@ -26,7 +26,7 @@ from app.models.credential import Credential
 from app.models.message import Message, MessageState
 from app.models.route import Destination
 from app.models.sender import Sender
-from app.outbound.send import windows
+from app.outbound.send import recipients_hours
 from app.outbound.send.candidates import Candidate
 
 MARGIN = timedelta(seconds=1)
@@ -64,7 +64,7 @@ class Admission:
         Those who are outside their hours and those over a limit wait.
         """
         reachable = self._reachable(messages)
-        outside = windows.put_off(
+        outside = recipients_hours.put_off(
             self._session, reachable, lambda one: self._clients[one.sender_id], self._now
         )
         reachable = [one for one in reachable if one.id not in outside]

@@ -23,7 +23,7 @@ from app.models.client import Client
 from app.version import NAMED
 
 if TYPE_CHECKING:
-    from app.outbound.relay.transport import Answer
+    from app.outbound.relay.transport import EndpointAnswer
 
 SECONDS = 3.0
 """For one link with its redirects; all of a message are looked at together."""
@@ -69,10 +69,10 @@ def look_in_passing(media: Iterable[str], client_id: str) -> dict[str, Look]:
 
 def _look(url: str, networks: Networks) -> Look:
     # Here, not above: requests is slow to import, and most web processes never look.
-    from app.outbound.relay.transport import Answer, Call, Limits, send
+    from app.outbound.relay.transport import Call, EndpointAnswer, Limits, send
 
     ends = time.monotonic() + SECONDS
-    answer = Answer(error="deadline")
+    answer = EndpointAnswer(error="deadline")
     for _ in range(MAX_REDIRECTS + 1):
         left = ends - time.monotonic()
         if left <= 0:
@@ -89,7 +89,7 @@ def _look(url: str, networks: Networks) -> Look:
     return _judge(answer)
 
 
-def _judge(answer: Answer) -> Look:
+def _judge(answer: EndpointAnswer) -> Look:
     if answer.status is None:
         return Look(doubt=_why_not_seen(answer))
     if answer.status in _GONE:
@@ -102,7 +102,7 @@ def _judge(answer: Answer) -> Look:
     return Look(content_type or None, int(size) if size.isdecimal() else None)
 
 
-def _why_not_seen(answer: Answer) -> str:
+def _why_not_seen(answer: EndpointAnswer) -> str:
     known = {
         "blocked": "it is on no public address, or not on https, where Dispatch does not look.",
         "deadline": f"its server does not answer within {SECONDS:g} s.",

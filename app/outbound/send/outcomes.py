@@ -16,7 +16,7 @@ from app.models.message import Lane, Message, MessageState
 from app.outbound.send.claims import LONGEST_HOLD, Outgoing
 from app.outbound.send.post import Outcome, Taken, Unready
 from app.twilio import errors
-from app.twilio.client import NotSent, Refused, Uncertain
+from app.twilio.client import NotSent, RefusedByTwilio, Uncertain
 
 FIRST_LOOK = timedelta(seconds=30)
 """How long after an uncertain POST Twilio's log is asked for the first time."""
@@ -26,7 +26,7 @@ _CLAIMED_OR_LOST = (MessageState.CLAIMED, MessageState.UNKNOWN)
 _QUEUE_FULL = 21611
 
 
-def settle(session: Session, found: Sequence[tuple[Outgoing, Outcome]]) -> None:
+def write_down(session: Session, found: Sequence[tuple[Outgoing, Outcome]]) -> None:
     """Write down what came of several POSTs, in one transaction."""
     now = utcnow()
     statuses.record_all(
@@ -37,7 +37,7 @@ def settle(session: Session, found: Sequence[tuple[Outgoing, Outcome]]) -> None:
     for outgoing, outcome in found:
         if isinstance(outcome, Taken):
             in_a_row.pop(outgoing.breaker_key, None)
-        elif isinstance(outcome, Refused):
+        elif isinstance(outcome, RefusedByTwilio):
             message = _refused(session, outgoing, outcome, now)
             if message is not None:
                 refusal = (outgoing.breaker_key, message, outcome.code)
@@ -92,7 +92,7 @@ def hold(session: Session, lane_key: str, until: datetime) -> None:
 
 
 def _refused(
-    session: Session, outgoing: Outgoing, refused: Refused, now: datetime
+    session: Session, outgoing: Outgoing, refused: RefusedByTwilio, now: datetime
 ) -> Message | None:
     """Twilio surely did nothing, and its code says what to do: the table decides.
 

@@ -18,7 +18,7 @@ from app.models.communication import MachineDetection
 from app.models.route import Destination
 from app.outbound.send.claims import Outgoing
 from app.twilio import turns
-from app.twilio.client import NotSent, Refused, TwilioClient, Uncertain
+from app.twilio.client import NotSent, RefusedByTwilio, TwilioClient, Uncertain
 from app.twilio.turns import Turn
 
 log = structlog.get_logger(__name__)
@@ -45,13 +45,13 @@ class Unready(NotSent):
     """What the request needs cannot be read: the lane is not at fault, and is not held."""
 
 
-Outcome = Taken | NotSent | Refused | Uncertain
+Outcome = Taken | NotSent | RefusedByTwilio | Uncertain
 
 
 def post_text(twilio: TwilioClient, outgoing: Outgoing, public_base_url: str) -> Taken:
     """Create a text at Twilio.
 
-    :raises NotSent, Refused, Uncertain: see `app.twilio.failures`.
+    :raises NotSent, RefusedByTwilio, Uncertain: see `app.twilio.failures`.
     """
     from_service = outgoing.from_.startswith("MG")
     options = outgoing.options
@@ -74,7 +74,7 @@ def post_call(twilio: TwilioClient, outgoing: Outgoing, public_base_url: str) ->
 
     The same address is its fallback: a repeat gets the same answer.
 
-    :raises NotSent, Refused, Uncertain: see `app.twilio.failures`.
+    :raises NotSent, RefusedByTwilio, Uncertain: see `app.twilio.failures`.
     """
     ours = f"{public_base_url}/inbound/voice"
     options = outgoing.options
@@ -133,7 +133,7 @@ class Poster:
                 base = current_settings().public_base_url
             with turns.written_at(turn):
                 return POSTS[outgoing.destination](twilio, outgoing, base)
-        except (NotSent, Refused, Uncertain) as failure:
+        except (NotSent, RefusedByTwilio, Uncertain) as failure:
             return failure
         except Exception as error:
             log.exception("a POST failed in an unforeseen way", message=outgoing.id)

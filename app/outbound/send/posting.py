@@ -28,7 +28,7 @@ from app.outbound.send.claims import Outgoing
 from app.outbound.send.pace import Clock, Gate, suspended
 from app.outbound.send.post import Outcome, Poster, Taken
 from app.twilio import errors
-from app.twilio.client import NotSent, Refused
+from app.twilio.client import NotSent, RefusedByTwilio
 
 log = structlog.get_logger(__name__)
 
@@ -148,7 +148,7 @@ class Posting:
         self._gates[outgoing.lane_key].forget(outgoing.id)
         if isinstance(outcome, Taken):
             self._proven[outgoing.lane_key] = time.monotonic() + PROVEN_SECONDS
-        elif isinstance(outcome, Refused) and not errors.rule(outcome.code).recipient:
+        elif isinstance(outcome, RefusedByTwilio) and not errors.rule(outcome.code).recipient:
             self._proven.pop(outgoing.lane_key, None)
         self._results.put((outgoing, outcome))
 
@@ -209,6 +209,6 @@ class Posting:
         with self._app.app_context():
             try:
                 with unit_of_work() as session:
-                    outcomes.settle(session, found)
+                    outcomes.write_down(session, found)
             finally:
                 db.session.remove()

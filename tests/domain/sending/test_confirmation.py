@@ -28,8 +28,7 @@ from app.models.message import Lane, Message, MessageState
 from app.models.route import Destination
 from app.models.sender import Sender
 from app.outbound.afterwards import restored, sent_log
-from app.outbound.send import agenda
-from app.outbound.send import lanes as drains
+from app.outbound.send import agenda, drains
 from tests.support.departments import Caller
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, furnish, text

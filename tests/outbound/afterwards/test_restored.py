@@ -22,7 +22,7 @@ from app.models.installation import ClaimCount, Hold, Installation
 from app.models.message import Lane, Message, MessageState
 from app.models.route import Destination
 from app.outbound.afterwards import restored
-from app.outbound.send import lanes
+from app.outbound.send import drains
 from tests.outbound.afterwards.test_settle import logged
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, furnish, text
@@ -46,8 +46,8 @@ def send(app: Flask) -> Act:
     def run() -> None:
         with app.app_context():
             app.extensions.pop("drain", None)
-            lanes.drain()
-            lanes._posting(app).finish(10)
+            drains.drain()
+            drains._posting(app).finish(10)
             db.session.rollback()
 
     return run
@@ -183,15 +183,15 @@ def test_a_database_exchanged_under_a_running_process_is_noticed_at_the_next_cla
     app: Flask, rows: Rows, house: House, fake: FakeTwilio, go_back: Callable[[], Act]
 ) -> None:
     with app.app_context():
-        lanes.drain()  # begins to count
+        drains.drain()  # begins to count
     restore = go_back()
     rows.add(text(house))
     with app.app_context():
-        lanes.drain()
-        lanes._posting(app).finish(10)
+        drains.drain()
+        drains._posting(app).finish(10)
     restore()
     with app.app_context():
-        lanes.drain()
+        drains.drain()
         db.session.rollback()
     assert len(fake.accepted) == 1
     assert rows.one(Installation).held_because is Hold.WENT_BACK

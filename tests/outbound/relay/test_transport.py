@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.domain.addresses import PUBLIC, Networks
-from app.outbound.relay.transport import LIMITS, Answer, Call, Limits, send
+from app.outbound.relay.transport import LIMITS, Call, EndpointAnswer, Limits, send
 from tests.support.certificates import Authority
 from tests.support.hostile import (
     Server,
@@ -37,7 +37,7 @@ HERE = Networks((ip_network("127.0.0.0/8"), ip_network("::1/128")))
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def post(url: str, **options: Any) -> Answer:
+def post(url: str, **options: Any) -> EndpointAnswer:
     options.setdefault("networks", HERE)
     return send(Call("POST", url, {"Content-Type": "application/json"}, b'{"a":1}'), **options)
 
@@ -348,7 +348,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-def https(server: Server, host: str, authority: Authority) -> Answer:
+def https(server: Server, host: str, authority: Authority) -> EndpointAnswer:
     return post(
         f"https://{host}:{server.port}/", resolver=resolving("127.0.0.1"),
         trust=authority.trusting(), limits=Limits(connect=2, read=2, total=3, dns=1),

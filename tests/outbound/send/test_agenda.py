@@ -23,7 +23,7 @@ from app.models.credential import Credential
 from app.models.message import Lane, Message, MessageState
 from app.models.sender import Sender
 from app.outbound import batches
-from app.outbound.send import agenda, lanes
+from app.outbound.send import agenda, drains
 from app.outbound.send.posting import Posting
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, communication, furnish, join, text
@@ -99,7 +99,7 @@ def test_what_cannot_go_keeps_nobody_busy(
     looks: list[int] = []
     with app.app_context(), statements(db.engine) as seen:
         for _ in range(4):  # four processes
-            drain = lanes.Drain(posting)
+            drain = drains.Drain(posting)
             assert drain.may_send()
             seen_before = len(seen)
             assert not drain.turn()
@@ -135,7 +135,7 @@ def test_a_drain_waits_for_what_falls_due_soon(
 ) -> None:
     rows.change(update(Lane).values(held_until=datetime.now(UTC) + timedelta(seconds=0.6)))
     with app.app_context():
-        lanes.drain()
+        drains.drain()
     assert len(fake.accepted) == 1
 
 
@@ -153,7 +153,7 @@ def test_a_batch_in_quiet_hours_keeps_nobody_busy(
         begin, end = (f"{now + hours:%H:%M}" for hours in (-HOUR, HOUR))
         rows.change(update(Client).values(time_zone="UTC", quiet_from=begin, quiet_to=end))
         assert not agenda.wake_due()
-        assert not lanes.Drain(posting).turn()
+        assert not drains.Drain(posting).turn()
     assert rows.one(Batch).lane_key == f"sms:{house.sender.id}"
 
 
@@ -207,6 +207,6 @@ def test_a_message_whose_lane_went_is_sent_nevertheless(
     with app.app_context():
         assert not agenda.wake_due()  # makes the lane
         assert agenda.wake_due()
-        lanes.drain()
+        drains.drain()
     assert rows.one(Message).state is MessageState.ACCEPTED
     assert rows.one(Lane).rate == 1

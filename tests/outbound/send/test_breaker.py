@@ -23,7 +23,7 @@ from app.models.delivery import Delivery
 from app.models.message import Lane, Message, MessageState
 from app.models.sender import Sender, SenderKind
 from app.outbound import batches
-from app.outbound.send import lanes
+from app.outbound.send import drains
 from tests.support import fake_twilio
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, communication, furnish, join
@@ -51,7 +51,7 @@ def send(app: Flask, house: House) -> Send:
                 sender = session.get_one(Sender, house.sender.id)
                 queue_text(session, client, sender, f"+131955502{number:02}", body="Hello")
             with app.app_context():
-                lanes.drain()
+                drains.drain()
 
     return put
 
@@ -125,7 +125,7 @@ def try_one(app: Flask, rows: Rows, house: House) -> None:
 def drain(app: Flask) -> None:
     for _ in range(2):
         with app.app_context():
-            lanes.drain()
+            drains.drain()
 
 
 @pytest.mark.parametrize("taken", [True, False], ids=["it gets a SID", "it is refused again"])

@@ -18,7 +18,7 @@ from app.models.communication import MachineDetection
 from app.models.message import Message, MessageState
 from app.models.sender import Sender
 from app.outbound.afterwards import settle
-from app.outbound.send import lanes
+from app.outbound.send import drains
 from tests.support import fake_twilio
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.fake_twilio import FakeTwilio
@@ -49,7 +49,7 @@ def queue(app: Flask, house: House) -> Queue:
 
 def drain(app: Flask) -> None:
     with app.app_context():
-        lanes.drain()
+        drains.drain()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_each_outcome_has_its_state(
     fake.plan = lambda form, number: fault if number == 0 else fake_twilio.FAILS_BEFORE
     queue()
     with app.app_context():
-        work = lanes.Drain(lanes._posting(app))
+        work = drains.Drain(drains._posting(app))
         work.turn()
         assert work.posting.finish(5)
         work.release()

@@ -41,7 +41,7 @@ from app.outbound.afterwards.traces import SEARCHES, Found
 from app.outbound.send import claims, outcomes
 from app.outbound.send.claims import LaneView, Outgoing
 from app.outbound.send.post import Outcome, Taken
-from app.twilio.client import NotSent, Refused, TwilioClient, Uncertain
+from app.twilio.client import NotSent, RefusedByTwilio, TwilioClient, Uncertain
 from tests.support.house import House, furnish, text
 from tests.support.rows import Rows
 
@@ -199,7 +199,7 @@ class Machine(RuleBasedStateMachine):
     def refuse(self, draw: Draw) -> None:
         outgoing = self.land(draw)
         code = draw(st.sampled_from([OPTED_OUT, NOT_A_PHONE]))
-        self.settle(outgoing, Refused(code, 400, "No."))
+        self.settle(outgoing, RefusedByTwilio(code, 400, "No."))
         if code == OPTED_OUT:
             self.opted_out.add(outgoing.to)
         self.happened["refused"] += 1
@@ -292,7 +292,7 @@ class Machine(RuleBasedStateMachine):
 
     def settle(self, outgoing: Outgoing, outcome: Outcome) -> None:
         with self.app.app_context(), unit_of_work() as session:
-            outcomes.settle(session, [(outgoing, outcome)])
+            outcomes.write_down(session, [(outgoing, outcome)])
 
     def in_twilios_log(self, _twilio: TwilioClient, message: Message) -> Iterator[Found]:
         """Everything that looks like the message, however old: the worst that a log can show."""

@@ -19,7 +19,7 @@ from app.models.message import Lane, Message, MessageState
 from app.models.route import Destination
 from app.outbound import batches
 from app.outbound.afterwards import sweep
-from app.outbound.send import claims, lanes, outcomes, pace
+from app.outbound.send import claims, drains, outcomes, pace
 from app.outbound.send import posting as posting_module
 from app.outbound.send.claims import LaneView, Outgoing
 from app.outbound.send.posting import Posting
@@ -57,7 +57,7 @@ def give_up_claims(app: Flask, rows: Rows) -> None:
 
 def not_sent(app: Flask, outgoing: Outgoing) -> None:
     with app.app_context(), unit_of_work() as session:
-        outcomes.settle(session, [(outgoing, NotSent("The process stood still."))])
+        outcomes.write_down(session, [(outgoing, NotSent("The process stood still."))])
 
 
 def test_what_the_sweep_gave_up_waits_again_once_its_sender_says_that_it_was_never_sent(
@@ -163,15 +163,15 @@ def test_a_claim_whose_commit_was_cut_off_goes_out_once(
     rows.add(text(house), Lane(key=f"sms:{house.sender.id}", rate=100))
     commits.append(when)
     with app.app_context():
-        lanes.drain()  # the database is away: it ends
+        drains.drain()  # the database is away: it ends
         assert commits == []
-        assert lanes._posting(app).finish(5)
+        assert drains._posting(app).finish(5)
     assert fake.tried == []
     assert rows.one(Message).state is MessageState.WAITING
     rows.change(update(Message).values(due_at=LONG_AGO))
     rows.change(update(Lane).values(held_until=None))
     with app.app_context():
-        lanes.drain()
+        drains.drain()
     assert len(fake.accepted) == 1
     assert rows.one(Message).state is MessageState.ACCEPTED
 
@@ -197,11 +197,11 @@ def test_a_time_out_of_the_job_tears_no_claim_apart(
     before = signal.signal(signal.SIGALRM, ring)
     try:
         with app.app_context(), pytest.raises(TimeIsUp):
-            lanes.drain()
+            drains.drain()
     finally:
         signal.signal(signal.SIGALRM, before)
     with app.app_context():
-        assert lanes._posting(app).finish(5)
+        assert drains._posting(app).finish(5)
     assert len(fake.accepted) == 1
     assert rows.one(Message).state is MessageState.ACCEPTED
 

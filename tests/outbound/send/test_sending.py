@@ -22,7 +22,7 @@ from app.models.message import Lane, Message, MessageReport, MessageState
 from app.models.route import Destination
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
-from app.outbound.send import agenda, lanes, outcomes
+from app.outbound.send import agenda, drains, outcomes
 from app.outbound.send.claims import Outgoing
 from app.outbound.send.post import Outcome
 from app.outbound.send.posting import Posting
@@ -55,7 +55,7 @@ def queue(app: Flask, house: House) -> Queue:
 
 def drain(app: Flask) -> None:
     with app.app_context():
-        lanes.drain()
+        drains.drain()
 
 
 def with_list(rows: Rows, house: House) -> SuppressionList:
@@ -150,7 +150,7 @@ def test_each_outcome_has_its_state(
     fake.plan = lambda form, number: fault if number == 0 else fake_twilio.FAILS_BEFORE
     queue()
     with app.app_context():
-        work = lanes.Drain(lanes._posting(app))
+        work = drains.Drain(drains._posting(app))
         work.turn()
         assert work.posting.finish(20)
         work.release()
@@ -172,7 +172,7 @@ def test_nobody_listening_means_not_sent(app: Flask, rows: Rows, queue: Queue) -
     app.extensions["settings"] = replace_twilio(app, "http://127.0.0.1:9")
     queue()
     with app.app_context():
-        work = lanes.Drain(lanes._posting(app))
+        work = drains.Drain(drains._posting(app))
         work.turn()
         assert work.posting.finish(20)
     message = rows.one(Message)
@@ -195,7 +195,7 @@ def test_a_lane_waits_as_long_as_twilio_asks_within_reason(
     )  # fmt: skip
     before = datetime.now(UTC)
     with app.app_context(), unit_of_work() as session:
-        outcomes.settle(session, [(refused, NotSent("Too many.", asked))])
+        outcomes.write_down(session, [(refused, NotSent("Too many.", asked))])
     until = rows.one(Lane).held_until
     assert until is not None
     assert held <= (until - before).total_seconds() < held + 5
@@ -216,7 +216,7 @@ def test_a_lane_that_was_idle_is_served_again_at_once(
     rows.add(Lane(key=key, rate=1), *(text(busy, to=f"+1319555016{n}") for n in range(2)))
     queue()
     with app.app_context():
-        work = lanes.Drain(lanes._posting(app))
+        work = drains.Drain(drains._posting(app))
         work.turn()
         assert len(work.views) == 2
         assert work.posting.finish(20)
@@ -240,7 +240,7 @@ def test_what_a_process_kept_while_it_stood_still_is_not_posted(
         late: list[Outgoing] = []
         with monkeypatch.context() as patched:
             patched.setattr(posting, "add", late.append)
-            work = lanes.Drain(posting)
+            work = drains.Drain(posting)
             work.turn()
             work.release()
         monkeypatch.setattr(posting.clock, "moment", lambda _: time.monotonic() - 5)
@@ -256,16 +256,16 @@ def test_an_outcome_that_cannot_be_written_does_not_keep_the_others(
 ) -> None:  # fmt: skip
     faulty = queue()
     queue(to="+13195550151")
-    settle = outcomes.settle
+    settle = outcomes.write_down
 
     def refuse_one(session: Session, found: list[tuple[Outgoing, Outcome]]) -> None:
         if any(outgoing.id == faulty for outgoing, _ in found):
             raise DataError("INSERT", {}, ValueError("a NUL"))
         settle(session, found)
 
-    monkeypatch.setattr(outcomes, "settle", refuse_one)
+    monkeypatch.setattr(outcomes, "write_down", refuse_one)
     with app.app_context():
-        work = lanes.Drain(posting)
+        work = drains.Drain(posting)
         for _ in range(100):
             work.turn()
             if not any(message.state is MessageState.WAITING for message in rows.all(Message)):
@@ -363,7 +363,7 @@ def test_a_lane_that_another_process_holds_is_left_alone_until_its_lease_runs_ou
     soon = datetime.now(UTC) + timedelta(seconds=5)
     rows.change(update(Lane).values(lease_token="another", lease_until=soon))
     with app.app_context():
-        work = lanes.Drain(lanes._posting(app))
+        work = drains.Drain(drains._posting(app))
         assert not work.turn()  # somebody is at work on it
         assert not agenda.wake_due()
         assert fake.tried == []
@@ -387,13 +387,13 @@ def test_a_drain_whose_time_is_up_keeps_the_lanes_that_are_due_soon(
     drain(app)
     assert {one.from_ for one in claimed} == {house.sender.address, slow.sender.address}
     held = {lane.key: lane.lease_token for lane in rows.all(Lane)}
-    assert held[f"sms:{house.sender.id}"] == lanes._work(app).token
+    assert held[f"sms:{house.sender.id}"] == drains._work(app).token
     assert held[f"sms:{slow.sender.id}"] is None
     claimed.clear()
     drain(app)
     assert {one.from_ for one in claimed} == {house.sender.address}
     with app.app_context():
-        assert lanes._posting(app).finish(20)
+        assert drains._posting(app).finish(20)
 
 
 def time_is_up_after_a_claim(monkeypatch: pytest.MonkeyPatch) -> list[Outgoing]:
@@ -403,11 +403,11 @@ def time_is_up_after_a_claim(monkeypatch: pytest.MonkeyPatch) -> list[Outgoing]:
     """
     claimed: list[Outgoing] = []
     ahead: list[float] = []
-    turn, add = lanes.Drain.turn, Posting.add
+    turn, add = drains.Drain.turn, Posting.add
 
-    def one_turn(work: lanes.Drain) -> bool:
+    def one_turn(work: drains.Drain) -> bool:
         more = turn(work)
-        ahead.extend([lanes.DRAIN_SECONDS] * bool(claimed))
+        ahead.extend([drains.DRAIN_SECONDS] * bool(claimed))
         return more
 
     def note(posting: Posting, outgoing: Outgoing) -> None:
@@ -419,8 +419,8 @@ def time_is_up_after_a_claim(monkeypatch: pytest.MonkeyPatch) -> list[Outgoing]:
         def monotonic() -> float:
             return time.monotonic() + (ahead.pop() if ahead else 0.0)
 
-    monkeypatch.setattr(lanes, "time", Clock)
-    monkeypatch.setattr(lanes.Drain, "turn", one_turn)
+    monkeypatch.setattr(drains, "time", Clock)
+    monkeypatch.setattr(drains.Drain, "turn", one_turn)
     monkeypatch.setattr(Posting, "add", note)
     return claimed
 

@@ -45,7 +45,7 @@ class Made:
     started_at: datetime
 
 
-def settle_group(
+def write_down_group(
     session: Session, made: Sequence[Made], unmade: Sequence[Lease], most: int
 ) -> Group:
     """Write down what came of a group, in as few statements as it takes.
@@ -65,7 +65,7 @@ def settle_group(
     given_back = _give_back(session, unmade)
     ours = _succeed(session, endpoint, successes, now) if successes else set()
     if failed is not None:
-        settle(session, failed.lease, failed.outcome, failed.started_at)
+        write_down(session, failed.lease, failed.outcome, failed.started_at)
         return ()
     if not ours and not given_back:  # the lease is over, and the sweeper has taken it back
         return ()
@@ -150,7 +150,7 @@ def _give_back(session: Session, unmade: Sequence[Lease]) -> int:
     return given
 
 
-def settle(session: Session, ticket: Ticket, outcome: Attempted, started_at: datetime) -> None:
+def write_down(session: Session, ticket: Ticket, outcome: Attempted, started_at: datetime) -> None:
     """Write down the outcome of the try that ``ticket`` stands for."""
     now = utcnow()
     delivery, endpoint = lock(session, ticket.delivery_id)

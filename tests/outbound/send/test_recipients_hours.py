@@ -21,7 +21,7 @@ from app.models.client import Client
 from app.models.communication import Communication
 from app.models.message import Lane, Message, MessageState
 from app.outbound import batches
-from app.outbound.send import claims, lanes, windows
+from app.outbound.send import claims, drains, recipients_hours
 from app.outbound.send.claims import LaneView
 from tests.support.fake_twilio import FakeTwilio
 from tests.support.house import House, communication, furnish, join, text
@@ -67,7 +67,7 @@ def start(app: Flask, rows: Rows, made: Communication, *phones: str) -> None:
 
 def go_on(app: Flask) -> None:
     with app.app_context():
-        lanes.drain()
+        drains.drain()
         batches.drain()
 
 
@@ -149,7 +149,7 @@ def test_thousands_of_one_zone_do_not_hold_up_those_of_another(
             if got:
                 break
     assert [one.to for one in got] == [IOWA.format(1)]
-    assert rounds <= 300 // windows.AHEAD_ON_SQLITE + 2
+    assert rounds <= 300 // recipients_hours.AHEAD_ON_SQLITE + 2
     waiting = rows.all(select(Message.due_at).where(Message.state == MessageState.WAITING))
     assert set(waiting) == {SEATTLE_OPENS}
 
