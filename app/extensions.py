@@ -6,17 +6,12 @@ everything else only reads.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import sqlite3
-import stat
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any
 from weakref import ReferenceType, ref
 
 from flask import Flask, current_app
@@ -29,10 +24,9 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, Session
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import redis_clients
+from app import redis_clients, sqlite
 from config import Settings
 
-SQLITE_BUSY_MS = 10_000
 CONNECT_SECONDS = 3
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 """Largest request of all: a recording or an import of 10 MB, and what surrounds it."""
@@ -94,7 +88,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         # up what is said on it. (Redis's pool looks after itself.)
         os.register_at_fork(after_in_child=partial(_forget, ref(db.engine)))
         if settings.is_sqlite:
-            _prepare_sqlite(db.engine)
+            sqlite.prepare(db.engine)
         else:
             event.listen(db.engine, "checkout", _refuse_lost_connection)
 
@@ -119,8 +113,8 @@ def reading() -> Iterator[Connection]:
     committed.
     """
     with db.engine.connect() as connection:
-        sqlite = connection.dialect.name == "sqlite"  # commits by itself unless told to begin
-        options = {_NO_BEGIN: True} if sqlite else {"isolation_level": "AUTOCOMMIT"}
+        is_sqlite = connection.dialect.name == "sqlite"  # commits by itself unless told to begin
+        options = {sqlite.NO_BEGIN: True} if is_sqlite else {"isolation_level": "AUTOCOMMIT"}
         yield connection.execution_options(**options)
 
 
@@ -157,7 +151,7 @@ def unit_of_work() -> Iterator[Session]:
     session.rollback()  # ends the reading transaction, if there is one
     session.info[_OWNED] = True
     try:
-        session.connection(execution_options={_IMMEDIATE: True})
+        session.connection(execution_options={sqlite.IMMEDIATE: True})
         yield session
         session.commit()
     except BaseException:
@@ -168,8 +162,6 @@ def unit_of_work() -> Iterator[Session]:
 
 
 _OWNED = "unit_of_work"
-_IMMEDIATE = "dispatch_begin_immediate"
-_NO_BEGIN = "dispatch_no_begin"
 
 
 def _refuse_stray_writes(session: Session, _context: object, _instances: object) -> None:
@@ -182,7 +174,7 @@ event.listen(db.session, "before_flush", _refuse_stray_writes)
 
 def _engine_options(settings: Settings) -> dict[str, Any]:
     if settings.is_sqlite:
-        return {"connect_args": {"timeout": SQLITE_BUSY_MS / 1000}}
+        return {"connect_args": {"timeout": sqlite.BUSY_MS / 1000}}
     # What the operator's URL says stands: arguments go before it, without a word.
     asked = make_url(settings.database_url).normalized_query
     ours = {"connect_timeout": CONNECT_SECONDS, **_NOTICE_SILENCE}
@@ -208,98 +200,3 @@ def _refuse_lost_connection(connection: Any, _record: object, _proxy: object) ->
         socket.register(connection.fileno(), select.POLLIN)
     if connection.closed or socket.poll(0):
         raise DisconnectionError("the server has closed the connection")
-
-
-def _take_write_lock(connection: Connection) -> None:
-    """Begin a transaction that writes, as soon as the one before it has ended.
-
-    SQLite itself looks again after 1, 2, 5, … and at last 100 ms, and so passes over whoever has
-    waited longest: a busy writer's pauses are shorter. Here they look more often the longer they
-    have waited, and soon from the start: a transaction is over in a millisecond. Of the threads of
-    a process one looks, and the others wait for it. They look past SQLAlchemy, to which each vain
-    look would be an error with all that belongs to one.
-
-    :raises sqlalchemy.exc.OperationalError: when the lock was not free for ``SQLITE_BUSY_MS``.
-    """
-    began = time.monotonic()
-    file = cast(sqlite3.Connection, connection.connection.driver_connection)
-    file.execute("PRAGMA busy_timeout = 0")
-    turn, has_turn = _looking, False
-    try:
-        has_turn = turn.acquire(timeout=SQLITE_BUSY_MS / 1000)
-        while (waited := time.monotonic() - began) < SQLITE_BUSY_MS / 1000:
-            try:
-                file.execute(_BEGIN)
-            except sqlite3.Error as error:
-                if "locked" not in str(error):
-                    break
-            else:
-                return
-            time.sleep(max(_SHORTEST_PAUSE, _FIRST_PAUSE / (1 + waited / _HALVED_AFTER)))
-        connection.exec_driver_sql(_BEGIN)  # what it raises is SQLAlchemy's
-    finally:
-        if has_turn:
-            turn.release()
-        file.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_MS}")
-
-
-_looking = threading.Lock()
-
-
-def _look_anew() -> None:
-    """Begin with a lock that nobody has: a thread that had it does not survive a fork."""
-    global _looking
-    _looking = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_look_anew)
-
-_BEGIN = "BEGIN IMMEDIATE"
-_FIRST_PAUSE = 0.0005
-"""Seconds between the first looks for the write lock."""
-_HALVED_AFTER = 0.005
-"""Seconds of waiting after which the pause is half of that; after twice as many, a third."""
-_SHORTEST_PAUSE = 0.0002
-
-
-def _keep_private(connection: sqlite3.Connection) -> None:
-    """Let nobody but our user read the database, whatever the umask, before anything is written.
-
-    SQLite gives the files beside it the rights of the database.
-    """
-    (_, _, name), *_ = connection.execute("PRAGMA database_list")
-    for ending in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):  # -wal and -shm come and go
-            found = os.stat(name + ending)
-            if stat.S_IMODE(found.st_mode) & 0o177 and found.st_uid == os.geteuid():
-                os.chmod(name + ending, 0o600)
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    """Let SQLite serve several writing processes: WAL, and transactions begun by ourselves.
-
-    Each commit is synced to the disk (``synchronous = FULL``): what has been claimed, answered or
-    acknowledged must still be known after a power failure.
-    """
-
-    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None
-        _keep_private(connection)
-        for pragma in (
-            f"busy_timeout = {SQLITE_BUSY_MS}",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    def on_begin(connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if not options.get(_NO_BEGIN):
-            if options.get(_IMMEDIATE):
-                _take_write_lock(connection)
-            else:
-                connection.exec_driver_sql("BEGIN")
-
-    event.listen(engine, "connect", on_connect)
-    event.listen(engine, "begin", on_begin)

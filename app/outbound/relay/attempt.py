@@ -18,7 +18,8 @@ from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
 from app.models.endpoint import EndpointKind
 from app.outbound.relay import mail, results
-from app.outbound.relay.claim import MOST_TOGETHER, Group, Lease
+from app.outbound.relay.claim import MOST_TOGETHER
+from app.outbound.relay.lease import Group, Lease
 from app.outbound.relay.outcome import Attempted
 from app.outbound.relay.post import call_plain, post_signed
 from app.outbound.relay.transport import Wire

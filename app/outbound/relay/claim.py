@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,7 +35,7 @@ from app.models.base import new_id
 from app.models.delivery import BY_HAND, AttemptTrigger, Delivery, DeliveryState
 from app.models.endpoint import Endpoint, EndpointKind, EndpointState
 from app.outbound.relay import reading, schedule
-from app.outbound.relay.letter import Letter
+from app.outbound.relay.lease import ANYTHING, Group, Lease, Room
 
 LEASE = timedelta(seconds=45)
 """Three times the deadline of a request. A process that died gives its deliveries back by this."""
@@ -62,48 +61,7 @@ _IS_BY_HAND = Delivery.trigger.in_([_written_out(trigger, Delivery.trigger) for 
 _HAS_ROOM = Endpoint.in_flight < Endpoint.max_in_flight
 
 
-@dataclass(frozen=True)
-class Ticket:
-    """The right to write down what came of a try."""
-
-    delivery_id: str
-    token: str
-    number: int
-
-
-@dataclass(frozen=True)
-class Lease(Ticket):
-    """The right to make one try, with all that it takes. Nobody else changes the delivery."""
-
-    endpoint_id: str
-    kind: EndpointKind
-    is_suspect: bool
-    """The endpoint's last try failed: this one may well hang."""
-    trigger: AttemptTrigger
-    requested_by: str | None
-    letter: Letter
-    due_at: datetime | None
-    """When it was due, for the case that it is given back unmade."""
-
-    @property
-    def is_mail(self) -> bool:
-        """Whether this goes by e-mail."""
-        return self.kind is EndpointKind.EMAIL
-
-
-Group = tuple[Lease, ...]
-"""Of one endpoint, under one token, to be sent one after the other."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """What the process has room for."""
-
-    mail: bool = True
-    suspects: bool = True
-
-
-def claim(session: Session, now: datetime, room: Room = Room(), most: int | None = None) -> Group:
+def claim(session: Session, now: datetime, room: Room = ANYTHING, most: int | None = None) -> Group:
     """Take the next due deliveries of one endpoint, within the caller's transaction.
 
     What a person asked for comes first and waits for neither breaker nor pause.
@@ -114,7 +72,7 @@ def claim(session: Session, now: datetime, room: Room = Room(), most: int | None
     return _claim_by_hand(session, now, room) or _claim_next(session, now, room, most)
 
 
-def something_due(session: Session, now: datetime, room: Room = Room()) -> bool:
+def something_due(session: Session, now: datetime, room: Room = ANYTHING) -> bool:
     """Whether there is something to claim: a cheap read before a transaction is opened."""
     by_hand = _by_hand(now, room).with_only_columns(Delivery.id).limit(1)
     ready = select(Endpoint.id).where(*_is_ready(now), *_fits(room), _has_due(now)).limit(1)
@@ -122,7 +80,7 @@ def something_due(session: Session, now: datetime, room: Room = Room()) -> bool:
 
 
 def at_fault(
-    session: Session, now: datetime, room: Room = Room(), most: int = FIRST_TOGETHER
+    session: Session, now: datetime, room: Room = ANYTHING, most: int = FIRST_TOGETHER
 ) -> Sequence[str]:
     """Return over which deliveries a claim has stumbled: of those that it would take, who raises.
 

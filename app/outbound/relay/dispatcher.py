@@ -22,7 +22,8 @@ from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.outbound.relay import sweep
 from app.outbound.relay.attempt import attempt
-from app.outbound.relay.claim import Group, Room, at_fault, claim, something_due
+from app.outbound.relay.claim import at_fault, claim, something_due
+from app.outbound.relay.lease import Group, Room
 from app.outbound.relay.wires import Wires
 
 log = structlog.get_logger(__name__)

@@ -28,7 +28,8 @@ from app.models.delivery import (
 )
 from app.models.endpoint import DisabledReason, Endpoint, EndpointState
 from app.outbound.relay import alerts, schedule
-from app.outbound.relay.claim import Group, Lease, Ticket, claim_another
+from app.outbound.relay.claim import claim_another
+from app.outbound.relay.lease import Group, Lease, Ticket
 from app.outbound.relay.outcome import Attempted
 
 log = structlog.get_logger(__name__)

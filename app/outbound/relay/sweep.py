@@ -21,7 +21,8 @@ from app.models.endpoint import (
     EndpointState,
 )
 from app.outbound.relay import alerts, results, schedule
-from app.outbound.relay.claim import MAIL_LEASE, Ticket, something_due
+from app.outbound.relay.claim import MAIL_LEASE, something_due
+from app.outbound.relay.lease import Ticket
 from app.outbound.relay.outcome import Attempted
 
 log = structlog.get_logger(__name__)
