@@ -25,7 +25,7 @@ from flask import Flask
 
 import app
 import config
-from app.domain import keywords, phones, plain_urls, reactions, specs, tables, urls
+from app.domain import keywords, phone_kinds, phones, plain_urls, reactions, specs, tables, urls
 from app.domain.audience import members
 from app.domain.content import links, templates, vcards
 from app.domain.mistakes import Refused
@@ -184,7 +184,7 @@ ENTRANCES: dict[str, Callable[[str], object]] = {
     "a text that is encoded": segments.smart_encode,
     "a phone": phones.normalize,
     "a phone or short code": lambda text: phones.normalize(text, short_codes=True),
-    "a phone that is judged": lambda text: phones.refusal(text, True, Destination.SMS),
+    "a phone that is judged": lambda text: phone_kinds.refusal(text, True, Destination.SMS),
     "an e-mail address": specs._email,
     "a member's address": lambda text: members.check({"toAddress": text}),
     "a member's phone": lambda text: members.check({"toPhone": text}),

@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from app.domain import phones
+from app.domain import phone_kinds, phones
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.route import Destination
@@ -22,8 +22,6 @@ from app.models.sender import Sender, SenderKind
 from app.twilio import errors
 
 SUPPRESSED = "This phone has opted out of texts from this sender."
-_TEST_NUMBERS = "+1500555"
-"""Twilio's magic numbers: they work with test credentials only, whose senders they are too."""
 _REASONS = {"invalid_phone", "not_allowed", "suppressed", "template_error"}
 
 
@@ -174,7 +172,7 @@ def why_not(
     :param listed: why it is on the suppression list that counts; calls have none.
     """
     sentence = (
-        phones.refusal(to, standing.international, destination)
+        phone_kinds.refusal(to, standing.international, destination)
         or _trial(standing, to)
         or _own(standing, to, destination, ours)
     )
@@ -224,8 +222,14 @@ def _own(standing: Standing, to: str, destination: Destination, ours: Container[
     if to in ours:
         verb = "texted" if destination is Destination.SMS else "called"
         return f"{to} is one of our own numbers, never {verb} from here; it would go in circles."
-    is_test = standing.address is not None and standing.address.startswith(_TEST_NUMBERS)
-    if standing.address is not None and to.startswith(_TEST_NUMBERS) and not is_test:
+    is_test = standing.address is not None and standing.address.startswith(
+        phone_kinds.TWILIO_TEST_NUMBERS
+    )
+    if (
+        standing.address is not None
+        and to.startswith(phone_kinds.TWILIO_TEST_NUMBERS)
+        and not is_test
+    ):
         return f"{to} is one of Twilio's test numbers, which work with test credentials only."
     return None
 

@@ -9,10 +9,10 @@ from datetime import timedelta
 from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
-from app.domain import phones, reach
+from app.domain import phone_kinds, phones, reach
 from app.domain.clients import spending
 from app.domain.clients.spending import Amount, Limited
-from app.domain.phones import Kind
+from app.domain.phone_kinds import Kind
 from app.domain.relaying import notices
 from app.inbound.answers import Answer
 from app.inbound.number import Number
@@ -126,7 +126,7 @@ def stopped(arrival: Arrival, number: Number, twiml: str, reason: str) -> Answer
 
 def is_shown(phone: str) -> bool:
     """Tell whether a caller's phone may be shown: a hidden or odd one not (Twilio error 13214)."""
-    return phones.classify(phone) in _SHOWABLE
+    return phone_kinds.classify(phone) in _SHOWABLE
 
 
 def _often_forwarded(session: Session, arrival: Arrival, number: Number) -> bool:

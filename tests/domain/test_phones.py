@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.phone_kinds import Kind, classify, refusal
 from app.domain.phone_spellings import texted
-from app.domain.phones import InvalidPhone, Kind, classify, normalize, refusal
+from app.domain.phones import InvalidPhone, normalize
 from app.models.route import Destination
 
 

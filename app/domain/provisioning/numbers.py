@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import audit, phones
+from app.domain import audit, phone_kinds, phones
 from app.domain.clients.accounts import client_of
 from app.domain.mistakes import Refused
 from app.domain.provisioning import number_settings
@@ -152,10 +152,10 @@ def import_numbers(where: Account, chosen: Iterable[str], by: str) -> list[Sende
 
 def recognize(phone: str) -> SenderType:
     """Return the kind of sender that a number is, from its digits."""
-    kind = phones.classify(phone)
-    if kind is phones.Kind.SHORT_CODE:
+    kind = phone_kinds.classify(phone)
+    if kind is phone_kinds.Kind.SHORT_CODE:
         return SenderType.SHORT_CODE
-    return SenderType.TOLL_FREE if kind is phones.Kind.TOLL_FREE else SenderType.LONG_CODE
+    return SenderType.TOLL_FREE if kind is phone_kinds.Kind.TOLL_FREE else SenderType.LONG_CODE
 
 
 def why_not_release(session: Session, sender: Sender) -> list[str]:

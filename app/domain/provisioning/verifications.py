@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.domain import audit, phones
+from app.domain import audit, phone_kinds, phones
 from app.domain.mistakes import Refused
 from app.domain.provisioning.number_settings import MAX_NAME, RETRIES
 from app.domain.provisioning.numbers import Account, require_enabled
@@ -161,7 +161,9 @@ def _take_in(session: Session, verified: Verification, sid: str | None) -> None:
 def _why_not(session: Session, client_id: str, number: str) -> str | None:
     known = session.scalar(select(Sender).filter_by(address=number))
     if known is None:
-        return phones.refusal(number, international_allowed=True, destination=Destination.VOICE)
+        return phone_kinds.refusal(
+            number, international_allowed=True, destination=Destination.VOICE
+        )
     if known.client_id != client_id:
         return f"{number} belongs to another client."
     if known.kind is not SenderKind.VERIFIED:

@@ -14,12 +14,12 @@ import structlog
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from app.domain import aside, clocks, phones
+from app.domain import aside, clocks, phone_kinds
 from app.domain.audience import contacts
 from app.domain.content import templates
 from app.domain.content.templates import TemplateProblem
 from app.domain.conversations import record
-from app.domain.phones import Kind
+from app.domain.phone_kinds import Kind
 from app.domain.reach import Refusal
 from app.domain.sending import answering, texts
 from app.domain.wake import wake
@@ -115,7 +115,7 @@ def _filled_in(session: Session, incoming_id: str) -> Words | None:
 
 def _is_wanted(session: Session, call: Incoming) -> bool:
     """Tell whether nobody has answered a caller who can get texts and had none of these today."""
-    if call.dial_status in dialing.ANSWERED or phones.classify(call.from_) not in _TEXTABLE:
+    if call.dial_status in dialing.ANSWERED or phone_kinds.classify(call.from_) not in _TEXTABLE:
         return False
     had_one = exists().where(
         Incoming.client_id == call.client_id,
