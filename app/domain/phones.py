@@ -9,7 +9,6 @@ from phonenumbers import ValidationResult
 
 from app.domain.phone_kinds import E164, EMERGENCY, SHORT_CODE, Kind, classify, is_hidden
 from app.domain.phone_spellings import one_spelling
-from app.domain.phones_beside import alone
 
 
 class InvalidPhone(ValueError):
@@ -31,6 +30,25 @@ _WRITTEN: Final = re.compile(r"[+\d\s().\-/]+")
 _DIGIT: Final = re.compile("[0-9]")
 _DIGITS_OF_TWO: Final = 18
 _EXTENSION: Final = re.compile(r"\d\s*(?:;|,|#|x|ext)", re.IGNORECASE)
+# What people write beside a number in the same cell or field.
+_LINK: Final = re.compile(r"(?:tel|sms|callto):(?=\s*[+\d(])", re.IGNORECASE)
+"""RFC 3966 and RFC 5724: what a contact or a page makes of a number."""
+_NOT_ALONE: Final = re.compile(r"[^+\d\s().\-/]")
+"""Most numbers are written without any of it, and need no second look."""
+_LABEL: Final = (
+    r"(?:cell(?:ular)?|mobile?|handy|mob|phone|tel|text|home|work|office|celular|m[óo]vil"
+    r"|port(?:able)?|privat|c|m|h|w|p|t)"
+)
+_LABELLED: Final = re.compile(
+    rf"\A{_LABEL}(?:\s+(?:phone|number|no))?\s*[:.#)]{{0,2}}\s*(?=[+\d(])"
+    rf"|(?<=\d)\s*[(\[-]?\s*{_LABEL}(?:\s+phone)?\.?\s*[)\]]?(?=\s*\Z)",
+    re.IGNORECASE,
+)
+"""What people write beside a number in the same cell: which of a person's phones it is."""
+_AROUND: Final = "<>'’‘\"“”„«»`*☎☏✆📞📱\ufe0f"
+_SEPARATORS: Final = re.compile(r"(?<=[\d)])\s*[·•∙_~]\s*(?=[\d(])")
+_GROUPED: Final = re.compile(r"1?,?\d{3},\d{3},\d{4}|\d{1,2}(?:,\d{3}){3}")
+"""Commas between an American number's groups, or between thousands: no digit is lost."""
 
 
 def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -> str:
@@ -47,7 +65,7 @@ def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -
     text = re.sub("[\u2010-\u2015\u2212\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", text)
     if not text.isascii():
         text = "".join(str(unicodedata.digit(one)) if one.isdecimal() else one for one in text)
-    text = _as_a_spreadsheet_wrote_it(alone(text), raw)
+    text = _as_a_spreadsheet_wrote_it(_alone(text), raw)
     _refuse_what_is_no_number(text, raw)
     digits = _DIALLED_ABROAD.sub("+", re.sub(r"[^+\d]", "", text))
     if "+" in digits[1:]:
@@ -63,6 +81,16 @@ def normalize(raw: str, default_region: str = "US", short_codes: bool = False) -
     if nanp := _as_nanp(digits, default_region):
         return _check_nanp(nanp, raw.strip())
     return _parse(digits, default_region, raw.strip())
+
+
+def _alone(text: str) -> str:
+    """Return a number without what it was copied with: a link's scheme, marks of a list."""
+    if _NOT_ALONE.search(text):
+        text = text.removeprefix("=") if text[1:2] == '"' else text
+        text = _LABELLED.sub("", _LINK.sub("", text.strip(_AROUND + " \t\r\n")))
+        text = _SEPARATORS.sub("-", text)
+        text = text.replace(",", "") if _GROUPED.fullmatch(text) else text
+    return text.rstrip(" \t\r\n.,;")
 
 
 def _as_a_spreadsheet_wrote_it(text: str, raw: str) -> str:
