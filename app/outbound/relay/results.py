@@ -7,7 +7,7 @@ is written down and changes nothing, except that a success is believed whenever 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, cast
@@ -87,28 +87,7 @@ def _succeed(
     ours: set[str] = set()
     by_status = sorted(successes, key=lambda one: one.outcome.status or 0)
     for status, alike in groupby(by_status, lambda one: one.outcome.status):
-        leases = [one.lease for one in alike]
-        ours |= set(
-            session.scalars(
-                update(Delivery)
-                .where(
-                    Delivery.id.in_([lease.delivery_id for lease in leases]),
-                    Delivery.lease_token == leases[0].token,
-                )
-                .values(
-                    state=DeliveryState.DELIVERED,
-                    delivered_at=now,
-                    last_status=status,
-                    last_error=None,
-                    lease_token=None,
-                    lease_until=None,
-                    trigger=AttemptTrigger.AUTO,
-                    requested_by=None,
-                )
-                .returning(Delivery.id)
-                .execution_options(synchronize_session=False)
-            )
-        )
+        ours.update(_delivered(session, [one.lease for one in alike], status, now))
     session.execute(
         insert(DeliveryAttempt),
         [
@@ -129,6 +108,25 @@ def _succeed(
         elif endpoint.unproven and _proves(endpoint, one):
             endpoints.prove(session, endpoint)
     return ours
+
+
+def _delivered(
+    session: Session, leases: Sequence[Lease], status: int | None, now: datetime
+) -> Iterable[str]:
+    """Let deliveries of one group be delivered; return those whose lease was still ours."""
+    return session.scalars(
+        update(Delivery)
+        .where(
+            Delivery.id.in_([lease.delivery_id for lease in leases]),
+            Delivery.lease_token == leases[0].token,
+        )
+        .values(
+            state=DeliveryState.DELIVERED, delivered_at=now, last_status=status, last_error=None,
+            lease_token=None, lease_until=None, trigger=AttemptTrigger.AUTO, requested_by=None,
+        )
+        .returning(Delivery.id)
+        .execution_options(synchronize_session=False)
+    )  # fmt: skip
 
 
 def _give_back(session: Session, unmade: Sequence[Lease]) -> int:

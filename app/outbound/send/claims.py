@@ -6,7 +6,7 @@ so that a crash can lose a slot but never use one twice, and never send a messag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -107,18 +107,7 @@ def claim(
     found = candidates.choose(session, wanted, now)
     waiting = [one for lane in found.values() for one in lane]
     admission = Admission(session, waiting, now)
-    allowed = admission.admit(waiting)
-    chosen: list[tuple[LaneView, Candidate, int, int]] = []
-    for view in views:
-        for message in found[view.key]:
-            if message.id not in allowed:
-                continue
-            if view.next_slot_us > now_us + HORIZON_US:
-                break
-            cost = cost_us(message.segments, view.rate)
-            chosen.append((view, message, view.next_slot_us, cost))
-            view.next_slot_us += cost
-            view.last_batch_id = message.batch_id or view.last_batch_id
+    chosen = list(_given_slots(views, found, admission.admit(waiting), now_us))
     taken = _mark(session, [message.id for _, message, _, _ in chosen], now, mark)
     move(session, {view.key: view for view, *_ in chosen}.values(), token)
     admission.count([message for _, message, _, _ in chosen if message.id in taken])
@@ -127,6 +116,25 @@ def claim(
         for view, message, slot, cost in chosen
         if message.id in taken
     ]
+
+
+def _given_slots(
+    views: Sequence[LaneView],
+    found: Mapping[str, Sequence[Candidate]],
+    allowed: Container[str],
+    now_us: int,
+) -> Iterator[tuple[LaneView, Candidate, int, int]]:
+    """Give the next slots of each lane, and move the lane on: slot and cost in microseconds."""
+    for view in views:
+        for message in found[view.key]:
+            if message.id not in allowed:
+                continue
+            if view.next_slot_us > now_us + HORIZON_US:
+                break
+            cost = cost_us(message.segments, view.rate)
+            yield view, message, view.next_slot_us, cost
+            view.next_slot_us += cost
+            view.last_batch_id = message.batch_id or view.last_batch_id
 
 
 def possible_slot_us(slot_us: int, now_us: int, rate: float) -> int:
