@@ -9,6 +9,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -24,6 +25,7 @@ from app.models.delivery import Delivery
 from app.models.second_factor import CodeApp, RecoveryCode
 from app.models.user import StaffSession, User
 from tests.staff.conftest import PASSWORD, Staff
+from tests.support.racing import at_once
 from tests.support.rows import Rows
 
 AddPerson = Callable[..., User]
@@ -144,6 +146,24 @@ def test_support_sets_up_an_app_and_each_of_its_codes_opens_once(
     assert is_inside(enter(app, SAM, f"{phone.shows()[:3]} {phone.shows()[3:]}"))
     for wrong in ("", "123", "x" * 99, "٣٣٣٣٣٣"):
         assert not is_inside(enter(app, SAM, wrong))
+
+
+def test_of_two_who_show_the_same_code_at_once_one_gets_in(
+    app: Flask, pat: Staff, clock: time_machine.Traveller
+) -> None:
+    phone = App(pat)
+    clock.shift(30)
+    both = [Staff(app.test_client()) for _ in range(2)]
+    for staff in both:
+        staff.sign_in(PAT)
+    path, code = "/staff/login/second", phone.shows()
+    shows = [
+        partial(staff.http.post, path, data={"csrf_token": staff.token(path), "code": code})
+        for staff in both
+    ]
+    answers = at_once(app, "login_failure", shows)
+    assert sorted(one.status_code for one in answers) == [302, 422]
+    assert sorted(map(is_inside, both)) == [False, True]
 
 
 @ON_SQLITE

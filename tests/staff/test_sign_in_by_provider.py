@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ from config import load
 from tests.staff.conftest import PASSWORD, Staff
 from tests.support import oidc
 from tests.support.environment import PUBLIC_BASE_URL
-from tests.support.oidc import Provider, signed_in
+from tests.support.oidc import Provider, back, begun, signed_in
+from tests.support.racing import at_once
 from tests.support.rows import Rows
 
 AddPerson = Callable[..., User]
@@ -97,6 +99,24 @@ def test_roles_come_and_go_with_groups_at_each_sign_in(
         assert answer.status_code == (302 if role else 403)
         if not role:
             assert "nothing in Dispatch is open to you" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("is_known", "table"), [(False, "user"), (True, "identity")], ids=["a new one", "a known one"]
+)
+def test_a_person_who_arrives_twice_at_once_is_one_person(
+    app: Flask, registrar: Client, campus: Provider, rows: Rows, add_person: AddPerson,
+    is_known: bool, table: str,
+) -> None:  # fmt: skip
+    if is_known:
+        add_person(PAT, registrar)
+    campus.has("pat", groups=[OWNERS])
+    browsers = [app.test_client() for _ in range(2)]
+    ways = [(one, campus.signs_in(begun(one, "campus"), "pat")) for one in browsers]
+    answers = at_once(app, table, [partial(back, *way) for way in ways])
+    assert [one.status_code for one in answers] == [302, 302]
+    assert [rows.count(one) for one in (User, Identity, Membership)] == [1, 1, 1]
+    assert all(one.get("/staff/account").status_code == 200 for one in browsers)
 
 
 @ON_SQLITE

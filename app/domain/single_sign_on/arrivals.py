@@ -94,13 +94,15 @@ def _by_address(session: Session, arrival: Arrival) -> Welcomed | NotForThem:
         audit.record(session, f"sign-in by {name}", "create", f"person {email}", None)
     user = _locked(session, user.id)
     other = session.scalar(
-        select(Identity.subject).filter_by(user_id=user.id, issuer=arrival.provider.issuer)
+        select(Identity).filter_by(user_id=user.id, issuer=arrival.provider.issuer)
     )
+    if other is not None and other.subject == arrival.subject:  # who arrives twice at once
+        return Welcomed(user, other)
     if other is not None:
         return NotForThem(
             f"{email} belongs to somebody else here, whom {name} knows as another person. Tell"
             " Dispatch support.",
-            f"{email} is {other!r} there, and now {arrival.subject!r} has it",
+            f"{email} is {other.subject!r} there, and now {arrival.subject!r} has it",
         )
     identity = Identity(user_id=user.id, issuer=arrival.provider.issuer, subject=arrival.subject)
     session.add(identity)

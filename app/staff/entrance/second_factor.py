@@ -217,6 +217,7 @@ def _page(user: User, form: AppForm, problem: str = "") -> tuple[str, int]:
         picture=segno.make(codes.address(secret, user)).svg_data_uri(scale=4, light="white"),
         secret=secret,
         left=codes.left(reading, user),
+        must=state.must(user),
         asked=asked,
         passkeys=passkeys.of(reading, user),
         passkey_problem=problem,
