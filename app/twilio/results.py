@@ -1,14 +1,38 @@
 """What Twilio's REST API answers, as plain values. Times are aware and in UTC."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Self
+from functools import cache
+from typing import Any, Self, cast
+
+_ALWAYS = frozenset({"sid", "status", "phone_number"})
+"""What no answer lacks."""
+
+
+class _Read:
+    """What is read field by field from an instance of the twilio library, by the field's type.
+
+    A text that Twilio leaves out is empty, or what the field's metadata say under ``else``; ``at``
+    is where the library has it, if not under the field's own name.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, found: Any) -> Self:
+        """Return what an instance of the twilio library says.
+
+        :raises ValueError: when it lacks what Twilio always sends, or a price is no number.
+        """
+        return cls(
+            **{name: read(getattr(found, at)) for name, at, read in _reading(cast(Any, cls))}
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Message(_Read):
     """A text of either direction. `price` is negative for what costs; None until it is known."""
 
     sid: str
@@ -29,29 +53,6 @@ class Message:
     date_updated: datetime | None
     date_sent: datetime | None
 
-    @classmethod
-    def of(cls, found: Any) -> Self:
-        """Return the message in an instance of the twilio library."""
-        return cls(
-            sid=_required(found.sid),
-            account_sid=found.account_sid,
-            status=_required(found.status),
-            direction=found.direction,
-            from_=found.from_,
-            to=found.to,
-            body=found.body or "",
-            messaging_service_sid=found.messaging_service_sid,
-            error_code=_integer(found.error_code),
-            error_message=found.error_message,
-            num_segments=_integer(found.num_segments),
-            num_media=_integer(found.num_media) or 0,
-            price=_decimal(found.price),
-            price_unit=found.price_unit,
-            date_created=_time(found.date_created),
-            date_updated=_time(found.date_updated),
-            date_sent=_time(found.date_sent),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class MediaItem:
@@ -63,7 +64,7 @@ class MediaItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(_Read):
     """A call of either direction; `duration` in seconds."""
 
     sid: str
@@ -71,7 +72,7 @@ class Call:
     parent_call_sid: str | None
     status: str
     direction: str | None
-    from_: str | None
+    from_: str | None = field(metadata={"at": "_from"})  # the library's name for it
     to: str | None
     answered_by: str | None
     forwarded_from: str | None
@@ -82,57 +83,26 @@ class Call:
     start_time: datetime | None
     end_time: datetime | None
 
-    @classmethod
-    def of(cls, found: Any) -> Self:
-        """Return the call in an instance of the twilio library."""
-        return cls(
-            sid=_required(found.sid),
-            account_sid=found.account_sid,
-            parent_call_sid=found.parent_call_sid,
-            status=_required(found.status),
-            direction=found.direction,
-            from_=found._from,  # the library's name for it
-            to=found.to,
-            answered_by=found.answered_by,
-            forwarded_from=found.forwarded_from or None,
-            duration=_integer(found.duration),
-            price=_decimal(found.price),
-            price_unit=found.price_unit,
-            date_created=_time(found.date_created),
-            start_time=_time(found.start_time),
-            end_time=_time(found.end_time),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(_Read):
     """A recording of a call; `duration` in seconds, None until it is ready."""
 
     sid: str
     status: str
     duration: int | None
 
-    @classmethod
-    def of(cls, found: Any) -> Self:
-        """Return the recording in an instance of the twilio library."""
-        return cls(_required(found.sid), _required(found.status), _integer(found.duration))
-
 
 @dataclass(frozen=True, slots=True)
-class Transcription:
+class Transcription(_Read):
     """What Twilio has written down of a recording."""
 
     status: str
-    text: str
-
-    @classmethod
-    def of(cls, found: Any) -> Self:
-        """Return the transcription in an instance of the twilio library."""
-        return cls(_required(found.status), found.transcription_text or "")
+    text: str = field(metadata={"at": "transcription_text"})
 
 
 @dataclass(frozen=True, slots=True)
-class AvailableNumber:
+class AvailableNumber(_Read):
     """A number that can be bought."""
 
     phone_number: str
@@ -142,21 +112,9 @@ class AvailableNumber:
     postal_code: str | None
     capabilities: frozenset[str]
 
-    @classmethod
-    def of(cls, found: Any) -> Self:
-        """Return the number in an instance of the twilio library."""
-        return cls(
-            phone_number=_required(found.phone_number),
-            friendly_name=found.friendly_name or "",
-            locality=found.locality,
-            region=found.region,
-            postal_code=found.postal_code,
-            capabilities=_capabilities(found.capabilities),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Number(_Read):
     """A number of the account with its webhooks; an unset URL is an empty text."""
 
     sid: str
@@ -177,67 +135,30 @@ class Number:
     voice_application_sid: str
     trunk_sid: str
 
-    @classmethod
-    def of(cls, found: Any) -> Self:
-        """Return the number in an instance of the twilio library."""
-        texts = {
-            name: getattr(found, name) or ""
-            for name in cls.__slots__
-            if name not in ("sid", "phone_number", "capabilities")
-        }
-        return cls(
-            sid=_required(found.sid),
-            phone_number=_required(found.phone_number),
-            capabilities=_capabilities(found.capabilities),
-            **texts,
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class Service(_Read):
     """A messaging service; an unset URL is an empty text."""
 
     sid: str
     friendly_name: str
     inbound_request_url: str
-    inbound_method: str
+    inbound_method: str = field(metadata={"else": "POST"})
     fallback_url: str
-    fallback_method: str
+    fallback_method: str = field(metadata={"else": "POST"})
     status_callback: str
     use_inbound_webhook_on_number: bool
     smart_encoding: bool
     sticky_sender: bool
     validity_period: int | None
 
-    @classmethod
-    def of(cls, found: Any) -> Self:
-        """Return the service in an instance of the twilio library."""
-        return cls(
-            sid=_required(found.sid),
-            friendly_name=found.friendly_name or "",
-            inbound_request_url=found.inbound_request_url or "",
-            inbound_method=found.inbound_method or "POST",
-            fallback_url=found.fallback_url or "",
-            fallback_method=found.fallback_method or "POST",
-            status_callback=found.status_callback or "",
-            use_inbound_webhook_on_number=bool(found.use_inbound_webhook_on_number),
-            smart_encoding=bool(found.smart_encoding),
-            sticky_sender=bool(found.sticky_sender),
-            validity_period=_integer(found.validity_period),
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class ServiceNumber:
+class ServiceNumber(_Read):
     """A number in the sender pool of a messaging service."""
 
     sid: str
     phone_number: str
-
-    @classmethod
-    def of(cls, found: Any) -> Self:
-        """Return the number in an instance of the twilio library."""
-        return cls(sid=_required(found.sid), phone_number=_required(found.phone_number))
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +179,21 @@ class Verification:
             call_sid=_required(found.call_sid),
             validation_code=_required(str(found.validation_code or "")),
         )
+
+
+@cache
+def _reading(kind: type[Any]) -> tuple[tuple[str, str, Callable[[Any], Any]], ...]:
+    """Return each field's name, where the library has it, and how it is read."""
+    return tuple(
+        (one.name, one.metadata.get("at", one.name), _reader(one.name, one.type, one.metadata))
+        for one in fields(kind)
+    )
+
+
+def _reader(name: str, kind: Any, more: Mapping[str, Any]) -> Callable[[Any], Any]:
+    if kind is str:
+        return _required if name in _ALWAYS else lambda value: value or more.get("else", "")
+    return _READERS[kind]
 
 
 def _required(value: Any) -> str:
@@ -291,3 +227,14 @@ def _capabilities(value: Any) -> frozenset[str]:
     if not isinstance(value, Mapping):
         return frozenset()
     return frozenset(str(name).lower() for name, present in value.items() if present is True)
+
+
+_READERS: dict[Any, Callable[[Any], Any]] = {
+    str | None: lambda value: value or None,
+    int: lambda value: _integer(value) or 0,
+    int | None: _integer,
+    bool: bool,
+    Decimal | None: _decimal,
+    datetime | None: _time,
+    frozenset[str]: _capabilities,
+}
