@@ -29,7 +29,7 @@ class UsageObject(Shape):
     month: str
     segments_in: int
     segments_out: int
-    messages_in: int
+    messages_in: int = Field(description="Texts; calls are in `callMinutes` alone.")
     messages_out: int
     call_minutes: int = Field(description="Of calls in both directions, each rounded up.")
     price: float = Field(description="As Twilio reported it, estimated where it has not yet.")

@@ -333,11 +333,45 @@ def test_usage_is_drawn_against_the_threshold(pat: Staff, ours: Department, rows
     assert 'style="' not in page
 
 
-def test_a_chart_reaches_from_the_floor_to_the_highest() -> None:
-    drawn = chart([("Oct", 0), ("Nov", 100)], 50)
-    assert [bar.height for bar in drawn.bars] == [0, pytest.approx(220 / 1.05, abs=0.1)]
-    assert drawn.threshold_y == pytest.approx(220 - 110 / 1.05, abs=0.1)
+SCALES = {
+    "no threshold": (None, 100, None),
+    "one that was passed": (50, 100, 220 * (1 - 50 / 105)),
+    "one that is near": (150, 150, 220 * (1 - 150 / 157.5)),
+    "one far above": (10_000, 100, None),
+}
+
+
+@pytest.mark.parametrize(("threshold", "reaches", "line"), SCALES.values(), ids=SCALES)
+def test_a_chart_is_scaled_to_what_is_there(
+    threshold: int | None, reaches: int, line: float | None
+) -> None:
+    drawn = chart([("Oct", (0, 0)), ("Nov", (40, 60))], threshold)
+    assert [bar.value for bar in drawn.bars] == [0, 100]
+    low, high = drawn.bars[1].parts
+    assert (low.height, high.height) == (
+        pytest.approx(220 * 40 / (reaches * 1.05), abs=0.1),
+        pytest.approx(220 * 60 / (reaches * 1.05), abs=0.1),
+    )
+    assert low.y == pytest.approx(220 - low.height, abs=0.1)
+    assert high.y == pytest.approx(low.y - high.height, abs=0.2)
+    assert drawn.threshold_y == (None if line is None else pytest.approx(line, abs=0.1))
     assert months_until("2026-03")[::11] == ["2025-04", "2026-03"]
+
+
+def test_figures_stand_above_the_bars_and_in_beside_out(
+    pat: Staff, ours: Department, rows: Rows
+) -> None:
+    rows.add(
+        Usage(
+            client_id=ours.client.id, month=month_of(utcnow()), segments_in=340, segments_out=900,
+            messages_in=300, messages_out=800, call_minutes=7,
+        )
+    )  # fmt: skip
+    page = pat.http.get(f"{HOME}/usage").text
+    assert ">1.2k</text>" in page
+    assert ">7</text>" in page
+    assert "(340 in, 900 out)" in page
+    assert "segments, 340 in and 900 out" in page
 
 
 def test_history_is_read_page_by_page_and_searched(

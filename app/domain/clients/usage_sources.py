@@ -117,7 +117,7 @@ def _sent(message: Message) -> Figures:
     if message.destination is Destination.VOICE:
         minutes = _minutes(message.call_duration)
         price = _price(message.price, prices.CALL_MINUTE * minutes)
-        return Figures(messages_out=1, call_minutes=minutes, price=price)
+        return Figures(call_minutes=minutes, price=price)
     estimate = estimate_cost(message.segments, len(message.media), prices.PRICES)
     return Figures(
         messages_out=1,

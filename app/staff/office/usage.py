@@ -19,29 +19,40 @@ from app.staff.downloads import hand_out
 
 MONTHS = 12
 FILE = {
-    "Month": "month", "Texts and calls in": "messages_in", "Texts and calls out": "messages_out",
+    "Month": "month", "Texts in": "messages_in", "Texts out": "messages_out",
     "Segments in": "segments_in", "Segments out": "segments_out", "Minutes": "call_minutes",
     "Cost": "price", "Currency": "currency", "Cost of numbers": "numbers_monthly_cost",
 }  # fmt: skip
 """What the file calls each figure."""
 WIDTH, HEIGHT, GAP = 600, 220, 10
+FAR = 2
+"""A threshold that is more than so many times the highest bar is told in words alone."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One month of a chart: its place and size in the drawing's units, and what it stands for."""
+    """One month of a chart: its parts from the floor up, in the drawing's units, and its sum."""
 
     x: float
-    y: float
     width: float
-    height: float
+    top: float
+    parts: list[Part]
     label: str
     value: int
 
 
 @dataclass(frozen=True)
+class Part:
+    """What came in or went out of a month's sum."""
+
+    y: float
+    height: float
+    value: int
+
+
+@dataclass(frozen=True)
 class Chart:
-    """Bars with a line at the threshold, if there is one."""
+    """Bars as high as what is there allows, with a line at the threshold where that is near."""
 
     bars: list[Bar]
     threshold_y: float | None
@@ -67,15 +78,16 @@ def usage() -> str:
         month=words_of(this_month),
         rows=[(words_of(name), month) for name, month in reversed(rows) if month],
         segments=chart(
-            [(words_of(name)[:3], _segments(month)) for name, month in rows],
+            [(words_of(name)[:3], _in_and_out(month)) for name, month in rows],
             g.client.alert_segments,
         ),
         minutes=chart(
-            [(words_of(name)[:3], month.figures.call_minutes if month else 0)
+            [(words_of(name)[:3], (month.figures.call_minutes if month else 0,))
              for name, month in rows],
             g.client.alert_call_minutes,
         ),
-        used=_segments(now),
+        used=sum(_in_and_out(now)),
+        short=short,
         width=WIDTH,
         height=HEIGHT,
     )  # fmt: skip
@@ -91,8 +103,8 @@ def usage_file() -> Response:
     return hand_out(f"{g.client.name} usage", tables.write(FILE, lines))
 
 
-def _segments(month: Month | None) -> int:
-    return month.figures.segments_in + month.figures.segments_out if month else 0
+def _in_and_out(month: Month | None) -> tuple[int, int]:
+    return (month.figures.segments_in, month.figures.segments_out) if month else (0, 0)
 
 
 def months_until(last: str) -> list[str]:
@@ -107,16 +119,43 @@ def words_of(month: str) -> str:
     return f"{date.fromisoformat(f'{month}-01'):%B %Y}"
 
 
-def chart(values: list[tuple[str, int]], threshold: int | None) -> Chart:
-    """Lay bars out so that the highest one, or the threshold, reaches the top."""
-    top = max([value for _, value in values] + [threshold or 0, 1]) * 1.05
+def chart(values: list[tuple[str, tuple[int, ...]]], threshold: int | None) -> Chart:
+    """Lay bars out so that the highest one reaches the top: what is there is to be seen.
+
+    :param values: each month's name and the parts of its sum, the lowest first.
+    :param threshold: drawn as a line unless it is so far above everything that nothing were seen.
+    """
+    most = max(sum(parts) for _, parts in values)
+    near = threshold is not None and threshold <= FAR * most
+    top = max(most, threshold or 0 if near else 0, 1) * 1.05
     step = WIDTH / len(values)
     bars = [
         Bar(
-            round(place * step + GAP / 2, 1), round(HEIGHT * (1 - value / top), 1),
-            round(step - GAP, 1), round(HEIGHT * value / top, 1), label, value,
+            round(place * step + GAP / 2, 1), round(step - GAP, 1),
+            round(HEIGHT * (1 - sum(parts) / top), 1), _stack(parts, top), label, sum(parts),
         )
-        for place, (label, value) in enumerate(values)
+        for place, (label, parts) in enumerate(values)
     ]  # fmt: skip
-    line = round(HEIGHT * (1 - threshold / top), 1) if threshold else None
+    line = round(HEIGHT * (1 - threshold / top), 1) if threshold and near else None
     return Chart(bars, line, threshold)
+
+
+def _stack(parts: tuple[int, ...], top: float) -> list[Part]:
+    found = []
+    below = 0
+    for value in parts:
+        below += value
+        found.append(
+            Part(round(HEIGHT * (1 - below / top), 1), round(HEIGHT * value / top, 1), value)
+        )
+    return found
+
+
+def short(value: int) -> str:
+    """Write a number so that it fits above a bar: 940, 1.2k, 35k, 2.1m."""
+    for size, sign in ((1_000_000, "m"), (1_000, "k")):
+        if value >= size:
+            return (
+                f"{value / size:.0f}{sign}" if value >= 10 * size else f"{value / size:.1f}{sign}"
+            )
+    return str(value)
