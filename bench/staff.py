@@ -33,7 +33,14 @@ ROUNDS = 15
 PAGES = {
     "home": "/",
     "conversations": "/conversations",
+    "conversations, all": "/conversations?state=all",
+    "conversations, mine": "/conversations?mine=1",
+    "conversations, last words": "/conversations?q=library",
+    "conversations, no such words": "/conversations?state=all&q=zebra",
+    "conversation, its own page": "/conversations/{number}/+13195550008",
+    "conversation, news": "/conversation-news/{number}/+13195550008",
     "search": "/search?q=library",
+    "search, a name": "/search?q=Person+4711",
     "search, a phone": "/search?q=555-0142",
     "search, nothing fits": "/search?q=zebra",
     "inbox": "/inbox",
@@ -46,14 +53,25 @@ PAGES = {
     "inbox, to read": "/inbox?kind=flagged",
     "inbox, opt-outs": "/inbox?kind=opt_out",
     "conversation": "/inbox/phone/+13195550007",
+    "person, nothing said": "/inbox/phone/+13200099999",
     "canned replies": "/replies",
     "numbers": "/numbers",
+    "number": "/numbers/{number}",
+    "try a call": "/numbers/{number}/voice/try",
+    "office hours": "/hours",
+    "on duty": "/rotas",
+    "templates": "/templates",
     "recordings": "/recordings",
     "communications": "/communications",
     "communication": "/communications/{communication}",
     "batch": "/batches/{batch}",
     "batch, its failures": "/batches/{batch}?status=failed",
+    "batch, by reason": "/batches/{batch}?status=failed&why=30003",
     "batch, far on": "/batches/{batch}?after=90000.0",
+    "batch, progress": "/batches/{batch}/progress",
+    "batch, news": "/batches/{batch}/results",
+    "batch, send again": "/batches/{batch}/again",
+    "before it is sent": "/communications/{communication}/check",
     "population": "/populations/{population}",
     "population, search": "/populations/{population}?q=nobody",
     "populations": "/populations",
@@ -62,13 +80,29 @@ PAGES = {
     "suppression lists": "/suppression-lists",
     "deliveries": "/deliveries",
     "deliveries given up": "/deliveries?state=exhausted",
+    "deliveries, a phone": "/deliveries?q=(319)+555-0142",
+    "deliveries, part of a phone": "/deliveries?q=555-0142",
+    "deliveries, no such words": "/deliveries?q=zebra",
     "endpoints": "/endpoints",
     "endpoint": "/endpoints/{endpoint}",
     "credentials": "/credentials",
+    "API keys": "/api-keys",
+    "people": "/people",
+    "settings": "/settings",
     "usage": "/usage",
     "history": "/history",
     "history, search": "/history?q=nobody",
 }
+HOUSE = {
+    "clients": "/staff/clients",
+    "accounts": "/staff/accounts",
+    "sign-ins": "/staff/history",
+    "sign-ins, search": "/staff/history?q=nobody",
+    "set aside": "/staff/set-aside",
+}
+"""Pages of support, which belong to no client."""
+
+OF_CLIENT = {name: f"/staff/clients/registrar{path}" for name, path in PAGES.items()}
 
 
 @contextmanager
@@ -104,15 +138,13 @@ def measure(app: Flask, browser: FlaskClient, ids: Ids) -> dict[str, tuple[float
             db.engine, "before_cursor_execute", lambda *a: statements.append(a[2]), named=False
         )
     found = {}
-    for name, pattern in PAGES.items():
+    for name, pattern in (OF_CLIENT | HOUSE).items():
         path = pattern.format(**vars(ids), incoming=_halfway(app))
         took = []
         for _ in range(ROUNDS):
             statements.clear()
             start = time.perf_counter()
-            answer = browser.get(
-                f"/staff/clients/registrar{path}", base_url=BASE["PUBLIC_BASE_URL"]
-            )
+            answer = browser.get(path, base_url=BASE["PUBLIC_BASE_URL"])
             took.append(1000 * (time.perf_counter() - start))
             if answer.status_code not in (200, 404):
                 raise RuntimeError(f"{path} answered {answer.status_code}")

@@ -18,6 +18,12 @@ from app.models.base import new_id, utcnow
 from app.models.batch import Batch, BatchState
 from app.models.client import Client
 from app.models.communication import Campaign, Communication
+from app.models.conversation import (
+    Conversation,
+    ConversationNote,
+    ConversationState,
+    EntryKind,
+)
 from app.models.credential import Credential
 from app.models.delivery import (
     AttemptTrigger,
@@ -27,7 +33,7 @@ from app.models.delivery import (
     EventType,
 )
 from app.models.endpoint import Endpoint, EndpointKind
-from app.models.house import AuditEntry
+from app.models.house import AuditEntry, SetAside
 from app.models.incoming import Incoming, Outcome
 from app.models.link import Click, Link
 from app.models.message import Direction, Message, MessageState
@@ -39,6 +45,8 @@ from app.models.user import Membership, Role, User
 
 ROWS = 100_000
 CHUNK = 5_000
+PHONES = 5_000
+"""Different phones of the log."""
 PASSWORD = "four plain words here"
 Row = dict[str, Any]
 
@@ -62,6 +70,7 @@ def prepare(app: Flask) -> Ids:
     with app.app_context(), unit_of_work() as session:
         client = Client(name="registrar", owner_email="r@example.edu", twilio_enabled=True)
         user = User(email="pat@example.edu", password_hash=passwords.hash_password(PASSWORD))
+        user.is_support = True  # who sees the house's pages as well
         session.add_all([client, user])
         session.flush()
         of_client = {"client_id": client.id}
@@ -95,7 +104,8 @@ def prepare(app: Flask) -> Ids:
         session.flush()
         batch = Batch(
             **of_client, communication_id=communication.id, state=BatchState.COMPLETE, total=ROWS,
-            scheduled_at=utcnow(), lane_key=f"sms:{number.id}", created_by="pat@example.edu",
+            scheduled_at=utcnow(), started_at=utcnow() - timedelta(days=30),
+            lane_key=f"sms:{number.id}", created_by="pat@example.edu",
             plan={"link_tracking": True},
         )  # fmt: skip
         session.add(batch)
@@ -127,6 +137,7 @@ def _chunk(
     batched = {n: new_id() for n in numbers}
     deliveries = {n: new_id() for n in numbers}
     codes = {n: f"c{n:07x}" for n in numbers}
+    talks = {n: new_id() for n in numbers}
 
     def each(make: Callable[[int, datetime], Row]) -> list[Row]:
         return [make(n, start + n * step) for n in numbers]
@@ -149,6 +160,7 @@ def _chunk(
             **of_number(n), "id": batched[n], "credential_id": ids.credential, "to": _phone(n),
             "from_": "+13195550100", "body": f"News {n}", "direction": Direction.API,
             "state": MessageState.ACCEPTED, "status": "failed" if n % 5000 == 7 else "delivered",
+            "error_code": 30003 if n % 5000 == 7 else None,
             "created_at": utcnow(), "batch_id": ids.batch, "position": n, "step": 0,
             "communication_id": ids.communication, "suppression_list_id": ids.suppression})),
         (Link, each(lambda n, _: {
@@ -172,6 +184,20 @@ def _chunk(
         (SuppressionEntry, each(lambda n, at: {
             "id": new_id(), "list_id": ids.suppression, "phone": f"+1319{n:07}", "since": at,
             "source": SuppressionSource.IMPORT})),
+        (Conversation, each(lambda n, at: {
+            **{key: of_number(n)[key] for key in ("client_id", "sender_id", "commit_order")},
+            "id": talks[n], "phone": _phone(n) if n < PHONES else f"+1320{n:07}", "last_at": at,
+            "state": list(ConversationState)[n % 3], "last_kind": EntryKind.IN, "unread": n % 2,
+            "last_text": f"Question {n} about the library?"})),
+        (ConversationNote, each(lambda n, at: {
+            "client_id": ids.client, "id": new_id(), "conversation_id": talks[n], "at": at,
+            "author": "pat@example.edu", "text": f"Asked the porter about {n}"})),
+        (SetAside, each(lambda _, at: {
+            "loop": "send", "name": new_id(), "reason": "It cannot be read.", "since": at,
+            "until": utcnow() + timedelta(hours=1)})),
+        (AuditEntry, each(lambda _, at: {
+            "client_id": None, "at": at, "actor": "pat@example.edu", "action": "sign in",
+            "target": "from 192.0.2.7", "details": {}})),
         (AuditEntry, each(lambda n, at: {
             "client_id": ids.client, "at": at, "actor": "pat@example.edu", "action": "save",
             "target": f"canned reply {n}", "details": {}})),
@@ -179,4 +205,4 @@ def _chunk(
 
 
 def _phone(n: int) -> str:
-    return f"+1319555{n % 5000:04d}"
+    return f"+1319555{n % PHONES:04d}"

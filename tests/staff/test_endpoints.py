@@ -21,6 +21,8 @@ from app.models.delivery import (
     EventType,
 )
 from app.models.endpoint import DisabledReason, Endpoint, EndpointSecret, EndpointState
+from app.models.incoming import Incoming
+from app.models.message import Message
 from app.models.user import Role, User
 from tests.staff.conftest import OF_CLIENTS, Staff
 from tests.support.departments import Department, department
@@ -292,6 +294,49 @@ def test_deliveries_come_page_by_page_and_by_state(
     failed = pat.http.get(f"{HOME}/deliveries?state=exhausted").get_data(as_text=True)
     assert failed.count('data-label="About"') == 1
     assert pat.http.get(f"{HOME}/deliveries?before=nothing").status_code == 404
+
+
+SEARCHES = {
+    "a whole phone, as people write it": ("(319) 555-0150", {"E1", "E2"}),
+    "a part of one": ("555-0151", {"E3"}),
+    "nobody's": ("(319) 555-0199", set()),
+    "words of an error": ("TIMED OUT", {"E4"}),
+    "an event's id": ("msg_e3", {"E3"}),
+}
+
+
+@pytest.mark.parametrize(("wanted", "found"), SEARCHES.values(), ids=SEARCHES)
+def test_deliveries_say_whom_they_are_about_and_are_found_by_it(
+    wanted: str, found: set[str], pat: Staff, ours: Department, rows: Rows
+) -> None:
+    came = Incoming(
+        client_id=ours.client.id, sender_id=ours.number.id, destination="sms", sid="SM1",
+        from_="+13195550150", to=ours.number.address, body="Hi", outcome="forwarded",
+        received_at=utcnow(),
+    )  # fmt: skip
+    texts = [
+        Message(
+            client_id=ours.client.id, sender_id=ours.number.id, destination="sms", to=to, body="x",
+            credential_id=ours.credential.id, from_=ours.number.address,
+        )
+        for to in ("+13195550150", "+13195550151")
+    ]  # fmt: skip
+    rows.add(came, *texts)
+    rows.add(
+        delivery(ours, 1, incoming_id=came.id, event_id="msg_e1"),
+        delivery(ours, 2, message_id=texts[0].id, event_id="msg_e2"),
+        delivery(ours, 3, message_id=texts[1].id, event_id="msg_e3"),
+        delivery(ours, 4, last_error="It timed out.", event_id="msg_e4"),
+    )
+    page = pat.http.get(f"{HOME}/deliveries", query_string={"q": wanted}).text
+    events = {one.id: one.event_id for one in rows.all(Delivery)}
+    listed = {events[id_] for id_ in re.findall(r'/deliveries/(\w{26})"', page)}
+    assert listed == {f"msg_{one.lower()}" for one in found}
+    whole = pat.http.get(f"{HOME}/deliveries").text
+    assert whole.count(">Ann</a>") == 2, "a name stands wherever a list knows one"
+    assert ">(319) 555-0151</a>" in whole
+    one = next(id_ for id_, event in events.items() if event == "msg_e1")
+    assert ">Ann</a>" in pat.http.get(f"{HOME}/deliveries/{one}").text
 
 
 def test_only_what_is_unused_is_deleted(pat: Staff, ours: Department, rows: Rows) -> None:

@@ -9,9 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
+from app.domain import urls
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.client import Client
+from app.models.conversation import Conversation, ConversationNote, ConversationState, EntryKind
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.media import Media, MediaSource
 from app.models.message import Direction, Message, MessageState
@@ -203,6 +205,41 @@ def test_a_conversation_has_both_sides_in_order(
     assert places == sorted(places)
     assert "automatic reply" in page
     assert "Delivered" in page
+
+
+def test_a_person_is_shown_with_pictures_of_both_sides_and_what_was_noted(
+    app: Flask, pat: Staff, text_in: Callable[..., Incoming], rows: Rows, number: Sender
+) -> None:
+    text_in("Look", media=[{"code": "theirs123456", "contentType": "image/png"}])
+    code = "ours12345678"
+    with app.test_request_context():
+        url = urls.of_media(code)
+    assert url.endswith(code)
+    rows.add(
+        Media(
+            code=code, client_id=number.client_id, content_type="image/jpeg", size=3,
+            source=MediaSource.STORED,
+        ),
+        Message(
+            client_id=number.client_id, destination=Destination.SMS, sender_id=number.id,
+            credential_id=number.credential_id, to=PHONE, from_=number.address, body="The way",
+            media=[url], author="kim@example.edu", state=MessageState.ACCEPTED, status="sent",
+        ),
+    )  # fmt: skip
+    talk = Conversation(
+        client_id=number.client_id, sender_id=number.id, phone=PHONE, last_at=utcnow(), unread=0,
+        state=ConversationState.WAITING, last_kind=EntryKind.IN,
+    )  # fmt: skip
+    rows.add(talk)
+    rows.add(
+        ConversationNote(
+            client_id=number.client_id, conversation_id=talk.id, author="kim", text="A regular"
+        )
+    )
+    page = shown(pat, f"/inbox/phone/{PHONE}")
+    assert page.count('<img class="picture"') == 2
+    assert "kim@example.edu" in page
+    assert page.index("A regular") < page.index("Note by kim")
 
 
 def test_the_link_of_an_e_mail_leads_to_the_right_client(

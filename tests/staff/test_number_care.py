@@ -145,6 +145,9 @@ def test_what_a_number_did_before_is_one_click_away(pat: Staff, number: Sender, 
     assert second.details["said"] == "Says “Two.”"
     pat.send(f"{path}/voice/restore/{first.id}", seen_at=path)
     assert rows.one(Route).options["say"] == "One."
+    page = pat.http.get(path).text
+    assert page.count(">in use<") == 1, "said twice, but what the number does now is one of them"
+    assert page.index(">in use<") < page.index("Use it again: Says “Two.”")
     token = pat.token(path)
     for wrong in (f"{path}/sms/restore/{first.id}", f"{path}/voice/restore/999"):
         assert pat.http.post(wrong, data={"csrf_token": token}).status_code == 404

@@ -149,7 +149,7 @@ def _ours(
 ) -> Iterator[Entry]:
     query = select(Message).where(_went(number, phone), Message.created_at >= since)
     found = session.scalars(query.order_by(Message.created_at.desc()).limit(most)).all()
-    kinds = _kinds(session, number.client_id, [url for one in found for url in one.media])
+    kinds = kinds_of(session, number.client_id, [url for one in found for url in one.media])
     for one in found:
         is_call = one.destination is Destination.VOICE
         yield Entry(
@@ -160,7 +160,7 @@ def _ours(
         )  # fmt: skip
 
 
-def _kinds(session: Session, client_id: str, media: list[str]) -> dict[str | None, str]:
+def kinds_of(session: Session, client_id: str, media: list[str]) -> dict[str | None, str]:
     """Return the types of those files that we keep ourselves, by their codes."""
     codes = {code for url in media if (code := urls.media_code(url)) is not None}
     if not codes:

@@ -9,6 +9,7 @@ again themselves. A person may, once the time that the table gives has passed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,6 +36,8 @@ MOST = 200
 """Messages that are sent again at once: somebody waits for the page."""
 LOOK = 500
 """Messages that are looked at for that."""
+Heard = Mapping[tuple[str, str], datetime]
+"""When each status of a message, by both, was heard first."""
 _NOT_ARRIVED = ("failed", "undelivered")
 
 
@@ -52,12 +55,25 @@ def again_from(session: Session, message: Message) -> datetime | None:
         return None if call_retries.has_followed(session, message) else message.updated_at
     if message.state is not MessageState.ACCEPTED or message.status not in _NOT_ARRIVED:
         return None
-    heard = session.scalar(
-        select(func.min(MessageReport.at)).where(
-            MessageReport.message_id == message.id, MessageReport.status == message.status
-        )
+    return _after_its_delay(message, _heard(session, [message]))
+
+
+def _after_its_delay(
+    message: Message, heard: Mapping[tuple[str, str], datetime]
+) -> datetime | None:
+    since = heard.get((message.id, message.status or ""), message.updated_at)
+    return errors.rule(message.error_code).retry_at(1, since)
+
+
+def _heard(session: Session, messages: Sequence[Message]) -> Heard:
+    """Return when each status of these messages was heard first."""
+    reports = MessageReport
+    rows = session.execute(
+        select(reports.message_id, reports.status, func.min(reports.at))
+        .where(reports.message_id.in_([one.id for one in messages]))
+        .group_by(reports.message_id, reports.status)
     )
-    return errors.rule(message.error_code).retry_at(1, heard or message.updated_at)
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 @dataclass(frozen=True)
@@ -82,23 +98,36 @@ def reachable(session: Session, batch_id: str) -> Reachable:
     """
     found = session.scalars(
         select(Message)
-        .where(Message.batch_id == batch_id, or_(*_may_go_again()), ~_was_sent_again())
+        .where(_may_be_reached(batch_id))
         .order_by(Message.position, Message.step)
         .limit(LOOK)
     ).all()
-    times = [(one, at) for one in found if (at := again_from(session, one)) is not None]
-    due = [one for one, at in times if at <= utcnow()]
+    heard = _heard(session, [one for one in found if one.status in _NOT_ARRIVED])
+    due, later = [], 0
+    for one in found:
+        waits = one.state is MessageState.ACCEPTED and one.status in _NOT_ARRIVED
+        at = _after_its_delay(one, heard) if waits else one.updated_at
+        if at is not None and at <= utcnow():
+            due.append(one)
+        else:
+            later += 1
     return Reachable(
         [one.id for one in due[:MOST]],
         len(due) > MOST or len(found) == LOOK,
-        len(times) - len(due),
+        later,
         sum(one.segments for one in due[:MOST]),
     )
 
 
-def _may_go_again() -> list[ColumnElement[bool]]:
+def any_reachable(session: Session, batch_id: str) -> bool:
+    """Tell whether a batch has anybody whom it has not reached and who can still be."""
+    found = select(Message.id).where(_may_be_reached(batch_id)).limit(1)
+    return session.scalar(found) is not None
+
+
+def _may_be_reached(batch_id: str) -> ColumnElement[bool]:
     heals = [code for code, rule in errors.RULES.items() if rule.action is errors.Action.RETRY]
-    return [
+    fits = [
         and_(Message.state == MessageState.FAILED, Message.sid.is_(None)),
         and_(
             Message.state == MessageState.ACCEPTED, Message.status.in_(_NOT_ARRIVED),
@@ -109,6 +138,8 @@ def _may_go_again() -> list[ColumnElement[bool]]:
             Message.status.in_(call_retries.NOT_TAKEN), call_retries.is_last_try(),
         ),
     ]  # fmt: skip
+    kept = or_(Message.body.is_not(None), Message.twiml_source.is_not(None))
+    return and_(Message.batch_id == batch_id, kept, or_(*fits), ~_was_sent_again())
 
 
 def _was_sent_again() -> ColumnElement[bool]:

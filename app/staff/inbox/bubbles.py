@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import url_for
+from sqlalchemy.orm import Session
 
 from app.domain import urls
+from app.domain.content import file_types
+from app.domain.conversations import entries
 from app.domain.conversations.entries import Entry, File
 from app.models.conversation import EntryKind
+from app.models.incoming import Incoming
+from app.models.message import Message
 
 REACTIONS = {
     "like": "👍", "love": "❤️", "dislike": "👎", "laugh": "😂", "emphasize": "‼️", "question": "❓",
@@ -37,15 +42,15 @@ class Bubble:
     """Pictures of what people showed about our text, as they stand now."""
 
 
-def bubbles(entries: Sequence[Entry]) -> list[Bubble]:
+def bubbles(said: Sequence[Entry]) -> list[Bubble]:
     """Put each reaction beside the text that it is about; others stay bubbles of their own."""
     about = beside(
-        [one.message.id for one in entries if one.message],
-        [one.incoming.reaction for one in entries if one.incoming and one.incoming.reaction],
+        [one.message.id for one in said if one.message],
+        [one.incoming.reaction for one in said if one.incoming and one.incoming.reaction],
     )
     return [
         Bubble(one, tuple(map(_shown, one.media)), about.get(one.id, ()) if one.message else ())
-        for one in entries
+        for one in said
         if not (one.kind is EntryKind.REACTION and _is_beside(one, about))
     ]
 
@@ -64,6 +69,25 @@ def beside(
         else:
             kinds[reaction["kind"]] = None
     return {one: tuple(REACTIONS[kind] for kind in kinds) for one, kinds in shown.items()}
+
+
+def files_beside(
+    session: Session, client_id: str, came: Iterable[Incoming], went: Sequence[Message]
+) -> dict[str, tuple[Shown, ...]]:
+    """Return the files of these texts, of both sides, by the texts' ids."""
+    found = {
+        one.id: tuple(
+            _shown(File(urls.of_media(item["code"]), file_types.plain(item["contentType"])))
+            for item in one.media
+            if "code" in item
+        )
+        for one in came
+    }
+    kinds = entries.kinds_of(session, client_id, [url for one in went for url in one.media])
+    for one in went:
+        shown = (_shown(File(url, kinds.get(urls.media_code(url)))) for url in one.media)
+        found[one.id] = tuple(shown)
+    return found
 
 
 def _is_beside(entry: Entry, about: dict[str, tuple[str, ...]]) -> bool:

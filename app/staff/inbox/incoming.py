@@ -17,7 +17,7 @@ from app.extensions import db, unit_of_work
 from app.inbound import way
 from app.models.base import utcnow
 from app.models.client import Client
-from app.models.conversation import Conversation
+from app.models.conversation import Conversation, ConversationNote
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint
 from app.models.incoming import Incoming
@@ -27,7 +27,7 @@ from app.models.sender import Sender
 from app.models.voicemail import HEARD, Voicemail
 from app.staff import listing, own
 from app.staff.access import blueprint, client_blueprint, role_in
-from app.staff.inbox.bubbles import REACTIONS
+from app.staff.inbox.bubbles import REACTIONS, files_beside
 
 PAGE = 50
 CONVERSATION = 100
@@ -38,11 +38,12 @@ PHONE = re.compile(r"[-+(). 0-9]+")
 
 @dataclass(frozen=True)
 class Turn:
-    """One text or call of a conversation: theirs (``incoming``) or ours (``message``)."""
+    """One text or call of a conversation, theirs or ours, or a note of ours about it."""
 
     at: datetime
     incoming: Incoming | None = None
     message: Message | None = None
+    note: ConversationNote | None = None
     reactions: tuple[str, ...] = ()
     """Pictures of what people showed about our text, as they stand now."""
 
@@ -149,15 +150,18 @@ def _place(before: str) -> tuple[datetime, str] | None:
 @client_blueprint.get("/inbox/phone/<path:phone>")
 def inbox_conversation(phone: str) -> str:
     """Show both sides of the conversation with one phone, the newest at the end."""
-    theirs, ours = _theirs(phone), _ours(phone)
-    turns = sorted(_beside(theirs, ours), key=lambda turn: turn.at)[-CONVERSATION:]
+    theirs, ours, talks = _theirs(phone), _ours(phone), _talks(phone)
+    said = [*_beside(theirs, ours), *_notes([talk for talk, _ in talks])]
+    turns = sorted(said, key=lambda turn: turn.at)[-CONVERSATION:]
     about = _about(phone)
     if not (turns or about["listed"] or about["entries"]):
         abort(404, "There is nothing from or to this phone, or it is older than you keep.")
-    calls = (turn.incoming for turn in turns if turn.incoming is not None)
+    came = [turn.incoming for turn in turns if turn.incoming is not None]
+    went = [turn.message for turn in turns if turn.message is not None]
     page = render_template(
-        "staff/person.html", phone=phone, turns=turns, talks=_talks(phone),
-        voicemails=log.beside(db.session(), calls), **about,
+        "staff/person.html", phone=phone, turns=turns, talks=talks,
+        files=files_beside(db.session(), g.client.id, came, went),
+        voicemails=log.beside(db.session(), came), **about,
     )  # fmt: skip
     with unit_of_work() as session:
         own.note(session, "read", f"conversation with {phone}")
@@ -174,6 +178,20 @@ def _talks(phone: str) -> list[tuple[Conversation, Sender]]:
         .limit(TALKS)
     )
     return [(row[0], row[1]) for row in found]
+
+
+def _notes(talks: list[Conversation]) -> list[Turn]:
+    """Return what staff noted about these conversations."""
+    query = (
+        select(ConversationNote)
+        .where(
+            ConversationNote.conversation_id.in_([talk.id for talk in talks]),
+            ConversationNote.at >= retention_start(),
+        )
+        .order_by(ConversationNote.at.desc())
+        .limit(CONVERSATION)
+    )
+    return [Turn(one.at, note=one) for one in db.session.scalars(query)] if talks else []
 
 
 def _about(phone: str) -> dict[str, object]:

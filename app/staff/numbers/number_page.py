@@ -87,13 +87,15 @@ def show(sender: Sender, edited: RouteForm | None = None, asked: AtTwilio | None
         edited if edited and edited.destination is destination else stored_form(sender, destination)
         for destination in destinations(sender)
     ]
+    before = {form.destination: earlier(session, sender, form.destination) for form in forms}
     return render_template(
         "staff/number.html",
         held=breaker.held(db.session(), breaker.keys_of(sender)),
         sender=sender,
         forms=forms,
         asked=asked,
-        earlier={form.destination: earlier(session, sender, form.destination) for form in forms},
+        earlier=before,
+        in_use={one: _in_use(session, sender, one, found) for one, found in before.items()},
         kinds=KINDS,
         **_tools(session, sender),
         by_hours=_by_hours(session, sender),
@@ -172,3 +174,12 @@ def earlier(session: Session, sender: Sender, destination: Destination) -> list[
         entry.target == target(sender, destination),
     )  # fmt: skip
     return list(session.scalars(query.order_by(entry.id.desc()).limit(EARLIER)))
+
+
+def _in_use(
+    session: Session, sender: Sender, destination: Destination, found: list[AuditEntry]
+) -> int | None:
+    """Return which of a route's earlier forms is what the number does now: the newest such one."""
+    route = routes.find_route(session, sender, destination)
+    now = routes.sentence(route) if route else None
+    return next((one.id for one in found if now and one.details.get("said") == now), None)

@@ -120,8 +120,7 @@ def _any_reachable(session: Session, shown: Shown) -> bool:
     """Tell whether it may be sent again to anybody; where nothing failed nobody is asked."""
     if not any(status in NOT_REACHED for status, *_ in shown.counts):
         return False
-    found = resending.reachable(session, shown.batch.id)
-    return bool(found.now or found.later)
+    return resending.any_reachable(session, shown.batch.id)
 
 
 def bars(found: list[Ending], batch: Batch) -> list[Bar]:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from app.domain.audience import names
 from app.domain.mistakes import Refused
 from app.domain.relaying import deliveries as acts
 from app.domain.relaying import endpoints
@@ -25,6 +26,7 @@ from app.models.delivery import (
 from app.models.endpoint import Endpoint
 from app.staff import listing, own
 from app.staff.access import client_blueprint, say
+from app.staff.systems import delivery_search
 
 PAGE = 25
 CHOICES = 200
@@ -74,10 +76,11 @@ ERRORS = {
 
 @client_blueprint.get("/deliveries", endpoint="deliveries")
 def list_of_deliveries() -> str:
-    """List deliveries, newest first; of one endpoint, or in one state, where that is asked for."""
+    """List deliveries, newest first; of one endpoint, in one state, or about one phone."""
     session = db.session()
     to = request.args.get("to", "")[:26]
     page = _page(session, to)
+    about = delivery_search.phones(session, page.rows)
     return render_template(
         "staff/deliveries.html",
         page=page,
@@ -88,12 +91,15 @@ def list_of_deliveries() -> str:
         types=TYPES,
         state=request.args.get("state", ""),
         to=to,
+        q=delivery_search.asked(),
+        about=about,
+        known=names.of(session, g.client.id, set(about.values())),
     )
 
 
 def _page(session: Session, to: str) -> listing.Page[Delivery]:
     query = select(Delivery).where(Delivery.client_id == g.client.id)
-    wanted = []
+    query, wanted = delivery_search.fitting(query, delivery_search.asked())
     state = request.args.get("state", "")
     if state in set(DeliveryState):
         wanted.append(Delivery.state == DeliveryState(state))
@@ -126,9 +132,12 @@ def _choices(session: Session, to: str) -> dict[str, str]:
 def delivery(delivery_id: str) -> str:
     """Show one delivery with every try."""
     found = _find(delivery_id)
+    about = delivery_search.phones(db.session(), [found])
     return render_template(
         "staff/delivery.html",
         found=found,
+        phone=about.get(found.id),
+        name=names.of(db.session(), g.client.id, set(about.values())).get(about.get(found.id, "")),
         type=TYPES[found.type],
         content=_readable(found.content),
         **_progress(found),
