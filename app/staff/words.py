@@ -8,7 +8,10 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from flask import Flask, g
 
+from app.domain.routing.handlers import SPECS
 from app.domain.sending import calls
+from app.inbound.dialing import ANSWERED
+from app.inbound.way import ENDS
 from app.models.base import utcnow
 from app.models.incoming import Incoming, OptOut, Outcome
 from app.models.message import Message, MessageState
@@ -30,6 +33,13 @@ OUTCOMES: dict[Outcome, tuple[str, str]] = {
     Outcome.TOO_LATE: ("Not answered: it came in while Dispatch was down", "warn"),
     Outcome.FAILED: ("Failed", "bad"),
 }
+PUT_THROUGH = ("Put through", "good")
+NOBODY_TOOK = ("Nobody took the call", "warn")
+CALL_STATES = {
+    "ringing": "rings", "in-progress": "goes on", "queued": "is coming", "busy": "was busy",
+    "no-answer": "was not answered", "failed": "failed", "canceled": "the caller hung up at once",
+}  # fmt: skip
+"""Twilio's words for where a call stands, other than that it has ended."""
 OPT_OUTS: dict[OptOut, tuple[str, str]] = {
     OptOut.STOP: ("Opted out", "warn"),
     OptOut.START: ("Opted in again", "good"),
@@ -122,7 +132,18 @@ def outcome(incoming: Incoming) -> tuple[str, str]:
     """Return what was done about a text or call, and the colour to say it in."""
     if incoming.opt_out is not None:
         return OPT_OUTS[incoming.opt_out]
+    if incoming.dial_status is not None:
+        return PUT_THROUGH if incoming.dial_status in ANSWERED else NOBODY_TOOK
     return OUTCOMES[incoming.outcome]
+
+
+def how_it_rang(incoming: Incoming) -> str:
+    """Say how the phone that a call was forwarded to has ended; empty where none was."""
+    status = incoming.dial_status
+    if status is None or "to" not in (incoming.later or {}):
+        return ""
+    how = "took the call" if status in ANSWERED else ENDS.get(status, "did not take the call")
+    return f"{phone((incoming.later or {})['to'])} {how}."
 
 
 def status(message: Message) -> tuple[str, str]:
@@ -162,4 +183,6 @@ def init_app(app: Flask) -> None:
         status=status,
         log_url=log_url,
         spoken=take_apart,
+        how_it_rang=how_it_rang,
+        handler=lambda name: SPECS[name].label if name in SPECS else name.replace("_", " "),
     )

@@ -242,6 +242,32 @@ def test_a_person_is_shown_with_pictures_of_both_sides_and_what_was_noted(
     assert page.index("A regular") < page.index("Note by kim")
 
 
+FORWARDED = {
+    "nobody was there": (
+        "no-answer", "Nobody took the call", "(319) 555-0111 did not take the call.",
+    ),
+    "busy": ("busy", "Nobody took the call", "(319) 555-0111 was busy."),
+    "taken": ("completed", "Put through", "(319) 555-0111 took the call."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "tag", "why"), FORWARDED.values(), ids=FORWARDED)
+def test_one_reads_why_a_call_reached_nobody(
+    status: str, tag: str, why: str, pat: Staff, text_in: Callable[..., Incoming]
+) -> None:
+    call = text_in(
+        "", destination=Destination.VOICE, outcome=Outcome.FORWARDED, handler="call_forward",
+        dial_status=status, later={"to": "+13195550111"}, call_status="completed",
+        call_duration=26,
+    )  # fmt: skip
+    page = shown(pat, f"/inbox/{call.id}")
+    for said in (tag, why, "Forward to another phone", "ended after 26 s"):
+        assert said in page
+    for machine_word in ("call_forward", "call forward", "no-answer", "completed"):
+        assert machine_word not in page
+    assert tag in shown(pat, "/inbox?kind=voice")
+
+
 def test_the_link_of_an_e_mail_leads_to_the_right_client(
     pat: Staff, text_in: Callable[..., Incoming]
 ) -> None:

@@ -25,7 +25,7 @@ from app.models.message import Direction, Message
 from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.voicemail import HEARD, Voicemail
-from app.staff import listing, own
+from app.staff import listing, own, words
 from app.staff.access import blueprint, client_blueprint, role_in
 from app.staff.inbox.bubbles import REACTIONS, files_beside
 
@@ -280,6 +280,8 @@ def inbox_item(incoming_id: str) -> str:
         deliveries=deliveries,
         voicemails=log.beside(db.session(), [incoming]),
         way=way.of(incoming),
+        call_states=words.CALL_STATES,
+        name=names.of(db.session(), g.client.id, [incoming.from_]).get(incoming.from_),
     )
 
 
