@@ -6,9 +6,10 @@ import hmac
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from flask import Blueprint, Response, abort, current_app, jsonify, request
+from flask import Blueprint, Response, abort, current_app, jsonify, redirect, request
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from app import problems
 from app.domain import metrics
@@ -17,6 +18,12 @@ from app.extensions import current_settings, db, redis_client
 from app.version import VERSION
 
 blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/")
+def front_door() -> WerkzeugResponse:
+    """Lead whoever types the bare address to the pages of staff."""
+    return redirect("/staff/")
 
 
 @blueprint.get("/healthz")

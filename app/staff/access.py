@@ -158,6 +158,8 @@ def _sign_in_first() -> BaseResponse | None:
         return None
     if request.headers.get("HX-Request"):
         return _lead_to("staff.sign_in")
+    if (kept := errors.hand_back()) is not None:
+        return kept
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
     return redirect(url_for("staff.sign_in", next=wanted))
 

@@ -31,6 +31,7 @@ from werkzeug.exceptions import (
 
 from app import problems
 from app.extensions import db
+from app.staff import unsent
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +109,15 @@ def _hear_out() -> None:
 
 
 def _stale_form(error: CSRFError) -> Response:
-    return _page(400, *STALE_FORM, error)
+    return hand_back() or _page(400, *STALE_FORM, error)
+
+
+def hand_back() -> Response | None:
+    """Give back what was sent without a session, to be sent again; None where that cannot be."""
+    kept = unsent.form()
+    if kept is None:
+        return None
+    return make_response(render_template("staff/unsent.html", unsent=kept), 400)
 
 
 def _page(status: int, title: str, text: str, error: HTTPException) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from io import BytesIO
@@ -9,16 +10,19 @@ from io import BytesIO
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
+from sqlalchemy import delete
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from app.extensions import MAX_REQUEST_BYTES
 from app.models.client import Client
-from app.models.user import Role, User
+from app.models.template import Template
+from app.models.user import Role, StaffSession, User
 from app.staff import access
 from app.staff.inbox import home
 from tests.staff.conftest import PASSWORD, Staff
 from tests.support.processes import Processes
+from tests.support.rows import Rows
 
 HOME = "/staff/clients/registrar"
 AddPerson = Callable[..., User]
@@ -30,7 +34,7 @@ def read(answer: TestResponse, status: int, *said: str) -> None:
     assert (answer.status_code, answer.mimetype) == (status, "text/html"), page
     for words in said:
         assert words in page
-    assert re.search(r'<a class="button" href="/staff/', page), "a way on"
+    assert re.search(r'<a class="button( plain)?" href="/staff/', page), "a way on"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert answer.headers["Cache-Control"] == "no-store"
 
@@ -71,6 +75,60 @@ def test_a_form_that_is_out_of_date(pat: Staff) -> None:
     read(pat.http.post(f"{HOME}/recordings"), 400, "This form is out of date", "Nothing was saved")
     stale = pat.http.post("/staff/account", data={"csrf_token": "of another session"})
     read(stale, 400, "This form is out of date")
+
+
+def test_what_was_written_survives_an_ended_session(
+    app: Flask, pat: Staff, registrar: Client, rows: Rows
+) -> None:
+    path = f"{HOME}/templates/new/reply"
+    typed = {"name": "closed", "body": "We are closed\nuntil <Monday>."}
+    stranger = Staff(app.test_client())
+    answer = stranger.http.post(path, data={**typed, "csrf_token": "of an ended session"})
+    read(answer, 400, "You were signed out", "We are closed\nuntil &lt;Monday&gt;.")
+    assert rows.count(Template) == 0
+    again = pat.http.post(path, data={**typed, "csrf_token": "of an ended session"})
+    read(again, 400, "Not saved yet", "Send it now")
+    assert rows.count(Template) == 0, "nothing is saved before somebody has pressed the button"
+    kept = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', again.text))
+    sent = {name: html.unescape(value) for name, value in kept.items()}
+    assert {name: sent[name] for name in typed} == typed
+    pat.http.post(path, data=sent)
+    assert rows.one(Template).name == "closed"
+
+
+def test_a_form_with_a_valid_token_survives_a_session_that_has_ended(
+    pat: Staff, rows: Rows
+) -> None:
+    path = f"{HOME}/templates/new/reply"
+    token = pat.token(path)
+    rows.change(delete(StaffSession))
+    typed = {"name": "closed", "body": "We are closed.", "csrf_token": token}
+    read(pat.http.post(path, data=typed), 400, "You were signed out", "We are closed.")
+
+
+FOREIGN = {
+    "another site": {"Origin": "https://evil.example"},
+    "another site, says the browser": {"Sec-Fetch-Site": "cross-site"},
+}
+
+
+@pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
+def test_what_another_site_sends_is_not_offered(headers: dict[str, str], pat: Staff) -> None:
+    typed = {"name": "closed", "body": "Not ours at all."}
+    answer = pat.http.post(f"{HOME}/templates/new/reply", data=typed, headers=headers)
+    read(answer, 400, "This form is out of date")
+    assert "Not ours at all." not in answer.text
+
+
+def test_a_secret_is_not_handed_back(pat: Staff) -> None:
+    typed = {"name": "main", "auth_token": "5ecret words", "account_sid": "AC1"}
+    answer = pat.http.post(f"{HOME}/credentials/new", data=typed)
+    assert "5ecret" not in answer.text
+
+
+def test_the_bare_address_leads_to_the_pages(app: Flask) -> None:
+    answer = app.test_client().get("/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/staff/")
 
 
 def test_a_file_that_is_too_large(pat: Staff) -> None:

@@ -96,7 +96,8 @@ def test_the_counter_counts_as_twilio_bills(pat: Staff) -> None:
     assert "1 segment<" in preview("a" * 160)
     assert "2 segments<" in preview("a" * 161)
     curly = preview("It’s closed")
-    assert "UCS-2" in curly
+    assert "a segment then holds 70 characters instead of 160" in curly
+    assert "UCS-2" not in curly
     assert "write <code>&#39;</code> instead" in curly
     assert "[toName]" in preview("Hi {{ toName }}")
     assert "&lt;Response&gt;" in preview("Hi")
