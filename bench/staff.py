@@ -64,6 +64,7 @@ PAGES = {
     "recordings": "/recordings",
     "communications": "/communications",
     "communication": "/communications/{communication}",
+    "calendar": "/calendar",
     "batch": "/batches/{batch}",
     "batch, its failures": "/batches/{batch}?status=failed",
     "batch, by reason": "/batches/{batch}?status=failed&why=30003",

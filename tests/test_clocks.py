@@ -40,6 +40,7 @@ AHEAD = (timedelta(hours=1), timedelta(days=365))
 
 BROUGHT_BACK = {str(mark.column) for mark in ahead.MARKS} | {
     "Message.due_at",  # singles that were never tried, and all that was written "later"
+    "Communication.next_run_at",  # by what its schedule says
 }
 JUDGED_WHERE_READ = {
     "Client.texts_held_until", "Client.calls_held_until", "Lane.held_until", "Lane.lease_until",
@@ -51,6 +52,7 @@ JUDGED_WHERE_READ = {
 }  # fmt: skip
 CHOSEN_BY_PEOPLE = {
     "Batch.scheduled_at", "ApiKey.expires_at", "Client.closed_until", "Sender.closed_until",
+    "Message.send_at",
 }  # fmt: skip
 ONLY_LONGER = {
     # What is kept or tried until then is kept or tried longer, and nothing waits for it.

@@ -621,6 +621,86 @@ COMMUNICATION = Thing(
 )  # fmt: skip
 
 
+def _schedule_by_file(doors: Doors, given: dict[str, Any]) -> Told:
+    item = _communication(name="reminders", population="students", **given)
+    return _communication_by_file(doors, item)
+
+
+def _schedule_by_form(doors: Doors, given: dict[str, Any]) -> Told:
+    path = f"communications/{doors.ours.texts.id}/edit"
+    fields: dict[str, Any] = {"schedule": next(iter(given), "")}
+    if repeat := given.get("repeat"):
+        on = repeat.get("on", [])
+        weekly = repeat["every"] == "week"
+        fields |= {"every": repeat["every"], "repeat_at": repeat["at"],
+                   "weekday": on if weekly else [], "until": repeat.get("until", ""),
+                   "monthdays": "" if weekly else ", ".join(map(str, on))}  # fmt: skip
+    if relative := given.get("relative"):
+        fields |= {"attribute": relative["attribute"], "relative_at": relative["at"],
+                   "days": str(abs(relative["days"])),
+                   "direction": "after" if relative["days"] > 0 else "before"}  # fmt: skip
+    return doors.form(
+        path, path, name="reminders", campaign="spring", template="reminder",
+        population="students", sender=doors.ours.number.id, **fields,
+    )  # fmt: skip
+
+
+def _schedules(doors: Doors) -> Any:
+    (one,) = doors.rows.all(select(Communication).where(Communication.name == "reminders"))
+    return one.repeat or one.relative
+
+
+SCHEDULE = Thing(
+    {
+        "file": _schedule_by_file,
+        "form": _schedule_by_form,
+        "API": lambda doors, given: doors.call(
+            "put", f"communications/{doors.ours.texts.id}/schedule", given
+        ),
+    },
+    _schedules,
+    {
+        "days of the week": Line(
+            {"repeat": {"every": "week", "on": ["thu", "mon"], "at": "09:00"}},
+            kept={"every": "week", "on": ["mon", "thu"], "at": "09:00", "until": None},
+        ),
+        "days of the month": Line(
+            {"repeat": {"every": "month", "on": [31, 1], "at": "09:00", "until": "2099-05-31"}},
+            kept={"every": "month", "on": [1, 31], "at": "09:00", "until": "2099-05-31"},
+        ),
+        "a date of each": Line(
+            {"relative": {"attribute": "appointment", "days": -2, "at": "09:00"}},
+            kept={"attribute": "appointment", "days": -2, "at": "09:00"},
+        ),
+        "by hand": Line({}, kept=None),
+        "no day": Line(
+            {"repeat": {"every": "week", "on": [], "at": "09:00"}},
+            place="repeat",
+            code="value_error",
+            words="Say on which weekdays it goes out.",
+        ),
+        "no time": Line(
+            {"repeat": {"every": "day", "at": "noon"}},
+            place="repeat.at",
+            code="value_error",
+            words="” is no time of day",
+        ),
+        "a day that no month has": Line(
+            {"repeat": {"every": "month", "on": [32], "at": "09:00"}},
+            place="repeat.on[0]",
+            code="value_error",
+            words="“32” is neither a weekday",
+        ),
+        "what no column is called": Line(
+            {"relative": {"attribute": "my date", "days": 1, "at": "09:00"}},
+            place="relative.attribute",
+            code="value_error",
+            words="“my date” is no attribute",
+        ),
+    },
+)
+
+
 def _route_by_file(doors: Doors, route: dict[str, Any]) -> Told:
     number = {"number": doors.ours.number.address, "voice": route}
     return doors.file("numbers", number, "voice")
@@ -797,7 +877,8 @@ THINGS = {
     "API key": API_KEY, "credential": CREDENTIAL, "saved credential": SAVED_CREDENTIAL,
     "endpoint": ENDPOINT, "client": CLIENT, "support": SUPPORTED, "callback": CALLBACK,
     "user": USER, "recording": RECORDING,
-    "template": TEMPLATE, "communication": COMMUNICATION, "route": ROUTE, "number": NUMBER,
+    "template": TEMPLATE, "communication": COMMUNICATION, "schedule": SCHEDULE,
+    "route": ROUTE, "number": NUMBER,
     "hours": HOURS, "rota": ROTA,
 }  # fmt: skip
 LINES = [(thing, name, line) for thing, one in THINGS.items() for name, line in one.table.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -10,7 +11,9 @@ from app.api.auth import Caller
 from app.api.operation import operation
 from app.api.reading import Shape
 from app.api.urls import Url, owned, url, url_or_none
-from app.extensions import db
+from app.domain.sending import scheduling
+from app.domain.sending.recurrence import RelativeSpec, RepeatSpec
+from app.extensions import db, unit_of_work
 from app.models.communication import Communication, MachineDetection, Purpose
 from app.models.credential import Scope
 from app.models.route import Destination
@@ -66,12 +69,50 @@ class CommunicationObject(Shape):
     purpose: Purpose
     validity_period: int | None = Field(description="Seconds.")
     steps: list[StepObject]
+    repeat: RepeatSpec | None = Field(
+        description="It goes out again and again by itself, each time as a batch of its own."
+    )
+    relative: RelativeSpec | None = Field(
+        description="It goes out by itself by a date of each member: `days` before (negative) or"
+        " after what is in `attribute`."
+    )
+    next_run_at: datetime | None = Field(description="When it goes out by itself next.")
+
+
+class ScheduleBody(Shape):
+    """When a communication goes out by itself: one of the two, or neither."""
+
+    repeat: RepeatSpec | None = Field(None, description="Again and again.")
+    relative: RelativeSpec | None = Field(None, description="By a date of each member.")
 
 
 @operation("GET", "/communications/<communication_id>", Scope.READ, {200: CommunicationObject})
 def show(caller: Caller, communication_id: str) -> CommunicationObject:
     """Show one communication."""
-    one = owned(Communication, caller, communication_id, "communication")
+    return _describe(owned(Communication, caller, communication_id, "communication"))
+
+
+@operation(
+    "PUT",
+    "/communications/<communication_id>/schedule",
+    Scope.SEND,
+    {200: CommunicationObject},
+    example={"repeat": {"every": "week", "on": ["mon"], "at": "09:00", "until": "2027-05-31"}},
+)
+def schedule(caller: Caller, communication_id: str, body: ScheduleBody) -> CommunicationObject:
+    """Let a communication go out by itself, or with an empty body not any more.
+
+    Each run is a batch of its own, of the list as it is then, by the rules of any other batch.
+    Times are those of the client's zone. With `relative` a phone is told of a date once. Runs that
+    could not go out for more than 12 hours are skipped, and the owner is mailed.
+    """
+    with unit_of_work() as session:
+        one = owned(Communication, caller, communication_id, "communication")
+        scheduling.save(session, one, body.repeat, body.relative, caller.actor)
+    return _describe(one)
+
+
+def _describe(one: Communication) -> CommunicationObject:
     sender = db.session.get_one(Sender, one.sender_id)
     return CommunicationObject(
         id=one.id,
@@ -95,4 +136,7 @@ def show(caller: Caller, communication_id: str) -> CommunicationObject:
             StepObject(template=url("templates", step.template_id), after=step.after)
             for step in one.steps
         ],
+        repeat=RepeatSpec.model_validate(one.repeat) if one.repeat else None,
+        relative=RelativeSpec.model_validate(one.relative) if one.relative else None,
+        next_run_at=one.next_run_at,
     )

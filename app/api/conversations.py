@@ -26,6 +26,7 @@ from app.domain.mistakes import Mistake, Refused
 from app.domain.phone_spellings import texted
 from app.domain.reach import Refusal
 from app.domain.sending import answering
+from app.domain.specs import Instant
 from app.domain.wake import wake
 from app.extensions import db
 from app.models.base import PHONE_LENGTH
@@ -105,6 +106,7 @@ class ReplyBody(Shape):
     media: list[str] = Field(
         default_factory=list, max_length=100, description="As those of `POST messages`."
     )
+    send_at: Instant | None = Field(None, description="As that of `POST messages`.")
 
 
 class AssignBody(Shape):
@@ -153,7 +155,7 @@ def show(caller: Caller, number: str, phone: str) -> WholeConversation:
     example={"body": "We are open until five."},
 )
 def reply(caller: Caller, number: str, phone: str, body: ReplyBody) -> Answer:
-    """Answer from the number that was texted; the conversation is `answered` then.
+    """Answer from the number that was texted; the conversation is `answered` when it goes.
 
     The rules are those of `POST messages`: a phone that has opted out makes a message with the
     status `suppressed`, and answers nothing.
@@ -167,7 +169,8 @@ def reply(caller: Caller, number: str, phone: str, body: ReplyBody) -> Answer:
         try:
             message = answering.reply(
                 session, client, sender, talk.phone,
-                body=body.body, media=[] if wrong else body.media, looks=looks, by=caller.actor,
+                body=body.body, media=[] if wrong else body.media, looks=looks,
+                send_at=body.send_at, by=caller.actor,
             )  # fmt: skip
         except Refusal as refusal:
             raise _refused(refusal, wrong) from None

@@ -9,13 +9,19 @@ from typing import Literal
 
 from pydantic import Field
 from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
-from app.api.operation import operation
+from app.api.idempotency import once
+from app.api.operation import Answer, operation
 from app.api.paging import Page, PageQuery, read_page
+from app.api.problem import Refusal as ApiRefusal
 from app.api.reading import Shape
 from app.api.shapes import Phone, SenderAddress
 from app.api.urls import owned
+from app.domain.reach import Refusal
+from app.domain.sending import later
+from app.domain.wake import wake
 from app.extensions import db
 from app.models.credential import Scope
 from app.models.link import Click, Link
@@ -69,6 +75,9 @@ class MessageObject(Shape):
     explanation: str | None = Field(description="What the error means, in a sentence.")
     price: float | None = Field(description="What Twilio charges, once it has said so.")
     created_at: datetime
+    send_at: datetime | None = Field(
+        description="The hour chosen for it; until then it is `queued`, and can be canceled."
+    )
     sent_at: datetime | None
     updated_at: datetime
     communication: str | None = Field(description="The communication's id.")
@@ -121,6 +130,26 @@ def show(caller: Caller, message_id: str) -> MessageObject:
     return describe([owned(Message, caller, message_id, "message")])[0]
 
 
+@operation(
+    "POST", "/messages/<message_id>/cancel", Scope.SEND, {200: MessageObject}, problems=(409,)
+)
+def cancel(caller: Caller, message_id: str) -> Answer:
+    """Cancel a text that waits for its `sendAt`; 409 once that has come."""
+
+    def make(session: Session) -> Answer:
+        message = owned(Message, caller, message_id, "message")
+        try:
+            later.cancel(session, message.id, caller.actor)
+        except Refusal as refusal:
+            raise ApiRefusal(409, refusal.sentence) from None
+        session.refresh(message)
+        return Answer(200, describe([message])[0])
+
+    answer = once(caller, None, make)
+    wake("relay")
+    return answer
+
+
 def describe(messages: Sequence[Message]) -> list[MessageObject]:
     """Describe messages with two further queries, however many there are."""
     ids = [message.id for message in messages]
@@ -145,6 +174,7 @@ def _describe(one: Message, clicks: Clicks, history: list[HistoryEntry]) -> Mess
         explanation=explanation,
         price=one.price,
         created_at=one.created_at,
+        send_at=one.send_at,
         sent_at=one.sent_at,
         updated_at=one.updated_at,
         communication=one.communication_id,

@@ -20,6 +20,7 @@ _GROUPS = {
     "client": "Client",
     "campaigns": "Campaigns and communications",
     "communications": "Campaigns and communications",
+    "runs": "Campaigns and communications",
     "batches": "Batches",
     "messages": "Messages",
     "sending": "Messages",

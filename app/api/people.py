@@ -37,6 +37,7 @@ class PersonObject(Shape):
     voice_messages: Things
     links: Things = Field(description="Short links they were sent, and when each was opened.")
     last_texts: Things
+    dates_told: Things = Field(description="Dates of theirs that they were reminded of.")
     waiting_in_batches: Things
     told: Things = Field(description="What your systems and mailboxes were told of them.")
 

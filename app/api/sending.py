@@ -24,9 +24,10 @@ from app.domain.relaying.callbacks import CallbacksSpec
 from app.domain.sending import calls, messages, texts
 from app.domain.sending.calls import Script
 from app.domain.sending.twiml_rules import TwimlRules
+from app.domain.specs import Instant
 from app.domain.wake import wake
 from app.extensions import db
-from app.models.base import PHONE_LENGTH
+from app.models.base import PHONE_LENGTH, utcnow
 from app.models.client import Client
 from app.models.communication import MachineDetection
 from app.models.credential import Credential, Scope
@@ -68,6 +69,12 @@ class MessageBody(Shape):
     member: MemberObject | None = Field(
         None, description="Attributes of the person; a reply that is forwarded carries them."
     )
+    send_at: Instant | None = Field(
+        None,
+        description="When a text is to go, with its zone, such as `2026-11-22T09:00:00-06:00`, 366"
+        " days ahead at most; at once if not given, or past. Who may be reached, lists and limits"
+        " are asked again then.",
+    )
     callbacks: CallbacksSpec | None = Field(
         None, description="Who is told what becomes of it; the client's default without."
     )
@@ -75,7 +82,7 @@ class MessageBody(Shape):
 
 _TOGETHER = (
     {"from", "messagingService"},
-    {"body", "media", "twiml", "machineDetection", "member"},
+    {"body", "media", "twiml", "machineDetection", "member", "sendAt"},
 )
 """Fields that are looked at together: where one cannot be read, nothing is said of the others."""
 
@@ -114,7 +121,9 @@ def create(caller: Caller, body: MessageBody) -> Answer:
     Give exactly one of `from` and `messagingService`; a call needs `from`. A phone that has opted
     out makes a message with the status `suppressed`; one that is invalid or not allowed is 422. A
     text waits for its turn at the sender's rate, a call at the Twilio account's. Over a limit
-    of the client it is 429, nothing is kept, and `Retry-After` says when there is room again.
+    of the client it is 429, nothing is kept, and `Retry-After` says when there is room again. A
+    text with `sendAt` waits for that hour first, counts then, and goes as soon as the limits let
+    it.
     """
     looks = media_links.look_in_passing(body.media, caller.client_id)
     script = _script(body)
@@ -162,6 +171,7 @@ def _queue(
             member=member,
             callbacks=body.callbacks,
             looks=looks,
+            send_at=body.send_at,
         )
     else:
         message = calls.queue_call(
@@ -247,6 +257,10 @@ def _check_kind(body: MessageBody) -> None:
         raise Refusal(
             "calls_only", "Only a call, with twiml, detects machines.", "machineDetection"
         )
+    if body.twiml is not None and body.send_at is not None:
+        raise Refusal("texts_only", "Only a text can wait for an hour, no call.", "sendAt")
+    if body.send_at is not None and body.send_at > utcnow() + texts.LATEST:
+        raise Refusal("too_late", texts.TOO_LATE, "sendAt")
 
 
 def _check_content(body: MessageBody, script: Script | Refusal | None, rules: TwimlRules) -> None:

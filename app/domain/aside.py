@@ -53,6 +53,7 @@ LOOPS = {
     "send": "sending",
     "credential": "reading a Twilio account",
     "batch": "moving a batch on",
+    "run": "starting a communication that goes out by itself",
     "settle": "looking up what became of a message",
     "sweep": "taking up a lost claim",
     "refresh": "fetching missing statuses",

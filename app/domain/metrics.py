@@ -25,7 +25,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.delivery import Delivery, DeliveryState
 from app.models.house import SetAside
-from app.models.message import JournaledReport, Message
+from app.models.message import HELD, JournaledReport, Message
 
 unknown_ids = Counter(
     "dispatch_unknown_ids",
@@ -39,7 +39,9 @@ arrivals = Counter(
 _REPORTS = select(func.count(), func.min(JournaledReport.at)).select_from(JournaledReport)
 _MESSAGES = {
     # In words, because PostgreSQL uses a partial index only for a condition that it can read.
-    "waiting": select(func.count()).select_from(Message).where(text("state = 'waiting'")),
+    "waiting": select(func.count())
+    .select_from(Message)
+    .where(text("state = 'waiting'"), text(f"NOT ({HELD})")),
     "claimed": select(func.count())
     .select_from(Message)
     .where(text("state IN ('waiting', 'claimed')"), text("state = 'claimed'")),

@@ -20,9 +20,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from app.domain import aside, clocks
 from app.domain.provisioning.verifications import OPEN
 from app.domain.relaying.endpoints import SECRET_OVERLAP
+from app.domain.sending import runs
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
 from app.models.chore import Chore
+from app.models.communication import Communication
 from app.models.credential import Credential
 from app.models.endpoint import Endpoint, EndpointSecret
 from app.models.house import Bookmark, IdempotencyKey, SetAside
@@ -37,6 +39,8 @@ LOOP = "ahead"
 LOOK_BACK = timedelta(days=1)
 """Where a regular job begins again whose bookmark lies ahead: nobody knows how far it had got."""
 AT_ONCE = 500
+CHOSEN = "send_at"
+"""The hour that somebody chose for a text: no clock of ours has put it there."""
 SECONDS = 3.0
 """How long one table may take at a time: the clock has other things to do."""
 NOTHING = timedelta(0)
@@ -76,6 +80,7 @@ def tick() -> int:
         found = sum(_bring_back(session, mark, now) for mark in MARKS)
         found += _bring_back_singles(session, now)
     found += _shift_all(Message, now) + _shift_all(Incoming, now)
+    found += _bring_back_runs(now)
     if found:
         log.warning("times of a clock that was ahead were brought back", count=found)
     return found
@@ -117,6 +122,24 @@ def _bring_back_singles(session: Session, now: datetime) -> int:
     return int(getattr(changed, "rowcount", 0))
 
 
+def _bring_back_runs(now: datetime) -> int:
+    """Mend when the next runs of communications are due; also after a change of a client's zone."""
+    session = db.session()
+    armed = session.scalars(
+        select(Communication)
+        .where(Communication.next_run_at > now, aside.free(LOOP, Communication.id))
+        .order_by(Communication.next_run_at)
+    ).all()
+    late = [one.id for one in armed if runs.is_too_late(session, one, now)]
+    session.rollback()
+    return sum(aside.one_by_one(LOOP, late, str, _bring_back_run))
+
+
+def _bring_back_run(communication_id: str) -> bool:
+    with unit_of_work() as session:
+        return runs.bring_back(session, communication_id)
+
+
 def _shift_all(model: type[Written], now: datetime) -> int:
     """Go through the rows that were written "later", many in a transaction, for some seconds."""
     end, found = time.monotonic() + SECONDS, 0
@@ -149,6 +172,8 @@ def _shift(model: type[Written], ids: Sequence[str], now: datetime) -> int:
             ahead = row.updated_at - now
             for column in model.__table__.columns:
                 value = getattr(row, column.key, None)
+                if column.key == CHOSEN:
+                    continue
                 if isinstance(value, datetime) and value > now:
                     setattr(row, column.key, value - ahead)
             row.updated_at = now

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.sending import statuses
@@ -55,13 +55,13 @@ def cancel_deliveries(session: Session, ids: list[str]) -> Counter[str]:
 def waiting(client_id: str, cutoff: datetime) -> Select[str]:
     """Find texts and calls that wait since before ``cutoff``, in a paused batch for example.
 
-    One that is due later was to wait.
+    One that is due later, or at an hour that somebody chose, was to wait.
     """
     return select(Message.id).where(
         Message.client_id == client_id,
         Message.created_at < cutoff,
         Message.state == MessageState.WAITING,
-        or_(Message.due_at.is_(None), Message.due_at < cutoff),
+        func.coalesce(Message.due_at, Message.send_at, cutoff - ASKED_ABOUT) < cutoff,
     )
 
 

@@ -23,7 +23,7 @@ from app.domain.clients import usage
 from app.domain.content import attachments
 from app.domain.sending import journal
 from app.extensions import db, unit_of_work
-from app.maintenance import overdue, steps
+from app.maintenance import overdue, steps, told_dates
 from app.maintenance.overdue import has_ended
 from app.maintenance.steps import Step, delete_all, has_open
 from app.models.base import utcnow
@@ -125,6 +125,7 @@ def _steps(now: datetime) -> list[Step]:
         *found,
         Step("own deliveries", _deliveries(None, own), _remove_deliveries),
         Step("last contacts", _last_contacts(year), partial(_forget_contacts, sent_before=year)),
+        Step("dates told of", told_dates.too_old(now), told_dates.forget),
         Step("media", _expired_media(now), _remove_media),
         Step("uploads", _uploads(now - uploads.KEPT), _remove_uploads),
         Step("answers", _idempotency_keys(day), partial(_forget_answers, made_before=day)),
@@ -138,6 +139,7 @@ def _messages(client_id: str, cutoff: datetime) -> Select[str]:
         .where(
             Message.client_id == client_id,
             Message.created_at < cutoff,
+            or_(Message.send_at.is_(None), Message.send_at < cutoff),
             has_ended(),
             ~has_open(Delivery.message_id == Message.id),
         )

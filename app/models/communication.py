@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Base
-from app.models.base import Created, Identified, Owned, between, choice
+from app.models.base import Created, Identified, Owned, UtcDateTime, between, choice
 from app.models.route import Destination
 
 MAX_STEP_DELAY = 30 * 24 * 3600
@@ -67,7 +68,12 @@ class Communication(Identified, Owned, Created, Base):
         between("validity_period", 1, 36_000),
         between("retry_calls", 0, 10),
         between("retry_calls_after", 0, 86_400),
-    )
+        Index(
+            "ix_communication_next_run_at", "next_run_at",
+            postgresql_where=text("next_run_at IS NOT NULL"),
+            sqlite_where=text("next_run_at IS NOT NULL"),
+        ),
+    )  # fmt: skip
 
     campaign_id: Mapped[str] = mapped_column(ForeignKey("campaign.id"))
     name: Mapped[str] = mapped_column(String(100))
@@ -95,6 +101,14 @@ class Communication(Identified, Owned, Created, Base):
         JSON, default=dict, server_default=text("'{}'")
     )
     """How calls are placed, by Twilio's names: ``timeout``, ``machineDetectionTimeout``, …"""
+    repeat: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """When it goes out again and again; see `app.domain.sending.recurrence`."""
+    relative: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """By which date of each member it goes out; one of the two at most."""
+    scheduled_by: Mapped[str | None] = mapped_column(String(254))
+    """Who has said so: whoever starts its runs."""
+    next_run_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the next run is due; null where none is to come."""
 
     steps: Mapped[list[CommunicationStep]] = relationship(
         order_by="CommunicationStep.position", cascade="all, delete-orphan", lazy="selectin"

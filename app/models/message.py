@@ -116,6 +116,10 @@ def _only(condition: str) -> dict[str, Any]:
     return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
 
 
+HELD = "state = 'waiting' AND lane_key IS NULL AND send_at IS NOT NULL"
+"""A text that waits for the hour somebody chose; it is in no lane before."""
+
+
 class Message(Identified, Created, Ordered, Base):
     """One text or call to one person.
 
@@ -133,6 +137,8 @@ class Message(Identified, Created, Ordered, Base):
         ),
         Index("ix_message_live", "to", "lane_key", **_only("state IN ('waiting', 'claimed')")),
         Index("ix_message_check_at", "state", "check_at", **_only("check_at IS NOT NULL")),
+        Index("ix_message_send_at", "send_at", **_only(HELD)),
+        Index("ix_message_client_id_send_at", "client_id", "send_at", **_only(HELD)),
         Index(None, "to", "client_id", "created_at"),
         Index(None, "client_id", "created_at"),
         Index(None, "client_id", "commit_order"),
@@ -182,12 +188,14 @@ class Message(Identified, Created, Ordered, Base):
     lane_key: Mapped[str | None] = mapped_column(String(64))
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """Not to be sent before this; null while a step waits for the one before it."""
+    send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The hour that somebody chose for it, if any; until then it is in no lane, and not due."""
     claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     claim_token: Mapped[str | None] = mapped_column(String(26))
     tries: Mapped[int] = mapped_column(default=0)
     check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When somebody has to look again: at a claim whose process may have died, at Twilio's log for
-    ``unknown``, and for a missing status."""
+    ``unknown``, for a missing status, and for room within a limit once ``send_at`` has come."""
     checks: Mapped[int] = mapped_column(default=0)
     fingerprint: Mapped[str | None] = mapped_column(String(32))
     """A digest of all that a member of a batch gets, on step 0: the same text goes once."""
@@ -221,6 +229,11 @@ class Message(Identified, Created, Ordered, Base):
     """Keys pressed during a call, where our own address took them."""
     speech: Mapped[str | None] = mapped_column(String(1000))
     """What was said there, as Twilio understood it."""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for the hour that somebody chose, and can still be canceled."""
+        return (self.state, self.lane_key) == (MessageState.WAITING, None) and bool(self.send_at)
 
     @hybrid_property
     def public_status(self) -> str:

@@ -39,6 +39,7 @@ from app.models.batch import Batch, BatchMember, BatchState, BatchTaking
 from app.models.client import Client
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
+from app.outbound import due as due_now
 from app.outbound.background import background
 
 log = structlog.get_logger(__name__)
@@ -72,6 +73,7 @@ def drain() -> None:
 
 def turn() -> bool:
     """Do one step for every batch that needs one; return whether there is more to do at once."""
+    happened = due_now.turn()
     now = utcnow()
     forgotten = _found(*approval.is_overdue(now))
     due = _found(Batch.state == BatchState.SCHEDULED, Batch.scheduled_at <= now)
@@ -92,7 +94,7 @@ def turn() -> bool:
         _step(_in_one(_complete), batch_id)
     if any(prepared):
         wake.wake("send")
-    return any((*begun, *taken, *prepared, *emptied))
+    return any((happened, *begun, *taken, *prepared, *emptied))
 
 
 def _found(*conditions: ColumnElement[bool]) -> Sequence[str]:

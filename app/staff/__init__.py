@@ -54,6 +54,7 @@ from app.staff.sending import (  # noqa: F401 - their routes join the blueprints
     batch_files,
     batch_results,
     batches,
+    calendar,
     communications,
     messages,
 )

@@ -37,6 +37,7 @@ SECTIONS = (
     Section("Recordings", "client.recordings_list", "client.recording"),
     Section("Outgoing"),
     Section("Communications", "client.communications", "client.communication"),
+    Section("Calendar", "client.calendar", "client.calendar"),
     Section("Templates", "client.templates_list"),
     Section("Populations", "client.populations", "client.population"),
     Section("Suppression lists", "client.suppression_lists", "client.suppression"),

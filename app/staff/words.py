@@ -92,6 +92,12 @@ def clock(moment: datetime) -> str:
     return f"{there:%-I:%M:%S} {there:%p}".lower()
 
 
+def hour(moment: datetime) -> str:
+    """Say a time of the day in the client's zone, to the minute."""
+    there = moment.astimezone(ZoneInfo(g.client.time_zone))
+    return f"{there:%-I:%M} {there:%p}".lower()
+
+
 def duration(seconds: float) -> str:
     """Say how long something takes, roughly: people plan with it."""
     if seconds < 90:
@@ -149,6 +155,8 @@ def how_it_rang(incoming: Incoming) -> str:
 def status(message: Message) -> tuple[str, str]:
     """Return where a message stands in plain words, and the colour to say it in."""
     name = message.public_status
+    if message.is_held:
+        return f"Waits until {when(message.send_at)}", "warn"
     if message.state is MessageState.WAITING:
         return STATUSES["waiting"]
     if message.state is MessageState.UNKNOWN and message.check_at is None:
@@ -176,6 +184,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         when=when,
         clock=clock,
+        hour=hour,
         many=many,
         phone=phone,
         milliseconds=milliseconds,

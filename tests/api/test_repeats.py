@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -85,6 +85,12 @@ def held(of_what: Place) -> Place:
     return place
 
 
+def waits(api: Caller, rows: Rows, of: Department) -> str:
+    at = (utcnow() + timedelta(days=1)).isoformat()
+    text = {"to": PHONE, "from": "+13195550111", "body": "Your book is ready.", "sendAt": at}
+    return f"messages/{api.post('messages', text).json['id']}"
+
+
 def given_up(api: Caller, rows: Rows, of: Department) -> str:
     made = Delivery(
         client_id=of.client.id, type=EventType.SMS_RECEIVED, body="{}", sequence=1,
@@ -119,6 +125,7 @@ CASES = {
         {"to": PHONE, "from": "+13195550111", "body": "Your book is ready."},
         {"to": PHONE, "from": "+13195550111", "body": "Your book is late."},
     ),
+    "messages.cancel": Case(waits, "cancel", AuditEntry, 200),
     "media.upload": Case(
         at("media"), "", Media, 201,
         {"vcard": {"name": "Ann", "phone": PHONE}}, {"vcard": {"name": "Bob", "phone": PHONE}},

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import ColumnElement, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
+from app.domain.audience import dated
+from app.domain.audience.dated import Dated
 from app.extensions import db, unit_of_work
-from app.models.audience import Member, Population
+from app.models.audience import Member, Population, people_of
 from app.models.batch import Batch, BatchMember, BatchState, BatchTaking
 
 CHUNK = 1000
@@ -24,16 +26,19 @@ PAUSE = 0.005
 """Seconds between two transactions, so that others have their turn."""
 
 
-def begin(session: Session, batch: Batch, population_id: str) -> int | None:
+def begin(
+    session: Session, batch: Batch, population_id: str, total: int | None = None
+) -> int | None:
     """Give a scheduled batch its members: those that the population has now.
 
+    :param total: how many they are, where somebody has counted them who knows that they still are.
     :returns: how many they are; None where the batch is not scheduled any more.
     """
     population = session.get_one(Population, population_id)
     # Whoever changes the members holds this row, and ends before.
     session.refresh(population, with_for_update={"read": True})
-    here = Member.roll == population.roll
-    total = session.scalar(select(func.count()).where(here)) or 0
+    if total is None:
+        total = count(session, population_id, dated.of_plan(batch.plan))
     begun = session.scalars(
         update(Batch)
         .where(Batch.id == batch.id, Batch.state == BatchState.SCHEDULED)
@@ -49,11 +54,25 @@ def begin(session: Session, batch: Batch, population_id: str) -> int | None:
     return total
 
 
+def count(session: Session, population_id: str, about: Dated | None = None) -> int:
+    """Count the members of a population: all, or those of a date."""
+    query = select(func.count()).where(*_of(people_of(population_id), about))
+    return session.scalar(query) or 0
+
+
+def has_any(session: Session, population_id: str) -> bool:
+    """Tell whether anybody is in a population."""
+    anybody = select(Member.id).where(people_of(population_id)).limit(1)
+    return session.scalar(anybody) is not None
+
+
 def take(session: Session, batch_id: str) -> bool:
     """Take over the next members; return whether there was anything to take over."""
     here = _lock(session, batch_id)
     if here is None:
         return False
+    about = _about(session, batch_id)
+    # Those looked at, whether they are of the date or not: so each piece is short.
     ids = session.scalars(
         select(Member.id)
         .where(Member.roll == here.roll, Member.id > here.after)
@@ -61,7 +80,7 @@ def take(session: Session, batch_id: str) -> bool:
         .limit(CHUNK)
     ).all()
     if ids:
-        _copy(session, here, ids[-1])
+        _copy(session, here, about, ids[-1])
         here.after = ids[-1]
     if len(ids) < CHUNK:
         session.delete(here)
@@ -89,7 +108,7 @@ def finish(session: Session, roll: str) -> None:
     ).all()
     for batch_id in batches:
         if (here := _lock(session, batch_id)) is not None:
-            _copy(session, here, None)
+            _copy(session, here, _about(session, batch_id), None)
             session.delete(here)
     session.flush()
 
@@ -107,7 +126,16 @@ def _lock(session: Session, batch_id: str) -> BatchTaking | None:
     return here
 
 
-def _copy(session: Session, here: BatchTaking, to: int | None) -> None:
+def _about(session: Session, batch_id: str) -> Dated | None:
+    return dated.of_plan(session.get_one(Batch, batch_id).plan)
+
+
+def _of(them: ColumnElement[bool], about: Dated | None) -> list[ColumnElement[bool]]:
+    """Match members, of a date those whose it is."""
+    return [them] if about is None else [them, about.is_of_member()]
+
+
+def _copy(session: Session, here: BatchTaking, about: Dated | None, to: int | None) -> None:
     last = session.scalar(
         select(func.max(BatchMember.position)).where(BatchMember.batch_id == here.batch_id)
     )
@@ -115,7 +143,7 @@ def _copy(session: Session, here: BatchTaking, to: int | None) -> None:
         literal(here.batch_id),
         func.row_number().over(order_by=Member.id) + (-1 if last is None else last),
         Member.attributes,
-    ).where(Member.roll == here.roll, Member.id > here.after)
+    ).where(*_of(Member.roll == here.roll, about), Member.id > here.after)
     if to is not None:
         members = members.where(Member.id <= to)
     session.execute(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import PurePath
 
 from sqlalchemy import ColumnElement, exists, select, update
@@ -102,6 +102,21 @@ def pin(session: Session, client_id: str, media: Sequence[str]) -> None:
         .values(expires_at=None)
         .execution_options(synchronize_session=False)
     )
+
+
+def keep_until(session: Session, client_id: str, media: Sequence[str], until: datetime) -> None:
+    """Keep the files of ours among ``media`` at least until then: a text waits that shows them."""
+    codes = [code for url in media if (code := urls.media_code(url)) is not None]
+    if codes:
+        session.execute(
+            update(Media)
+            .where(
+                Media.code.in_(codes), Media.client_id == client_id,
+                Media.expires_at > utcnow(), Media.expires_at < until,
+            )
+            .values(expires_at=until)
+            .execution_options(synchronize_session=False)
+        )  # fmt: skip
 
 
 def are_on_their_way() -> ColumnElement[bool]:

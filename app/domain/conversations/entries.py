@@ -82,10 +82,13 @@ def any_between(session: Session, number: Sender, phone: str, since: datetime) -
 
 
 def gone_out(message: Message) -> datetime:
-    """Return when we spoke; an automatic reply is written with what it answers."""
+    """Return when we spoke; an automatic reply is written with what it answers.
+
+    A text that waits for its hour comes last, so that people see what is still to be said.
+    """
     if message.direction is Direction.REPLY:
         return message.created_at
-    return message.sent_at or message.accepted_at or message.created_at
+    return message.sent_at or message.accepted_at or message.send_at or message.created_at
 
 
 def _came(number: Sender, phone: str, since: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -147,7 +150,8 @@ def _left(
 def _ours(
     session: Session, number: Sender, phone: str, since: datetime, most: int
 ) -> Iterator[Entry]:
-    query = select(Message).where(_went(number, phone), Message.created_at >= since)
+    newer = or_(Message.created_at >= since, Message.send_at >= since)
+    query = select(Message).where(_went(number, phone), newer)
     found = session.scalars(query.order_by(Message.created_at.desc()).limit(most)).all()
     kinds = kinds_of(session, number.client_id, [url for one in found for url in one.media])
     for one in found:

@@ -34,6 +34,7 @@ from app.models.last_contact import LastContact
 from app.models.link import Click, Link
 from app.models.media import Media
 from app.models.message import Message, MessageReport, MessageState
+from app.models.run import DatedSend
 from app.models.voicemail import Voicemail, VoicemailState
 
 CHUNK = 500
@@ -80,6 +81,11 @@ def _erased(session: Session, client: Client, phone: str) -> Counter[str]:
     gone["texts and calls to them"] = _empty_sent(session, sent)
     gone["conversations"] = _forget_conversations(session, client, phone)
     gone["list entries"] = _leave_lists(session, client, phone)
+    gone["dates told of"] = _count(
+        session, delete(DatedSend).where(
+            DatedSend.client_id == client.id, DatedSend.phone == phone
+        )
+    )  # fmt: skip
     gone["batch entries"] = _empty_batch_members(session, client, phone)
     gone["last texts"] = _count(
         session, delete(LastContact).where(

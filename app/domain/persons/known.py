@@ -23,6 +23,7 @@ from app.models.incoming import Incoming
 from app.models.last_contact import LastContact
 from app.models.link import Click, Link
 from app.models.message import Message
+from app.models.run import DatedSend
 from app.models.sender import Sender
 from app.models.voicemail import Voicemail
 
@@ -54,6 +55,7 @@ def export(session: Session, client: Client, phone: str, by: str) -> Known | Non
         "voiceMessages": _voice_messages(session, [one.id for one in incoming]),
         "links": _links(session, [one.id for one in messages]),
         "lastTexts": _last_texts(session, client, phone),
+        "datesTold": _dates(session, client, phone),
         "waitingInBatches": [one.attributes for one in batch_members(session, client, phone)],
         "told": _told(session, client, phone, [one.id for one in incoming + messages]),
     }
@@ -234,6 +236,16 @@ def _last_texts(session: Session, client: Client, phone: str) -> list[Known]:
         {"at": instant(one.sent_at), "text": one.body, "member": one.member, "sid": one.sid}
         for one in rows
     ]
+
+
+def _dates(session: Session, client: Client, phone: str) -> list[Known]:
+    """Return of which of their dates they were reminded."""
+    rows = session.scalars(
+        select(DatedSend)
+        .where(DatedSend.client_id == client.id, DatedSend.phone.in_(spellings(phone)))
+        .order_by(DatedSend.date)
+    )
+    return [{"date": one.date.isoformat(), "communication": one.communication_id} for one in rows]
 
 
 def _told(session: Session, client: Client, phone: str, ids: list[str]) -> list[Known]:

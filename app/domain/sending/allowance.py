@@ -1,7 +1,7 @@
 """What one phone gets within an hour, and whether one more message may be taken on.
 
 Counted in the log itself, by the index of client and phone: a single message from when it is taken
-on, one of a batch from when it goes out.
+on, or from the hour chosen for it; one of a batch from when it goes out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 _message = Message.__table__
 _NEVER_WENT = (MessageState.REFUSED, MessageState.SUPPRESSED, MessageState.CANCELED)
 _WENT_AT = case(
-    (_message.c.batch_id.is_(None), _message.c.created_at),
+    (_message.c.batch_id.is_(None), func.coalesce(_message.c.send_at, _message.c.created_at)),
     else_=func.coalesce(_message.c.accepted_at, _message.c.claimed_at),
 )
 

@@ -6,6 +6,7 @@ It is a text like any other, and goes by the same rules.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -55,20 +56,22 @@ def reply(
     body: str,
     media: Sequence[str] = (),
     looks: Mapping[str, attachments.Look] | None = None,
+    send_at: datetime | None = None,
     by: str,
 ) -> Message:
     """Answer ``phone``; nobody waits any more then. After the commit the caller wakes ``send``.
 
     What is known of the person goes along, so that it is known of their next text as well.
 
+    :param send_at: the hour at which it goes, and until which they wait; at once when not given.
     :param by: the person or API key whose word it is.
     :raises Refusal: as :func:`app.domain.sending.texts.queue_text` does.
     """
     contact = contacts.find(session, client.id, phone, number)
     message = texts.queue_text(
         session, client, number, phone, body=body, media=media, looks=looks,
-        member=contact.member if contact else None, author=by,
+        member=contact.member if contact else None, author=by, send_at=send_at,
     )  # fmt: skip
-    if message.state is MessageState.WAITING:
+    if message.state is MessageState.WAITING and not message.is_held:
         record.end_waiting(session, number.id, message.to, ConversationState.ANSWERED, utcnow())
     return message

@@ -12,7 +12,9 @@ from app.domain import audit, changes, named
 from app.domain.changes import Change
 from app.domain.mistakes import Reasons, Refused, under
 from app.domain.relaying.callbacks import CallbacksSpec, grant, save_callbacks
+from app.domain.sending import scheduling
 from app.domain.sending.call_options import CallOptionsSpec
+from app.domain.sending.recurrence import RelativeSpec, RepeatSpec
 from app.domain.specs import Address, Empty, Name, Spec, Trimmed
 from app.models.audience import Population
 from app.models.batch import Batch
@@ -27,6 +29,7 @@ from app.models.communication import (
 )
 from app.models.message import Message
 from app.models.route import Destination
+from app.models.run import CommunicationRun, DatedSend
 from app.models.sender import Sender, SenderKind
 from app.models.suppression import SuppressionList
 from app.models.template import TemplateKind
@@ -71,6 +74,8 @@ class CommunicationSpec(Spec):
     call_options: CallOptionsSpec | None = None
     steps: Annotated[list[StepSpec], Empty] = Field(default_factory=list, max_length=20)
     callbacks: CallbacksSpec | None = None
+    repeat: RepeatSpec | None = None
+    relative: RelativeSpec | None = None
 
     @model_validator(mode="after")
     def _fits_its_destination(self) -> CommunicationSpec:
@@ -146,6 +151,7 @@ def save(
     values |= {"name": spec.name, "campaign_id": _campaign(session, client_id, spec.campaign)}
     row = known or Communication(client_id=client_id)
     details = changes.write(session, row, values)
+    details |= scheduling.write(session, row, spec.repeat, spec.relative, by, spec.model_fields_set)
     if "steps" in given and steps != [
         (one.position, one.template_id, one.after) for one in row.steps
     ]:
@@ -191,7 +197,8 @@ def remove(session: Session, communication: Communication, by: str) -> None:
         raise Refused.because(
             f"“{communication.name}” has been sent before, so it stays for the log.", code="in_use"
         )
-    session.execute(delete(Callback).filter_by(communication_id=communication.id))
+    for about in (Callback, CommunicationRun, DatedSend):
+        session.execute(delete(about).filter_by(communication_id=communication.id))
     session.delete(communication)
     session.flush()
     target = f"communication {communication.name}"

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.audience import populations, taking
+from app.domain.audience.dated import Dated
 from app.domain.reach import Refusal
 from app.domain.sending import approval, composing, lanes
 from app.domain.sending.composing import Plan, StepPlan
@@ -51,9 +52,10 @@ class LeftOut:
         return {name: value for name, value in said.items() if value is not None}
 
 
-def pin(session: Session, communication: Communication) -> Plan:
+def pin(session: Session, communication: Communication, about: Dated | None = None) -> Plan:
     """Return what the communication says now: its plan, as a batch keeps it.
 
+    :param about: the date for whose members it is; None for the whole population.
     :raises Refusal: when a template has no version.
     """
     chain: list[tuple[str, int | None]] = [(communication.template_id, None)]
@@ -78,6 +80,8 @@ def pin(session: Session, communication: Communication) -> Plan:
         options=options_of(communication),
         retry_calls=communication.retry_calls,
         retry_calls_after=communication.retry_calls_after,
+        dated_by=about.attribute if about else None,
+        dated_on=about.date.isoformat() if about else None,
     )
 
 
@@ -98,7 +102,12 @@ def options_of(communication: Communication) -> dict[str, Any]:
 
 
 def start_batch(
-    session: Session, communication: Communication, actor: str, at: datetime | None = None
+    session: Session,
+    communication: Communication,
+    actor: str,
+    at: datetime | None = None,
+    about: Dated | None = None,
+    total: int | None = None,
 ) -> Batch:
     """Start the communication for its population, now or at ``at``; what it says is pinned now.
 
@@ -106,6 +115,8 @@ def start_batch(
     approve, those of now.
 
     :param actor: who starts it: an e-mail address, the label of an API key, a command.
+    :param about: the date for whose members it is; None for the whole population.
+    :param total: how many members that are, where they have been counted.
     :raises Refusal: when it cannot be sent at all: not enabled, stopped, no population, a time
         too far ahead.
     """
@@ -113,9 +124,9 @@ def start_batch(
     now = utcnow()
     if at is not None and at > now + LATEST:
         raise Refusal("too_late", "A batch can be scheduled for a year ahead at most.", "at")
-    batch = _new_batch(session, communication, actor, at or now)
+    batch = _new_batch(session, communication, actor, at or now, about)
     if at is None or at <= now:
-        begin(session, batch)
+        begin(session, batch, total)
     elif approval.is_needed(session, batch.client_id, populations.size(session, population_id)):
         taking.begin(session, batch, population_id)
         approval.ask(session, batch)
@@ -134,7 +145,7 @@ def population_of(communication: Communication) -> str:
     return communication.population_id
 
 
-def begin(session: Session, batch: Batch) -> None:
+def begin(session: Session, batch: Batch, total: int | None = None) -> None:
     """Take the members as they are now, and let preparation begin.
 
     Of more than may be reached without it, somebody else's approval is asked for first. What was
@@ -144,7 +155,7 @@ def begin(session: Session, batch: Batch) -> None:
     """
     if batch.approval_asked_at is None:
         communication = session.get_one(Communication, batch.communication_id)
-        total = taking.begin(session, batch, population_of(communication))
+        total = taking.begin(session, batch, population_of(communication), total)
         if total is None:
             return
         if approval.is_needed(session, batch.client_id, total):
@@ -222,13 +233,19 @@ def start_adhoc(
     return batch
 
 
-def _new_batch(session: Session, communication: Communication, actor: str, at: datetime) -> Batch:
+def _new_batch(
+    session: Session,
+    communication: Communication,
+    actor: str,
+    at: datetime,
+    about: Dated | None = None,
+) -> Batch:
     client = session.get_one(Client, communication.client_id)
     sender = session.get_one(Sender, communication.sender_id)
     credential = session.get_one(Credential, sender.credential_id)
     check_client(client)
     check_sender(sender, credential, communication.destination)
-    plan = pin(session, communication)
+    plan = pin(session, communication, about)
     for step in plan.steps:
         check_media(session, client.id, step.media)
     batch = Batch(

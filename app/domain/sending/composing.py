@@ -24,6 +24,7 @@ from app.models.sender import Sender
 from app.models.template import TemplateVersion
 
 DUPLICATE = "The same text goes to this phone already."
+TOLD_BEFORE = "This phone gets this about {date} already; it is told of a date once."
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class Plan:
     """How often a call that nobody took is placed again."""
     retry_calls_after: int = 0
     """Seconds between two tries."""
+    dated_by: str | None = None
+    """The attribute in which members have a date, where this is about a date of theirs."""
+    dated_on: str | None = None
+    """That date; see :mod:`app.domain.audience.dated`."""
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``batch.plan`` stores; the texts are those of the versions."""

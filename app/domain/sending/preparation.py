@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
+from app.domain.audience import dated
 from app.domain.content import budget
 from app.domain.reach import Refusal
 from app.domain.relaying import announcements
@@ -204,11 +205,12 @@ def write(session: Session, batch: Batch, plan: Plan, judged: Sequence[Judged]) 
     unreachable = composing.unreachable(
         session, plan.destination, plan.suppression_list_id, client, chunk.sender, phones
     )
+    new = _not_told_yet(session, batch, [phone for phone in phones if phone not in unreachable])
     for one in judged:
         if one.refusal is not None:
             chunk.refuse(one.member, one.refusal, one.to)
         elif one.composed is not None:
-            _place(chunk, one.member, one.composed, unreachable, known)
+            _place(chunk, one.member, one.composed, unreachable, known, new)
     chunk.write(session)
 
 
@@ -218,14 +220,32 @@ def _place(
     composed: Composed,
     unreachable: Mapping[str, Refusal],
     known: set[str],
+    new: set[str] | None,
 ) -> None:
+    """Give one member their texts, or the reason why not.
+
+    :param new: the phones that have not been told of this date; None where it is about none.
+    """
     if composed.to in unreachable:
         chunk.refuse(member, unreachable[composed.to], composed.to)
     elif composed.fingerprint in known:
         chunk.refuse(member, Refusal("duplicate", composing.DUPLICATE, "to"), composed.to)
+    elif new is not None and composed.to not in new:
+        told = composing.TOLD_BEFORE.format(date=chunk.plan.dated_on)
+        chunk.refuse(member, Refusal("duplicate", told, "to"), composed.to)
     else:
+        if new is not None:
+            new.remove(composed.to)
         known.add(composed.fingerprint)
         chunk.take(member, composed)
+
+
+def _not_told_yet(session: Session, batch: Batch, phones: Sequence[str]) -> set[str] | None:
+    """Of a batch about a date, note whom it reaches; return those who had not been told of it."""
+    about = dated.of_plan(batch.plan)
+    if about is None:
+        return None
+    return dated.reserve(session, batch.client_id, batch.communication_id, about.date, phones)
 
 
 def _fingerprints(session: Session, batch: Batch, numbers: set[str]) -> set[str]:

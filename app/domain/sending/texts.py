@@ -1,9 +1,9 @@
-"""Single texts: one to one person, put into its lane at once."""
+"""Single texts: one to one person, put into its lane at once, or at an hour that was chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.domain.audience import in_force
 from app.domain.content import attachments
 from app.domain.conversations import record
+from app.domain.reach import Refusal
 from app.domain.relaying import announcements
 from app.domain.relaying.callbacks import CallbacksSpec, save_callbacks
 from app.domain.sending import allowance
@@ -21,6 +22,12 @@ from app.models.communication import Communication
 from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Destination
 from app.models.sender import Sender
+
+LATEST = timedelta(days=366)
+"""How far ahead a text may be put off, as a batch."""
+TOO_LATE = f"A text can wait for {LATEST.days} days at most."
+FILES_AFTERWARDS = timedelta(days=2)
+"""For how long after its hour Twilio can still fetch the files of a text."""
 
 
 def queue_text(
@@ -35,7 +42,7 @@ def queue_text(
     communication: Communication | None = None,
     options: Mapping[str, Any] | None = None,
     callbacks: CallbacksSpec | None = None,
-    due_at: datetime | None = None,
+    send_at: datetime | None = None,
     looks: Mapping[str, attachments.Look] | None = None,
     author: str | None = None,
 ) -> Message:
@@ -46,7 +53,7 @@ def queue_text(
 
     :param options: ``validityPeriod`` (seconds), ``sendAsMms``, ``smartEncoded``.
     :param callbacks: who is told of this message, in place of the client's defaults.
-    :param due_at: not to be sent before this; now when not given.
+    :param send_at: when it is to go; at once when not given, or when that has passed.
     :param looks: what is known of media that are served elsewhere.
     :param author: whose word it is, where somebody answers in a conversation.
     :raises Refusal: when the client, sender, phone or text may not be sent, and the caller's
@@ -54,7 +61,7 @@ def queue_text(
     :raises app.domain.mistakes.Refused: when the callbacks name what does not exist.
     """
     options = dict(options or {})
-    message = address(session, client, sender, to, Destination.SMS, due_at)
+    message = address(session, client, sender, to, Destination.SMS)
     check_media(session, client.id, media, looks)
     message.body = body
     message.media = list(media)
@@ -64,15 +71,39 @@ def queue_text(
     message.member = dict(member) if member is not None else None
     message.communication_id = communication.id if communication else None
     message.suppression_list_id = list_for(session, sender, communication)
+    if send_at is not None:
+        _hold_until(session, message, send_at)
     session.add(message)
     session.flush()
     if callbacks is not None:
         save_callbacks(session, client.id, callbacks, message=message)
     _suppress(session, message, sender)
-    if message.state is MessageState.WAITING:
-        _note_in_conversation(session, message, sender)
-        allowance.accept(session, client, message)
+    if message.state is MessageState.WAITING and not message.is_held:
+        take_on(session, client, sender, message)
     return message
+
+
+def take_on(session: Session, client: Client, sender: Sender, message: Message) -> None:
+    """Let a text that is in its lane count: in its conversation, and against the limits.
+
+    :raises app.domain.clients.spending.Limited: when a limit of the client is reached.
+    """
+    _note_in_conversation(session, message, sender)
+    allowance.accept(session, client, message)
+
+
+def _hold_until(session: Session, message: Message, send_at: datetime) -> None:
+    """Let a text wait for its hour, outside of all lanes; its files are kept for as long.
+
+    :raises Refusal: when that is too far ahead.
+    """
+    now = utcnow()
+    if send_at > now + LATEST:
+        raise Refusal("too_late", TOO_LATE, "sendAt")
+    if send_at > now:
+        message.send_at, message.lane_key, message.due_at = send_at, None, None
+        until = send_at + FILES_AFTERWARDS
+        attachments.keep_until(session, message.client_id, message.media, until)
 
 
 def _note_in_conversation(session: Session, message: Message, sender: Sender) -> None:

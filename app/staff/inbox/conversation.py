@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask import abort, g, redirect, render_template, request, url_for
 from flask_login import current_user
@@ -27,7 +28,7 @@ from app.models.conversation import Conversation, ConversationState
 from app.models.sender import Sender, SenderKind
 from app.models.template import Template, TemplateKind, TemplateVersion
 from app.models.user import User
-from app.staff import own
+from app.staff import own, words
 from app.staff.access import client_blueprint, say
 from app.staff.inbox.bubbles import Bubble, bubbles
 from app.staff.inbox.conversations import takers
@@ -91,12 +92,13 @@ def inbox_talk_answer(sender_id: str, phone: str) -> Response | tuple[str, int, 
     body = request.form.get("body", "").replace("\r\n", "\n").strip()
     media = [url for url in request.form.getlist("media")[:20] if urls.media_code(url)]
     status, headers = 422, {}
+    at = request.form.get("at", "").strip()[:30]
     try:
         media += keep_files(media)
         if chosen := request.form.get("template"):
             put, media = _put_in(talk, chosen, body, media)
-            return _page(talk, put, media), 200, {}
-        _send(talk, body, media)
+            return _page(talk, put, media, at), 200, {}
+        _send(talk, body, media, _chosen(at))
     except Limited as limited:
         say(f"Not sent. {limited.sentence}", "bad")
         status, headers = 429, {"Retry-After": str(limited.seconds)}
@@ -107,7 +109,20 @@ def inbox_talk_answer(sender_id: str, phone: str) -> Response | tuple[str, int, 
             say(f"Not sent. {sentence}", "bad")
     else:
         return redirect(_url(talk))
-    return _page(talk, body, media), status, headers
+    return _page(talk, body, media, at), status, headers
+
+
+def _chosen(typed: str) -> datetime | None:
+    """Return the hour that was chosen, in the client's zone; None for at once.
+
+    :raises Refused: when there is no such time, or it has passed.
+    """
+    if not typed:
+        return None
+    at = own.typed_time(typed, "at", "Choose the day and time at which it is to go.")
+    if at <= utcnow():
+        raise Refused.because("That time has passed; choose a later one.", "at")
+    return at
 
 
 @client_blueprint.post("/conversation-preview")
@@ -123,12 +138,12 @@ def inbox_talk_preview() -> str:
 def inbox_talk_note(sender_id: str, phone: str) -> Response:
     """Write down something for the others."""
     talk = _find(sender_id, phone)
-    words = request.form.get("text", "").replace("\r\n", "\n").strip()
-    if not words or len(words) > care.LONGEST_NOTE:
+    note = request.form.get("text", "").replace("\r\n", "\n").strip()
+    if not note or len(note) > care.LONGEST_NOTE:
         say(f"A note has 1 to {care.LONGEST_NOTE:,} characters.", "bad")
     else:
         with unit_of_work() as session:
-            care.note(session, _kept(session, talk), words, current_user.email)
+            care.note(session, _kept(session, talk), note, current_user.email)
     return redirect(_url(talk))
 
 
@@ -176,18 +191,20 @@ def _url(talk: Talk) -> str:
     return url_for("client.inbox_talk", sender_id=talk.number.id, phone=talk.row.phone)
 
 
-def _send(talk: Talk, body: str, media: list[str]) -> None:
-    """Send an answer as a message like any other.
+def _send(talk: Talk, body: str, media: list[str], at: datetime | None) -> None:
+    """Send an answer as a message like any other, at once or at an hour.
 
     :raises Refusal: when it may not go out; the conversation waits on.
     """
     if refusal := answering.why_not(db.session(), g.client, talk.number, talk.row.phone):
         raise refusal
     with unit_of_work() as session:
-        answering.reply(
+        message = answering.reply(
             session, session.get_one(Client, g.client.id), session.get_one(Sender, talk.number.id),
-            talk.row.phone, body=body, media=media, by=current_user.email,
+            talk.row.phone, body=body, media=media, send_at=at, by=current_user.email,
         )  # fmt: skip
+    if message.is_held:
+        say(f"It goes {words.when(message.send_at)}. Until then you can cancel it below.")
     wake("send")
 
 
@@ -210,7 +227,7 @@ def _put_in(talk: Talk, template_id: str, body: str, media: list[str]) -> tuple[
     return f"{body}\n{text}".strip(), [*media, *(url for url in shown if url not in media)]
 
 
-def _page(talk: Talk, body: str, media: list[str]) -> str:
+def _page(talk: Talk, body: str, media: list[str], at: str = "") -> str:
     session = db.session()
     replies = session.scalars(
         select(Template)
@@ -227,6 +244,7 @@ def _page(talk: Talk, body: str, media: list[str]) -> str:
         cautions=[] if refusal else list(_cautions(session)),
         body=body,
         media=media,
+        at=at,
         is_number=talk.number.kind is SenderKind.TWILIO,
     )
 

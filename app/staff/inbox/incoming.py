@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, or_, select
 from werkzeug.wrappers import Response
 
 from app.domain.audience import names, suppression_lists
+from app.domain.conversations import entries
 from app.domain.voicemails import log
 from app.extensions import db, unit_of_work
 from app.inbound import way
@@ -21,7 +22,7 @@ from app.models.conversation import Conversation, ConversationNote
 from app.models.delivery import Delivery
 from app.models.endpoint import Endpoint
 from app.models.incoming import Incoming
-from app.models.message import Direction, Message
+from app.models.message import Message
 from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.voicemail import HEARD, Voicemail
@@ -245,19 +246,12 @@ def _ours(phone: str) -> list[Turn]:
         .where(
             Message.client_id == g.client.id,
             Message.to == phone,
-            Message.created_at >= retention_start(),
+            or_(Message.created_at >= retention_start(), Message.send_at >= retention_start()),
         )
         .order_by(Message.created_at.desc())
         .limit(CONVERSATION)
     )
-    return [Turn(_gone_out(one), message=one) for one in db.session.scalars(query)]
-
-
-def _gone_out(message: Message) -> datetime:
-    """Return when we spoke; an automatic reply is written with what it answers."""
-    if message.direction is Direction.REPLY:
-        return message.created_at
-    return message.sent_at or message.accepted_at or message.created_at
+    return [Turn(entries.gone_out(one), message=one) for one in db.session.scalars(query)]
 
 
 @client_blueprint.get("/inbox/<incoming_id>")

@@ -20,6 +20,7 @@ from app.models.route import Destination
 from app.models.sender import Sender, SenderKind, SenderType
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateKind
+from app.staff.sending import schedule_fields
 from app.staff.systems import callback_fields
 from app.staff.systems.callback_fields import CallbackField
 
@@ -88,13 +89,14 @@ class Choices:
     campaigns: list[str]
     senders: list[Sender]
     callbacks: callback_fields.Choices
+    attributes: list[str]
 
 
 def empty(destination: Destination, choices: Choices) -> Form:
     """Return the form of a new communication, with the first of what is there once only."""
     values: dict[str, Any] = {
         "campaign": "General", "purpose": "notification", "machine_detection": "off",
-        "retry_calls": "0", "retry_calls_after": "15",
+        "retry_calls": "0", "retry_calls_after": "15", **schedule_fields.EMPTY,
     }  # fmt: skip
     for name, names in (("suppression_list", choices.lists), ("template", choices.templates)):
         if len(names) == 1:
@@ -122,6 +124,7 @@ def stored(session: Session, communication: Communication) -> Form:
         "retry_calls_after": _minutes(one.retry_calls_after),
         **{name: str(one.call_options.get(to_camel(name), "")) for name in CALL_OPTIONS},
         **{name: getattr(one, name) for name in CHECKS},
+        **schedule_fields.stored(one),
     }
     steps = [
         {
@@ -147,7 +150,7 @@ def typed(destination: Destination) -> Form:
         "machine_detection", "validity_period", "retry_calls", "retry_calls_after", *CALL_OPTIONS,
     )  # fmt: skip
     values: dict[str, Any] = {name: request.form.get(name, "").strip() for name in names}
-    values |= {name: name in request.form for name in CHECKS}
+    values |= {name: name in request.form for name in CHECKS} | schedule_fields.typed()
     pairs = zip(
         request.form.getlist("step_template"), request.form.getlist("step_after"), strict=False
     )
@@ -176,6 +179,7 @@ def read(session: Session, client_id: str, form: Form) -> CommunicationSpec:
             wrong.append(Mistake((name,), sentence))
     data |= _sender(session, client_id, values["sender"])
     data["population"] = values["population"] or None
+    data |= schedule_fields.written(values, wrong)
     if form.destination is Destination.VOICE:
         data["machine_detection"] = values["machine_detection"] or "off"
         data["retry_calls"] = values["retry_calls"] or 0
@@ -237,6 +241,7 @@ def choices(session: Session, client_id: str, destination: Destination) -> Choic
         campaigns=names(Campaign),
         senders=list(session.scalars(senders)),
         callbacks=callback_fields.choices(session, client_id),
+        attributes=schedule_fields.attributes(session, client_id),
     )
 
 

@@ -21,9 +21,9 @@ from app.models.sender import Sender
 from app.models.suppression import SuppressionList
 from app.models.template import Template, TemplateVersion
 from app.models.user import Role
-from app.staff import own
+from app.staff import own, words
 from app.staff.access import client_blueprint, say
-from app.staff.sending import communication_form
+from app.staff.sending import calendar, communication_form, schedule_fields
 from app.staff.sending.communication_form import Form
 from app.staff.systems import callback_fields
 
@@ -89,7 +89,10 @@ def _edit(
     except Refused as refused:
         communication_form.show_mistakes(form, refused)
         return _form_page(found, form, choices), 422
-    say(f"“{saved.name}” is saved." + ("" if found else " Nothing is sent yet."))
+    more = "" if found else " Nothing is sent yet."
+    if saved.next_run_at is not None:
+        more = f" It goes out by itself, {words.when(saved.next_run_at)} at first."
+    say(f"“{saved.name}” is saved.{more}")
     return redirect(url_for("client.communication", communication_id=saved.id))
 
 
@@ -102,6 +105,7 @@ def _form_page(found: Communication | None, form: Form, choices: communication_f
         noun=NOUNS[form.destination],
         detection=communication_form.DETECTION,
         call_options=communication_form.CALL_OPTIONS,
+        days=schedule_fields.DAYS,
     )
 
 
@@ -123,6 +127,7 @@ def communication(communication_id: str) -> str:
         detection=communication_form.DETECTION,
         call_options=communication_form.stored_options(found),
         batches=batches,
+        **calendar.by_itself(session, found),
         said=_said(session, found),
         callbacks=[
             one for one in callback_fields.saved(session, g.client.id, found.id) if one.chosen

@@ -269,7 +269,8 @@ def test_all_that_is_known_is_given_out_and_noted(
     kinds = {name: len(value) for name, value in found.items() if isinstance(value, list)}
     assert kinds == {
         "lists": 1, "optOuts": 1, "conversations": 1, "received": 2, "sent": 2,
-        "voiceMessages": 1, "links": 1, "lastTexts": 1, "waitingInBatches": 0, "told": 3,
+        "voiceMessages": 1, "links": 1, "lastTexts": 1, "datesTold": 0, "waitingInBatches": 0,
+        "told": 3,
     }  # fmt: skip
     assert found["conversations"][0]["notes"][0]["text"] == SECRET
     assert found["links"][0]["opened"] != []
