@@ -155,7 +155,7 @@ def test_a_second_provider_takes_nothing_that_the_first_gave(
         ({"email_verified": "no"}, 403, "does not vouch"),
         ({"email_verified": None}, 403, "does not vouch"),
         ({"email": None}, 403, "does not vouch"),
-        ({"email": "pat@example.edu\nx"}, 403, "does not vouch"),
+        ({"email": "pat@example.edu\x00x"}, 403, "does not vouch"),
     ],
     ids=["verified", "in capitals", "verified by Entra's claim", "not verified", "a word",
          "nothing said", "no address", "no address either"],
@@ -223,6 +223,9 @@ def test_a_closed_account_stays_closed(
     answer = signed_in(staff.http, campus, "pat")
     assert (answer.status_code, "This account is closed" in answer.text) == (403, True)
     assert not is_inside(staff)
+    last = rows.all(select(AuditEntry).order_by(AuditEntry.id))[-1]
+    told = (PAT, "fail to sign in", "by campus from 127.0.0.1")
+    assert (last.actor, last.action, last.target) == told
 
 
 @ON_SQLITE

@@ -17,7 +17,7 @@ from limits import RateLimitItemPerMinute
 from sqlalchemy.exc import IntegrityError
 from werkzeug.wrappers import Response as BaseResponse
 
-from app.domain import limits, once
+from app.domain import audit, limits, once
 from app.domain.single_sign_on import arrivals
 from app.domain.single_sign_on.arrivals import Welcomed
 from app.domain.single_sign_on.failures import NotBelieved, NotForThem, ProviderAway, SignInFailed
@@ -134,8 +134,18 @@ def _welcome(arrival: Arrival) -> Welcomed:
     except IntegrityError:  # the same person arrives twice at once, for the first time
         welcomed = _settle(arrival)
     if isinstance(welcomed, NotForThem):
+        _note(arrival)
         raise welcomed
     return welcomed
+
+
+def _note(arrival: Arrival) -> None:
+    """Put into the audit trail that somebody was turned away whom the provider had signed in."""
+    email = arrival.email if arrival.email_verified else None
+    who = email if email and email.isprintable() else "an unknown person"
+    words = f"by {arrival.provider.name} from {request.remote_addr or ''}"
+    with unit_of_work() as writing:
+        audit.record(writing, who, "fail to sign in", words, None)
 
 
 def _settle(arrival: Arrival) -> Welcomed | NotForThem:
