@@ -37,6 +37,7 @@ from app.domain.sending import breaker
 from app.models.message import Message, MessageState
 from app.models.route import Destination
 
+Now = datetime | BindParameter[datetime]
 _PAGES = 8
 _SPARE = 2
 """Messages read beyond those wanted, in case the turn of some has not come."""
@@ -59,7 +60,7 @@ _NOTHING_FORBIDS = text(
 )
 
 
-def nothing_forbids(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+def nothing_forbids(now: Now) -> ColumnElement[bool]:
     """Return the condition that a single message may go: nothing of its is stopped or held."""
     return and_(
         _NOTHING_FORBIDS,
@@ -135,10 +136,11 @@ def _of_lane(
         queues.append(usable)
     found: list[Candidate] = []
     taken: set[str] = set()
-    for message in queues[0]:
+    single, *batches = queues
+    for message in single:
         _take(message, found, taken, lane.count)
-    while len(found) < lane.count and any(queues[1:]):
-        for queue in queues[1:]:
+    while len(found) < lane.count and any(batches):
+        for queue in batches:
             while queue and not _take(queue.pop(0), found, taken, lane.count):
                 continue
     return found
@@ -158,10 +160,8 @@ def _first_pages(
     """Read the beginnings of all queues."""
     queues = [(lane.lane, name, lane.count + _SPARE) for lane in wanted for name in lane.queues]
     pages: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
-    for message in _read_together(session, queues, now):
+    for message in sorted(_read_together(session, queues, now), key=_place):
         pages[message.lane_key, message.batch_id or ""].append(message)
-    for page in pages.values():
-        page.sort(key=_place)
     return pages
 
 
@@ -207,20 +207,24 @@ def _page_by_page(session: Session, lane: Wanted, name: str, now: datetime) -> l
 
 
 def _due(lane_key: str, name: str, now: datetime, size: int) -> Select[Any]:
-    """Return the query for the next of a queue, by the index of what waits, whose order this is."""
-    due = (
+    """Return the query for the next of a queue."""
+    due = _in_order(lane_key, literal(name), now).limit(size)
+    return due if name else due.where(nothing_forbids(now))
+
+
+def _in_order(lane: str | ColumnElement[str], name: ColumnElement[str], now: Now) -> Select[Any]:
+    """Return the query for what is due in a queue, by the index of what waits, in its order."""
+    return (
         select(*_COLUMNS)
         .where(
-            Message.lane_key == lane_key,
-            literal(name) == QUEUE,
+            Message.lane_key == lane,
+            name == QUEUE,
             WAITING,
             Message.due_at <= now,
             aside.free("send", Message.id, now),
         )
         .order_by(Message.due_at, Message.position)
-        .limit(size)
     )
-    return due if name else due.where(nothing_forbids(now))
 
 
 def _all_due() -> Select[Any]:
@@ -236,16 +240,8 @@ def _all_due() -> Select[Any]:
     )
     now = bindparam("now", type_=Message.due_at.type)
     due = (
-        select(*_COLUMNS)
-        .where(
-            Message.lane_key == wanted.c.lane,
-            wanted.c.name == QUEUE,
-            WAITING,
-            Message.due_at <= now,
-            aside.free("send", Message.id, now),
-            or_(wanted.c.name != "", nothing_forbids(now)),
-        )
-        .order_by(Message.due_at, Message.position)
+        _in_order(wanted.c.lane, wanted.c.name, now)
+        .where(or_(wanted.c.name != "", nothing_forbids(now)))
         .limit(wanted.c.size)
         .lateral("due")
     )
