@@ -9,12 +9,14 @@ from xml.etree import ElementTree
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.message import Message
+from app.models.sender import Sender
 from app.models.spending import Spending
+from app.models.suppression import SuppressionList
 from tests.support.departments import Caller, department
 from tests.support.environment import PUBLIC_BASE_URL
 from tests.support.inbound import Department
@@ -91,6 +93,37 @@ def test_what_is_written_together_is_what_each_row_would_be_alone(
         (number.client_id, 60, 1),
         (number.client_id, 3600, 1),
     }
+
+
+@pytest.mark.database("sqlite")
+@pytest.mark.parametrize("words", ["When are you open?", "STOP", "Stop.", "START", "Start!"])
+def test_no_table_is_read_from_end_to_end(
+    words: str, rows: Rows, twilio: Twilio, app: Flask
+) -> None:
+    """With 100,000 entries in its lists a text took 13 ms more, while others waited to write."""
+    number = Department(rows).auto_reply()
+    kept = SuppressionList(id="L" * 26, client_id=number.client_id, name="opted-out")
+    rows.add(kept)
+    rows.change(update(Sender).values(suppression_list_id=kept.id))
+    seen: list[tuple[str, Any]] = []
+    with app.app_context():
+        engine = db.engine
+
+    def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+        seen.append((statement, values))
+
+    event.listen(engine, "before_cursor_execute", note)
+    twilio.sms(Body=words)
+    event.remove(engine, "before_cursor_execute", note)
+    read = [one for one in seen if one[0].startswith(("SELECT", "UPDATE"))]
+    assert any("suppression_entry" in statement for statement, _ in read)
+    with engine.connect() as connection:
+        steps = [
+            row.detail
+            for statement, values in read
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    assert [one for one in steps if one.startswith("SCAN") and "CONSTANT" not in one] == []
 
 
 @pytest.mark.database("postgresql")
