@@ -34,6 +34,7 @@ from app.staff.numbers import (  # noqa: F401 - their routes join the blueprints
     number_page,
     number_routes,
     overview,
+    recording_by_phone,
     recordings,
     verifications,
 )

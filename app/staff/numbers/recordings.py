@@ -13,14 +13,16 @@ from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
 from app.models.client import Client
 from app.models.media import Media, Recording
+from app.models.template import TemplateKind
 from app.staff import own
 from app.staff.access import client_blueprint, say
+from app.staff.wordings.wording_trials import senders_for
 
 
 @client_blueprint.get("/recordings")
 def recordings_list() -> str:
     """List the recordings, to be heard."""
-    return _page([])
+    return page()
 
 
 @client_blueprint.post("/recordings")
@@ -35,7 +37,7 @@ def recording_add() -> Response | tuple[str, int]:
             name, by = request.form.get("name", ""), current_user.email
             kept = recordings.save(session, client, name, filename, content, by).row
     except Refused as refused:
-        return _page([mistake.message for mistake in refused.mistakes]), 422
+        return page([mistake.message for mistake in refused.mistakes]), 422
     say(f"“{kept.name}” is saved. Choose it for the calls of a number.")
     return redirect(url_for("client.recordings_list"))
 
@@ -47,12 +49,24 @@ def recording_delete(recording_id: str) -> Response:
     return own.delete(own.find(Recording, recording_id, "recording"), here, here)
 
 
-def _page(mistakes: list[str]) -> str:
+def page(mistakes: list[str] | None = None, not_called: str = "") -> str:
+    """Show the recordings and the ways of adding one.
+
+    :param mistakes: what is wrong with a file that was uploaded.
+    :param not_called: why somebody who wanted to speak one by telephone was not called.
+    """
     rows = db.session.execute(
         select(Recording, Media)
         .join(Media, Media.code == Recording.media_code)
         .where(Recording.client_id == g.client.id)
         .order_by(Recording.name)
     ).all()
-    uses = deletion.recordings_in_use(db.session(), g.client.id)
-    return render_template("staff/recordings.html", rows=rows, uses=uses, mistakes=mistakes)
+    return render_template(
+        "staff/recordings.html",
+        rows=rows,
+        uses=deletion.recordings_in_use(db.session(), g.client.id),
+        mistakes=mistakes or [],
+        senders=senders_for(TemplateKind.VOICE),
+        not_called=not_called,
+        typed=request.form,
+    )
