@@ -1,4 +1,4 @@
-"""Long lists as CSV files: streamed, a part at a time, so that their length costs no memory."""
+"""Long lists as CSV files and Excel workbooks: streamed, so that their length costs no memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,13 @@ from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
 from app.staff import own
 
+KINDS = {
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+"""Kinds of files, and what they are on the web (ECMA-376, RFC 4180)."""
+FILE = "<any(csv, xlsx):ending>"
+"""How the address of a download ends."""
 TOGETHER = 1_000
 """Rows read at once; between two parts nothing is held."""
 
@@ -34,11 +42,17 @@ Place = Sequence[InstrumentedAttribute[Any]]
 Lines = Callable[[Sequence[Any]], Iterable[Sequence[object]]]
 
 
-def csv(
-    name: str, columns: Sequence[str], query: Select[Any], place: Place, lines: Lines
+def table(
+    kind: str,
+    name: str,
+    columns: Sequence[str],
+    query: Select[Any],
+    place: Place,
+    lines: Lines,
 ) -> Response:
     """Stream all that ``query`` finds, in the order of ``place``, as a file for spreadsheets.
 
+    :param kind: ``csv`` or ``xlsx``; see :data:`KINDS`.
     :param place: columns that order the rows and of which an index knows; the last one is unique.
     :param lines: writes some rows down, one line each.
     """
@@ -47,28 +61,41 @@ def csv(
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     of = Whose(g.client.id, g.client.time_zone)
 
-    def parts() -> Iterator[str]:
-        yield tables.write_rows([columns])
+    def parts() -> Iterator[list[Sequence[object]]]:
         after: tuple[Any, ...] | None = None
         while True:
             with app.app_context():  # of its own: nothing is held while somebody reads slowly
                 g.client = of
                 rows, after = _part(query, place, after)
-                text = tables.write_rows(lines(rows))
-            yield text
+                written = list(lines(rows))
+            yield written
             if after is None:
                 return
 
-    return hand_out(name, parts())
+    return hand_out(name, written(kind, columns, parts()), kind)
 
 
-def hand_out(name: str, content: str | Iterator[str]) -> Response:
-    """Return a CSV file for download, called as what is in it."""
+def written(
+    kind: str, columns: Sequence[str], parts: Iterable[Iterable[Sequence[object]]]
+) -> Iterator[str] | Iterator[bytes]:
+    """Return a file piece by piece; see :data:`KINDS`.
+
+    :param parts: the rows, some at a time.
+    """
+    if kind == "xlsx":
+        return tables.write_workbook(columns, parts)
+    return (tables.write_rows(rows) for rows in chain([[columns]], parts))
+
+
+def hand_out(
+    name: str, content: str | Iterator[str] | Iterator[bytes], kind: str = "csv"
+) -> Response:
+    """Return a file for download, called as what is in it."""
     safe = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "list"
     return Response(
         content,
-        mimetype="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{safe}.csv"'},
+        mimetype=KINDS[kind],
+        headers={"Content-Disposition": f'attachment; filename="{safe}.{kind}"'},
     )
 
 

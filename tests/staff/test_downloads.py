@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, timedelta
 from typing import Any
 
+import openpyxl
 import pytest
 from flask import Flask
 
@@ -124,7 +125,25 @@ def test_what_went_out_and_what_became_of_a_batch(pat: Staff, batch: Batch) -> N
     assert (one["Name"], one["Opened"]) == ("Ann 1", "0")
     answer = pat.http.get(f"{HOME}/batches/{batch.id}.csv")
     assert 'filename="Open-house.csv"' in answer.headers["Content-Disposition"]
-    assert "Download as CSV" in pat.http.get(f"{HOME}/batches/{batch.id}").text
+    page = pat.http.get(f"{HOME}/batches/{batch.id}").text
+    assert 'aria-label="Download for Excel"' in page
+
+
+@pytest.mark.parametrize("path", ["inbox", "sent", "batches/{batch.id}", "usage"])
+def test_each_is_there_for_excel_with_the_same_content(
+    path: str, pat: Staff, came: Callable[..., Incoming], batch: Batch, rows: Rows
+) -> None:
+    came("When is the library open?")
+    rows.add(Usage(client_id=batch.client_id, month="2026-10", segments_out=7, price=1.25))
+    answer = pat.http.get(f"{HOME}/{path.format(batch=batch)}.xlsx")
+    assert answer.mimetype.endswith("spreadsheetml.sheet")
+    assert answer.headers["Content-Disposition"].endswith('.xlsx"')
+    sheet = openpyxl.load_workbook(io.BytesIO(answer.data)).worksheets[0]
+    found = [[str("" if cell is None else cell) for cell in row] for row in sheet.values]
+    text = pat.http.get(f"{HOME}/{path.format(batch=batch)}.csv").text
+    assert len(found) > 1
+    same = csv.reader(io.StringIO(text))
+    assert found == [[cell.removeprefix("'") for cell in row] for row in same]
 
 
 def test_usage_by_month(pat: Staff, rows: Rows, registrar: Client) -> None:

@@ -22,25 +22,24 @@ SENT = ("At", "To", "Name", "From", "Kind", "Text", "Segments", "State", "Why", 
 _KINDS = {Destination.SMS: "text", Destination.VOICE: "call"}
 
 
-@client_blueprint.get("/inbox.csv")
-def inbox_file() -> Response:
+@client_blueprint.get(f"/inbox.{downloads.FILE}")
+def inbox_file(ending: str) -> Response:
     """Hand out the texts and calls that came in, oldest first."""
-    wanted, kind = incoming.asked()
-    query, filters = incoming.fitting(wanted, kind)
+    query, filters = incoming.fitting(*incoming.asked())
     query = query.where(*filters, *downloads.between(Incoming.received_at))
     place = (Incoming.received_at, Incoming.id)
-    return downloads.csv(f"{g.client.name} received", RECEIVED, query, place, _received)
+    return downloads.table(ending, f"{g.client.name} received", RECEIVED, query, place, _received)
 
 
-@client_blueprint.get("/sent.csv")
-def sent_file() -> Response:
+@client_blueprint.get(f"/sent.{downloads.FILE}")
+def sent_file(ending: str) -> Response:
     """Hand out the texts and calls that went out, oldest first."""
     query = select(Message).where(
         Message.client_id == g.client.id, Message.created_at >= incoming.retention_start(),
         *downloads.between(Message.created_at),
     )  # fmt: skip
     place = (Message.created_at, Message.id)
-    return downloads.csv(f"{g.client.name} sent", SENT, query, place, sent_lines)
+    return downloads.table(ending, f"{g.client.name} sent", SENT, query, place, sent_lines)
 
 
 def _received(rows: Sequence[Incoming]) -> Iterator[Sequence[object]]:

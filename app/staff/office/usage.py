@@ -8,14 +8,13 @@ from datetime import date
 from flask import Response, g, render_template
 from sqlalchemy import select
 
-from app.domain import tables
 from app.domain.clients import usage as counting
 from app.domain.clients.usage import Month
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.house import Usage
+from app.staff import downloads
 from app.staff.access import client_blueprint
-from app.staff.downloads import hand_out
 
 MONTHS = 12
 FILE = {
@@ -93,14 +92,16 @@ def usage() -> str:
     )  # fmt: skip
 
 
-@client_blueprint.get("/usage.csv")
-def usage_file() -> Response:
+@client_blueprint.get(f"/usage.{downloads.FILE}")
+def usage_file(ending: str) -> Response:
     """Hand out the months that there are, oldest first."""
     rows = db.session.scalars(
         select(Usage).where(Usage.client_id == g.client.id).order_by(Usage.month)
     ).all()
     lines = [[getattr(one, key) for key in FILE.values()] for one in rows]
-    return hand_out(f"{g.client.name} usage", tables.write(FILE, lines))
+    return downloads.hand_out(
+        f"{g.client.name} usage", downloads.written(ending, list(FILE), [lines]), ending
+    )
 
 
 def _in_and_out(month: Month | None) -> tuple[int, int]:

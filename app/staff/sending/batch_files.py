@@ -17,13 +17,13 @@ from app.staff.sending.messages import clicks_of, explanation, of_batch
 COLUMNS = ("Name", "Phone", "Text or call", "State", "Why", "Opened", "When")
 
 
-@client_blueprint.get("/batches/<batch_id>.csv")
-def communication_batch_file(batch_id: str) -> Response:
+@client_blueprint.get(f"/batches/<batch_id>.{downloads.FILE}")
+def communication_batch_file(batch_id: str, ending: str) -> Response:
     """Hand out what became of each person's message, as the page is filtered."""
     batch = own.find(Batch, batch_id, "batch")
     name = db.session.get_one(Communication, batch.communication_id).name
     place = (Message.position, Message.step)
-    return downloads.csv(name, COLUMNS, of_batch(batch.id), place, _lines)
+    return downloads.table(ending, name, COLUMNS, of_batch(batch.id), place, _lines)
 
 
 def _lines(rows: Sequence[Message]) -> Iterator[Sequence[object]]:
