@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import IntegrityError
@@ -27,6 +30,7 @@ from app.twiml import messaging
 
 log = structlog.get_logger(__name__)
 
+Seen = TypeVar("Seen")
 MAX_LATENESS = timedelta(minutes=1)
 """Heard of later than this, a text gets no automatic reply."""
 
@@ -58,6 +62,28 @@ def take_in(arrival: Arrival, number: Number) -> str:
         outcome=answer.outcome.value,
     )
     return answer.twiml
+
+
+class _Undone(Exception):
+    """Ends a transaction of which nothing is to stay."""
+
+
+def rehearse(
+    arrival: Arrival, number: Number, look: Callable[[Session, Answer, str], Seen]
+) -> Seen:
+    """Do all that a text causes, have it looked at, and undo it.
+
+    :param look: is given the answer and the text's SID while everything is still there.
+    """
+    prepared = auto_reply.prepare(arrival, number)
+    seen: list[Seen] = []
+    with suppress(_Undone), unit_of_work() as session:
+        past = incoming_log.begin(session, arrival, number)
+        answer = _decide_and_store(session, arrival, number, past, prepared)
+        session.flush()
+        seen.append(look(session, answer, arrival.sid))
+        raise _Undone
+    return seen[0]
 
 
 def _in_one_transaction(arrival: Arrival, number: Number, prepared: Prepared) -> Answer | str:

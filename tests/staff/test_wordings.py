@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import html
 import io
 
 import pytest
 from sqlalchemy import select
 
-from app.models.audience import Member, Population
+from app.models.audience import Member, Population, phone_key
+from app.models.base import utcnow
 from app.models.client import Client
 from app.models.media import Media
 from app.models.message import Message
 from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender
+from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template, TemplateVersion
 from tests.staff.conftest import Staff
 from tests.support.environment import PUBLIC_BASE_URL
@@ -101,6 +104,40 @@ def test_the_counter_counts_as_twilio_bills(pat: Staff) -> None:
     assert "write <code>&#39;</code> instead" in curly
     assert "[toName]" in preview("Hi {{ toName }}")
     assert "&lt;Response&gt;" in preview("Hi")
+
+
+def test_a_wording_is_seen_as_anybody_would_get_it(pat: Staff, rows: Rows, number: Sender) -> None:
+    token = pat.token(NEW)
+    students = Population(client_id=number.client_id, name="students")
+    news = SuppressionList(client_id=number.client_id, name="news")
+    rows.add(students, news)
+    ana = {"toName": "Ana", "toPhone": "+13195550110", "First major": "art"}
+    rows.add(Member(roll=students.roll, attributes=ana, phone_key=phone_key("+13195550110")))
+    of_list = {"as": f"list:{students.id}"}
+
+    def preview(kind: str, body: str, **who: str) -> str:
+        data = {"csrf_token": token, "body": body, "media": "", "how": "twiml", **who}
+        return html.unescape(pat.http.post(f"{HOME}/templates/preview/{kind}", data=data).text)
+
+    body = 'Hi {{ toName or "there" }}, {{ From }}'
+    assert "Hi Ana, +13195550110" in preview("reply", body, **of_list)
+    assert "Hi there, +13195550142" in preview("reply", body, **{"as": "stranger"})
+    assert "Hi Ana!" in preview("sms", "Hi {{ toName }}!", **of_list)
+    missing = preview("sms", "Hi {{ toName }}!", **{"as": "stranger"})
+    assert "toName" in missing.partition('class="note bad"')[2]
+    then = "{% if AnsweredBy == 'machine' %}, call us{% endif %}"
+    call = f"<Response><Say>Hi {{{{ toName }}}}{then}</Say></Response>"
+    heard = preview("voice", call, **of_list)
+    assert ("Hi Ana" in heard, "Hi Ana, call us" in heard) == (True, True)
+    assert "Nobody has opted out so far." in preview("sms", "Hi", **{"as": "opted_out"})
+    rows.add(
+        SuppressionEntry(
+            list_id=news.id, phone="+13195550110", source=SuppressionSource.MANUAL, since=utcnow()
+        )
+    )
+    assert "they have opted out" in preview("sms", "Hi", **{"as": "opted_out"})
+    assert 'data-insert="{{ toName or "there" }}"' in preview("sms", "Hi")
+    assert '{{ First_major or "your first major" }}' in preview("sms", "Hi", **of_list)
 
 
 def test_what_a_number_uses_cannot_be_deleted(pat: Staff, rows: Rows, number: Sender) -> None:

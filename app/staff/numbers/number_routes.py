@@ -20,9 +20,17 @@ from app.models.base import utcnow
 from app.models.house import AuditEntry
 from app.models.route import Destination, Handler, Route
 from app.models.sender import Sender
-from app.staff import own
+from app.staff import own, whom
 from app.staff.access import client_blueprint, say
-from app.staff.numbers import at_twilio, drafts, flow, route_form, route_preview, trial
+from app.staff.numbers import (
+    at_twilio,
+    drafts,
+    flow,
+    route_form,
+    route_preview,
+    text_trial,
+    trial,
+)
 from app.staff.numbers.number_page import SAVED, back, destinations, find, show, show_box, target
 from app.staff.numbers.route_form import RouteForm
 
@@ -71,6 +79,25 @@ def number_try(sender_id: str) -> str | Response:
         "staff/number_try.html", sender=sender, form=form, trial=tried, when=typed, done=done,
         address=drafts.address,
     )  # fmt: skip
+
+
+@client_blueprint.route("/numbers/<sender_id>/sms/try", methods=["GET", "POST"])
+def number_try_text(sender_id: str) -> str | tuple[str, int]:
+    """Text the number as somebody else, and see what that would cause."""
+    sender, _ = _found(sender_id, Destination.SMS)
+    body = request.form.get("body", "").replace("\r\n", "\n").strip()[: text_trial.LONGEST]
+    who, tried, wrong = None, None, []
+    if request.method == "POST":
+        try:
+            who = whom.asked(db.session())
+            tried = text_trial.run(sender, who, body)
+        except Refused as refused:
+            wrong = own.sentences(refused)
+    page = render_template(
+        "staff/number_try_text.html", sender=sender, body=body, who=who, trial=tried, wrong=wrong,
+        choices=whom.choices(db.session()), typed=request.form,
+    )  # fmt: skip
+    return (page, 422) if wrong else page
 
 
 @client_blueprint.post("/numbers/<sender_id>/<destination>")

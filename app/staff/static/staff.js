@@ -86,16 +86,20 @@ if (navigator.clipboard) {
   }
 }
 
-// A chip puts its words into a field, where the cursor is.
-for (const chip of document.querySelectorAll("[data-insert]")) {
-  const field = document.getElementById(chip.dataset.into);
-  chip.hidden = chip.nextElementSibling.hidden = false;
-  chip.addEventListener("click", () => {
-    field.setRangeText(chip.dataset.insert, field.selectionStart, field.selectionEnd, "end");
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-    field.focus();
-  });
-}
+// A chip puts its words into the field that is open, where the cursor is.
+const offerChips = () => {
+  for (const one of document.querySelectorAll("[data-insert], [data-with-chips]")) one.hidden = false;
+};
+offerChips();
+document.addEventListener("htmx:afterSwap", offerChips);
+document.addEventListener("click", (event) => {
+  const chip = event.target.closest("[data-insert]");
+  if (!chip) return;
+  const field = chip.dataset.into.split(" ").map((id) => document.getElementById(id)).find((one) => one?.offsetParent);
+  field.setRangeText(chip.dataset.insert, field.selectionStart, field.selectionEnd, "end");
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  field.focus();
+});
 
 // After a form was refused, the reader is taken to what is wrong.
 document.querySelector("[role=alert]")?.scrollIntoView({ block: "center" });

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, g, redirect, render_template, url_for
+from flask import abort, g, redirect, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,13 +21,13 @@ from app.domain.sending.twiml_rules import TwimlRules
 from app.extensions import db, unit_of_work
 from app.models.client import Client
 from app.models.template import Template, TemplateKind, TemplateVersion
-from app.staff import own
+from app.staff import own, whom
 from app.staff.access import client_blueprint, say
 from app.staff.forms import PageForm, show_mistakes
 from app.staff.wordings import spoken_fields
 from app.staff.wordings.voices import LANGUAGES, VOICES
 from app.staff.wordings.wording_files import keep_files
-from app.staff.wordings.wording_preview import HEARD_BY, preview
+from app.staff.wordings.wording_preview import HEARD_BY, chips, preview
 from app.staff.wordings.wording_trials import senders_for
 from app.twilio import segments
 
@@ -41,6 +41,8 @@ NEXT = {
     TemplateKind.SMS: "Choose it for a communication to send it.",
     TemplateKind.VOICE: "Choose it for a communication to call people with it.",
 }
+EXAMPLE = "example"
+"""The value of ``as`` where nobody's part is taken: each placeholder shows its name."""
 LISTS = {
     TemplateKind.REPLY: "client.replies",
     TemplateKind.SMS: "client.templates_list",
@@ -160,10 +162,20 @@ def template_preview(kind: str) -> str:
     if kind not in set(TemplateKind):
         abort(404)
     form = WordingForm()
-    made = preview(TemplateKind(kind), spoken_fields.body(), form.media_urls, _columns(), _rules())
-    return render_template(
-        "staff/wording_preview.html", preview=made, media=form.media_urls, heard_by=HEARD_BY
+    who, wrong = None, ""
+    if request.form.get("as", EXAMPLE) != EXAMPLE:
+        try:
+            who = whom.asked(db.session())
+        except Refused as refused:
+            wrong = str(refused)
+    made = preview(
+        TemplateKind(kind), spoken_fields.body(), form.media_urls, _columns(), _rules(), who
     )
+    columns = who.attributes if who and who.attributes else _columns()
+    return render_template(
+        "staff/wording_preview.html", preview=made, media=form.media_urls, heard_by=HEARD_BY,
+        who=who, who_wrong=wrong, chips=chips(columns),
+    )  # fmt: skip
 
 
 def _save(form: WordingForm, name: str, kind: TemplateKind, is_new: bool) -> Template | None:
@@ -232,6 +244,8 @@ def _editor(form: WordingForm, kind: TemplateKind, found: Template | None) -> st
         voices=VOICES,
         languages=LANGUAGES,
         heard_by=HEARD_BY,
+        chips=chips(_columns()),
+        choices=[(EXAMPLE, "An example"), *whom.choices(session)],
     )
 
 

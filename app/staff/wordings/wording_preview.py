@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.domain.attributes import NAME
 from app.domain.clients import prices
 from app.domain.content import catalog, templates
+from app.domain.content.template_names import attribute_name
 from app.domain.content.voice_templates import Rules, check_voice_template, form_only
 from app.domain.reach import Refusal
 from app.domain.sending import calls
 from app.models.communication import MachineDetection
 from app.models.template import TemplateKind
+from app.staff.whom import Whom
 from app.twilio import segments
 from app.twiml import messaging
 
 TWILIOS_OWN = {"From": "+13195550142", "To": "+13195550100", "Body": "What they texted"}
 """What a reply knows about the text it answers, as examples."""
 
+MOST_CHIPS = 30
 SAID = 3
 """How many mistakes of a call are told at once."""
 
@@ -73,19 +78,47 @@ def preview(
     media: list[str],
     columns: tuple[str, ...] = (),
     rules: Rules = form_only,
+    who: Whom | None = None,
 ) -> Preview:
     """Put examples into ``body`` and measure it with the code that counts what is billed.
 
     :param columns: the attributes that people of the client's lists have.
     :param rules: what the TwiML of the client's calls may not do, whatever its form.
+    :param who: whose attributes are put in, in place of examples.
     """
-    made = _of_call(body, rules) if kind is TemplateKind.VOICE else _preview(kind, body, media)
+    values = known_of(who, kind) if who else None
+    if kind is TemplateKind.VOICE:
+        made = _of_call(body, rules, values)
+    else:
+        made = _preview(kind, body, media, values)
     return made if made.error else replace(made, meant=catalog.meant(body, columns))
 
 
-def _preview(kind: TemplateKind, body: str, media: list[str]) -> Preview:
+def known_of(who: Whom, kind: TemplateKind) -> dict[str, Any]:
+    """Return what a wording knows of somebody: a reply also of the text that it answers."""
+    own = TWILIOS_OWN | {"From": who.phone} if kind is TemplateKind.REPLY else {}
+    return {**who.attributes, **own}
+
+
+def chips(columns: Iterable[str]) -> list[str]:
+    """Return placeholders for attributes, each with words for whoever has none."""
+    found = dict.fromkeys(filter(None, map(attribute_name, [NAME, *columns])))
+    return [
+        f'{{{{ {name} or "{"there" if name == NAME else f"your {_in_words(name)}"}" }}}}'
+        for name in list(found)[:MOST_CHIPS]
+    ]
+
+
+def _in_words(name: str) -> str:
+    return name.removeprefix("to").replace("_", " ").strip().lower()
+
+
+def _preview(
+    kind: TemplateKind, body: str, media: list[str], values: Mapping[str, Any] | None
+) -> Preview:
     try:
-        text, error = templates.render(body, examples_for(body)), None
+        known = examples_for(body) if values is None else values
+        text, error = templates.render(body, known), None
     except templates.TemplateProblem as problem:
         text, error = body, problem.message
     measured = segments.measure(text)
@@ -94,7 +127,7 @@ def _preview(kind: TemplateKind, body: str, media: list[str]) -> Preview:
     if kind is not TemplateKind.REPLY or error is not None:
         return Preview(text, measured, costly, f"{cost:.4f}", None, error)
     unanswered = catalog.unanswered(kind, body)
-    stranger = None if unanswered else templates.render(body, TWILIOS_OWN)
+    stranger = None if unanswered or values is not None else templates.render(body, TWILIOS_OWN)
     return Preview(
         text, measured, costly, f"{cost:.4f}",
         messaging.reply(text, media) if text.strip() or media else None,
@@ -102,12 +135,12 @@ def _preview(kind: TemplateKind, body: str, media: list[str]) -> Preview:
     )  # fmt: skip
 
 
-def _of_call(body: str, rules: Rules) -> Preview:
+def _of_call(body: str, rules: Rules, values: Mapping[str, Any] | None) -> Preview:
     heard: dict[str, list[str]] = {}
     text, error = "", None
     if body.strip():
         try:
-            member = examples_for(body)
+            member = examples_for(body) if values is None else values
             heard = calls.preview(body, member, MachineDetection.CONTINUE)
             text = calls.render(body, member)
             error = " ".join(map(str, check_voice_template(body, rules)[:SAID])) or None
