@@ -14,6 +14,8 @@ if _own_metrics:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="dispatch-metrics-")
 
 # Only now: which way the counters count is decided when they are made.
+from prometheus_client import multiprocess  # noqa: E402
+
 from app.cli.processes import beside_the_web  # noqa: E402
 from app.serving import pools  # noqa: E402
 from app.serving.worker import BulkheadWorker  # noqa: E402
@@ -77,6 +79,12 @@ def worker_abort(worker):
     """Say what a worker that is taken for lost was doing."""
     del worker
     faulthandler.dump_traceback(all_threads=True)
+
+
+def child_exit(server, worker):
+    """Take what a process said of itself out of the figures when it is gone."""
+    del server
+    multiprocess.mark_process_dead(worker.pid)
 
 
 def on_exit(server):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 import config
-from app import api, cli, extensions, health, inbound, links, logging, problems, staff
+from app import answer_times, api, cli, extensions, health, inbound, links, logging, problems, staff
 from app.domain.content import budget
 
 
@@ -22,6 +22,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     logging.init_app(app, settings)
     extensions.init_app(app, settings)
     problems.init_app(app)
+    answer_times.init_app(app)
     app.before_request(budget.begin)
     app.teardown_request(budget.end)
     for blueprint in (health.blueprint, *inbound.blueprints, *links.blueprints, *api.blueprints):

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client import REGISTRY
+from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.models.message import Message, MessageState
+from app.domain import alive
+from app.extensions import redis_client
+from app.inbound import calls
+from app.models.base import utcnow
+from app.models.message import Message, MessageReport, MessageState
 from app.models.route import Destination
 from tests.support.inbound import NUMBER, PHONE, Department
 from tests.support.rows import Rows
@@ -68,7 +76,11 @@ def test_what_waits_is_counted(rows: Rows, client: FlaskClient) -> None:
 def counters() -> set[str]:
     """Return the name of everything that is defined to be counted, wherever that is."""
     families = REGISTRY.collect()
-    return {one.name for one in families if one.name.startswith("dispatch_")}
+    return {one.name for one in families if one.name.startswith("dispatch_") and counts(one)}
+
+
+def counts(family: Metric) -> bool:
+    return family.type == "counter"
 
 
 def counted(client: FlaskClient, name: str) -> float:
@@ -98,6 +110,78 @@ def test_each_counter_is_counted(
     before = counted(client, name)
     HAPPENINGS[name](twilio)
     assert counted(client, name) > before
+
+
+@pytest.mark.settings(METRICS_TOKEN=TOKEN)
+def test_answers_are_timed_by_route_and_status(
+    rows: Rows, client: FlaskClient, twilio: Twilio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Department(rows).auto_reply()
+    status_route = "/inbound/sms/status/<message_id>"
+    keys = {
+        "well": ("/inbound/sms", "2xx"), "forged": ("/inbound/sms", "4xx"),
+        "failed": ("/inbound/voice", "failed"), "report": (status_route, "2xx"),
+    }  # fmt: skip
+    before = figures(client)
+    twilio.sms()
+    client.post("/inbound/sms", data=sms_parameters())
+    twilio.post(f"/inbound/sms/status/{'0' * 26}", sms_parameters())
+    monkeypatch.setattr(calls, "take_in", Mock(side_effect=RuntimeError("broken")))
+    assert "something went wrong" in twilio.call().text.lower()
+    after = figures(client)
+    name = "dispatch_answer_seconds_count"
+    counted = {what: after[name, *key] - before.get((name, *key), 0) for what, key in keys.items()}
+    assert counted == {"well": 1, "forged": 1, "failed": 1, "report": 1}
+
+
+@pytest.mark.settings(METRICS_TOKEN=TOKEN)
+def test_what_was_heard_within_a_minute_is_told_with_its_codes(
+    rows: Rows, client: FlaskClient
+) -> None:
+    department = Department(rows)
+    number = department.number()
+    sent = Message(
+        client_id=department.client.id, destination=Destination.SMS, sender_id=number.id,
+        credential_id=department.credential.id, to=PHONE, from_=NUMBER,
+        state=MessageState.ACCEPTED,
+    )  # fmt: skip
+    rows.add(sent)
+    for status, code, seconds in (
+        ("delivered", None, 1), ("undelivered", 30007, 2), ("undelivered", 30007, 50),
+        ("undelivered", 30007, 90),
+    ):  # fmt: skip
+        at = utcnow() - timedelta(seconds=seconds)
+        rows.add(
+            MessageReport(
+                message_id=sent.id, status=status, error_code=code, at=at, source="callback"
+            )
+        )
+    found = figures(client)
+    name = "dispatch_reported_last_minute"
+    told = {frozenset(key[1:]): value for key, value in found.items() if key[0] == name}
+    assert told == {frozenset({"delivered", ""}): 1, frozenset({"undelivered", "30007"}): 2}
+
+
+@pytest.mark.settings(METRICS_TOKEN=TOKEN)
+def test_a_clock_that_runs_is_there_and_one_that_is_gone_is_not(
+    app: Flask, client: FlaskClient
+) -> None:
+    clock = ("dispatch_process_up", "clock")
+    assert figures(client)[clock] == 0
+    with app.app_context():
+        alive.tick()
+        assert 0 < redis_client().ttl(alive.CLOCK) <= alive.FORGOTTEN
+    found = figures(client)
+    assert (found[clock], found["dispatch_process_up", "worker-send"]) == (1, 0)
+    assert found["dispatch_redis_up",] == 1
+
+
+@pytest.mark.settings(METRICS_TOKEN=TOKEN, REDIS_URL="redis://127.0.0.1:1/0")
+def test_without_redis_only_that_is_told(client: FlaskClient) -> None:
+    found = figures(client)
+    assert found["dispatch_redis_up",] == 0
+    assert not [key for key in found if key[0] == "dispatch_process_up"]
+    assert found["dispatch_database_up",] == 1
 
 
 @pytest.mark.settings(METRICS_TOKEN=TOKEN)

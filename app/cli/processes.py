@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
 from app import redis_clients
-from app.domain import aside, wake
+from app.domain import alive, aside, wake
 from app.domain.sending import journal
 from app.extensions import current_settings, db, redis_client
 from app.inbound.afterwards import text_back
@@ -128,6 +128,7 @@ def tasks() -> tuple[Task, ...]:
         Task("wake voice messages", 2.0, voicemails.wake_due),
         Task("do chores", 1.0, do_chores),
         Task("text callers back", 2.0, text_callers_back),
+        Task("say that the clock runs", alive.CLOCK_EVERY, alive.tick),
         Task("notice a restored database", 5.0, restored.watch),
         Task("sweep lost claims", 5.0, sweep.lost_claims),
         Task(

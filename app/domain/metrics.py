@@ -10,22 +10,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from redis import RedisError
 from sqlalchemy import Select, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.domain import clocks
-from app.extensions import db
+from app.domain import alive, clocks
+from app.extensions import db, redis_client
 from app.models.base import utcnow
 from app.models.delivery import Delivery, DeliveryState
 from app.models.house import SetAside
-from app.models.message import HELD, JournaledReport, Message
+from app.models.message import HELD, JournaledReport, Message, MessageReport
 
 unknown_ids = Counter(
     "dispatch_unknown_ids",
@@ -36,6 +44,21 @@ arrivals = Counter(
     "dispatch_arrivals", "Texts and calls that came in, by outcome.", ["channel", "outcome"]
 )
 
+answers = Histogram(
+    "dispatch_answer_seconds",
+    "How long Twilio's requests took from the moment a process took them, by route and status.",
+    ["route", "status"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15),
+)
+requests_waiting = Gauge(
+    "dispatch_requests_waiting",
+    "Requests that wait for a process of their pool.",
+    ["pool"],
+    multiprocess_mode="livesum",
+)
+
+HEARD_LATELY = 20_000
+"""The newest reports among which those of the last minute are counted."""
 _REPORTS = select(func.count(), func.min(JournaledReport.at)).select_from(JournaledReport)
 _MESSAGES = {
     # In words, because PostgreSQL uses a partial index only for a condition that it can read.
@@ -59,6 +82,7 @@ def exposition() -> tuple[bytes, str]:
     """Return the page of all figures and its content type."""
     registry = CollectorRegistry()
     registry.register(_Waiting())
+    registry.register(_Processes())
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
@@ -87,6 +111,7 @@ class _Waiting(Collector):
                 *_clocks(),
                 _set_aside(),
                 *_reports(),
+                _heard(),
             ]
         except SQLAlchemyError:
             up.add_metric([], 0)
@@ -97,6 +122,47 @@ class _Waiting(Collector):
         )
         duration.add_metric([], time.monotonic() - started)
         return [up, duration, *families]
+
+
+class _Processes(Collector):
+    """Which processes beside the web are there, as Redis knows."""
+
+    def collect(self) -> Iterable[Metric]:
+        up = GaugeMetricFamily("dispatch_redis_up", "1 when Redis answers.")
+        there = GaugeMetricFamily(
+            "dispatch_process_up", "1 when there is such a process.", labels=["process"]
+        )
+        try:
+            for name, is_there in alive.processes(redis_client()).items():
+                there.add_metric([name], is_there)
+        except RedisError:
+            up.add_metric([], 0)
+            return [up]
+        up.add_metric([], 1)
+        return [up, there]
+
+
+def _heard() -> GaugeMetricFamily:
+    """What was heard of messages within a minute, among the newest reports."""
+    family = GaugeMetricFamily(
+        "dispatch_reported_last_minute",
+        "What was heard of messages within a minute, by status and Twilio's error code.",
+        labels=["status", "code"],
+    )
+    newest = (
+        select(MessageReport.at, MessageReport.status, MessageReport.error_code)
+        .order_by(MessageReport.id.desc())
+        .limit(HEARD_LATELY)
+        .subquery()
+    )
+    counts = (
+        select(newest.c.status, newest.c.error_code, func.count())
+        .where(newest.c.at > utcnow() - timedelta(minutes=1))
+        .group_by(newest.c.status, newest.c.error_code)
+    )
+    for status, code, count in db.session.execute(counts):
+        family.add_metric([status, str(code or "")], count)
+    return family
 
 
 def _by_state(

@@ -110,6 +110,7 @@ def _our_call_failed(error: Exception) -> Response:
 
 
 def _log_call(error: Exception) -> None:
+    g.failed = True  # the status does not say so: a caller hears an apology
     if isinstance(error, SQLAlchemyError):
         log.error("the database failed during a call", error=str(error))
     else:

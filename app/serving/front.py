@@ -62,14 +62,17 @@ class Front:
         channels: Mapping[Pool, Channel],
         bell: int,
         alive: Callable[[], bool],
+        count: Callable[[Pool, int], object] = lambda _pool, _waiting: None,
     ) -> None:
         """Make a front.
 
         :param bell: the reading end of a pipe; whatever is written to it has `alive` asked.
         :param alive: asked at least once a second, whether to go on; the place for a heartbeat.
+        :param count: told as often how many requests wait for each pool.
         """
         self._channels = channels
         self._alive = alive
+        self._count = count
         self._selector = selectors.DefaultSelector()
         self._reading: dict[_Reading, None] = {}  # in the order of their coming
         self._waiting: dict[Pool, deque[_Reading]] = {pool: deque() for pool in Pool}
@@ -114,6 +117,8 @@ class Front:
         now = time.monotonic()
         if now - self._swept > 0.5:
             self._swept = now
+            for pool, waiting in self._waiting.items():
+                self._count(pool, len(waiting))
             self._give_up_on_the_late(now)
 
     def _accept(self, listener: socket.socket, family: int, server: tuple[str, int] | str) -> None:

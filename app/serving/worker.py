@@ -19,6 +19,7 @@ from gunicorn import http
 from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.sync import SyncWorker
 
+from app.domain import metrics
 from app.serving import channel, pools
 from app.serving.channel import Channel, Handed
 from app.serving.front import Front
@@ -89,7 +90,10 @@ class BulkheadWorker(SyncWorker):  # type: ignore[misc]
         """Play the part until told to stop."""
         if self.part == FRONT:
             listeners = [one.sock for one in self.sockets]
-            Front(listeners, self.channels, self.PIPE[0], self._front_goes_on).run()
+            Front(
+                listeners, self.channels, self.PIPE[0], self._front_goes_on,
+                lambda pool, waiting: metrics.requests_waiting.labels(pool.value).set(waiting),
+            ).run()  # fmt: skip
         elif self.part in self.beside:
             self._run_beside(self.beside[self.part])
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -227,16 +228,25 @@ def from_a_dump(house: House) -> Callable[[], None]:
 
 
 def without_its_wal(house: House) -> Callable[[], None]:
-    """Let the file hold everything; return what removes the log that is written beside it since."""
-    path = house.database_url.removeprefix("sqlite:///")
-    with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    """Copy the file alone, when it holds everything; return what puts it back as it was copied.
 
-    def remove() -> None:
+    What is written later stands in the log beside it, until SQLite moves it into the file by
+    itself: a file that was left in its place would know of the sends of these seconds.
+    """
+    path = house.database_url.removeprefix("sqlite:///")
+    copy = house.folder / "copied.db"
+    with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("BEGIN IMMEDIATE")  # so that nobody writes, and nothing is moved
+        shutil.copyfile(path, copy)
+        connection.execute("ROLLBACK")
+
+    def put_back() -> None:
         for beside in ("-wal", "-shm"):
             Path(path + beside).unlink(missing_ok=True)
+        shutil.copyfile(copy, path)
 
-    return remove
+    return put_back
 
 
 POSTGRESQL, SQLITE = ("postgresql",), ("sqlite",)

@@ -43,6 +43,8 @@ class Unit:
     settled: float | None = None
     reached: int = 0
     """How often its person was reached by something that we sent through the API."""
+    answered: bool = False
+    """Whether Twilio took our TwiML as its reply; where it gave up waiting, a text of ours does."""
     told: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """The ids of the events about it, by what they say."""
 
@@ -62,7 +64,7 @@ class Unit:
     @property
     def is_twice(self) -> bool:
         """Its person was reached twice, or its end told as two happenings."""
-        most = 0 if self.flow in ("reply", "forward") else 1
+        most = 0 if self.flow == "forward" or self.answered else 1
         return self.reached > most or any(len(ids) > 1 for ids in self.told.values())
 
 
@@ -189,6 +191,7 @@ class Outside:
         answer = self._person_texts(unit, REPLIES)
         said = ElementTree.fromstring(answer).find("Message") if answer else None
         if said is not None:
+            unit.answered = True
             self._settle(unit)
             reply = self._in_log(REPLIES, unit.phone, "outbound-reply", said.text or "")
             self._report(reply, said.attrib["action"], "delivered")
@@ -216,6 +219,8 @@ class Outside:
             unit = self.units.get(made.to)
             if unit is not None:
                 unit.reached += 1
+        if unit is not None and unit.flow == "reply":
+            self._settle(unit)
         about = {"To": made.to, "From": made.sender, "AccountSid": made.form["_account"]}
         if made.sid.startswith("CA"):
             call = {**about, "CallSid": made.sid, "Direction": "outbound-api"}

@@ -53,22 +53,25 @@ def lines(flask_command: FlaskCliRunner) -> list[str]:
     return flask_command.invoke(args=["doctor"]).output.splitlines()
 
 
-def test_everything_but_the_workers_is_well(
+def test_everything_but_the_processes_is_well(
     flask_command: FlaskCliRunner, registrar: Client, live: None, mail: None
 ) -> None:
     flask_command.invoke(args=["numbers", "import", "registrar", "+13195550100", "+18885550104"])
     shown = lines(flask_command)
     bad = [line for line in shown if line.startswith("BAD")]
     assert bad == [
-        f"BAD  workers: there is none for {name}; start: flask worker {name}"
-        for name in ("house", "relay", "send")
+        *(
+            f"BAD  processes: there is no worker-{name}; start: flask worker {name}"
+            for name in ("house", "relay", "send")
+        ),
+        "BAD  processes: there is no clock; start: flask clock",
     ]
     well = {line.removeprefix("ok   ").partition(":")[0] for line in shown if line[:2] == "ok"}
     assert well >= {
         "database", "Redis", "credentials", "mail", "Twilio", "Twilio's clock", "public address",
         "numbers",
     }  # fmt: skip
-    assert shown[-1] == "3 things to put right."
+    assert shown[-1] == "4 things to put right."
 
 
 def test_what_is_wrong_is_named_with_what_to_do(

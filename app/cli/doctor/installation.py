@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.cli.doctor import clock
 from app.cli.doctor.finding import Finding, bad, ok, warn
-from app.domain import aside, clocks, wake
+from app.domain import alive, aside, clocks
 from app.domain.restoring import hold, marks
 from app.extensions import current_settings, db, redis_client
 from app.models.installation import Installation
@@ -65,7 +65,7 @@ def redis() -> Iterator[Finding]:
             f"it may throw jobs away ({policy}), which the clock finds again; better:"
             " maxmemory-policy noeviction.",
         )
-    yield from _workers()
+    yield from _processes()
 
 
 def _snapshots(connection: Redis) -> bool | None:
@@ -76,16 +76,13 @@ def _snapshots(connection: Redis) -> bool | None:
         return None
 
 
-def _workers() -> Iterator[Finding]:
-    from rq import Worker
-
-    connection = redis_client()
-    served = {name for one in Worker.all(connection=connection) for name in one.queue_names()}
-    for name in sorted(wake.DRAINS):
-        if wake.queue(name, connection).name in served:
-            yield ok("workers", f"there is one for {name}.")
+def _processes() -> Iterator[Finding]:
+    for name, is_there in alive.processes(redis_client()).items():
+        command = name.replace("-", " ")
+        if is_there:
+            yield ok("processes", f"there is a {name}.")
         else:
-            yield bad("workers", f"there is none for {name}; start: flask worker {name}")
+            yield bad("processes", f"there is no {name}; start: flask {command}")
 
 
 def sending() -> Iterator[Finding]:
