@@ -50,7 +50,7 @@ def choices(session: Session) -> list[tuple[str, str]]:
         (STRANGER, "Somebody of whom nothing is known"),
         *((LISTED + row.id, f"Somebody of “{row.name}”") for row in lists),
         (OPTED_OUT, "Somebody who has opted out"),
-        (PHONE_TYPED, "Whoever has this phone:"),
+        (PHONE_TYPED, "Whoever has this phone"),
     ]
 
 
