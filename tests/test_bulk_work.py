@@ -19,6 +19,7 @@ from sqlalchemy import Connection, event, insert, select
 
 from app.domain import deletion
 from app.domain.audience import members, staging, taking
+from app.domain.persons import erasing
 from app.domain.relaying import deliveries, endpoints
 from app.domain.sending import communications
 from app.extensions import db, unit_of_work
@@ -30,6 +31,7 @@ from app.models.chore import Chore
 from app.models.communication import Communication
 from app.models.delivery import Delivery, DeliveryState, EventType
 from app.models.endpoint import Endpoint, EndpointState
+from app.models.message import Direction, Message, MessageState
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.upload import Upload, UploadPart
 from tests.support.clients import Department, department
@@ -211,6 +213,26 @@ def replay(of: Department) -> Callable[[], None]:
     return act(of, DeliveryState.EXHAUSTED, verb)
 
 
+def erase(of: Department) -> Callable[[], None]:
+    """Somebody who was texted thousands of times is forgotten."""
+    sent = {
+        "client_id": of.client.id, "sender_id": of.number.id, "credential_id": of.credential.id,
+        "destination": "sms", "to": "+13195550150", "from_": of.number.address, "body": "Hello",
+        "state": MessageState.ACCEPTED, "direction": Direction.API,
+    }  # fmt: skip
+    fill(of, Message, lambda n: {"id": new_id(), "commit_order": n, **sent})
+
+    def work() -> None:
+        receipt = erasing.erase(of.client.id, "+13195550150", "pat")
+        assert receipt == {"texts and calls to them": MANY}
+
+    return work
+
+
+def nothing_is_said_any_more(of: Department) -> None:
+    assert {(one.to, one.body) for one in of.rows.all(Message)} == {("erased", None)}
+
+
 def everybody_is_new(of: Department) -> None:
     found = of.rows.all(select(Member).join(Population, Population.roll == Member.roll))
     assert len(found) == of.rows.count(Member) == 2 * MANY
@@ -252,6 +274,7 @@ WORKS = {
     enable: all_are(DeliveryState.PENDING),
     resume: all_have_a_day_more,
     replay: all_are(DeliveryState.PENDING),
+    erase: nothing_is_said_any_more,
 }
 
 

@@ -13,7 +13,7 @@ from app.api.problem import Refusal
 from app.api.reading import Shape
 from app.api.shapes import Phone as PathPhone
 from app.domain.mistakes import Refused
-from app.domain.persons import erasing, known
+from app.domain.persons import digests, erasing, known
 from app.extensions import unit_of_work
 from app.models.client import Client
 from app.models.credential import Scope
@@ -71,14 +71,12 @@ def erase(caller: Caller, phone: str) -> ReceiptObject:
     """
     number = _read(phone)
     try:
-        with unit_of_work() as session:
-            client = session.get_one(Client, caller.client_id)
-            receipt = erasing.erase(session, client, number, caller.actor)
+        receipt = erasing.erase(caller.client_id, number, caller.actor)
     except Refused as refused:
         raise Refusal(409, str(refused)) from None
     if receipt is None:
         raise _unknown()
-    return ReceiptObject(phone=number, erased=receipt, digest=erasing.digest(number))
+    return ReceiptObject(phone=number, erased=receipt, digest=digests.of(number))
 
 
 def _read(phone: str) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.domain import phones
 from app.domain.mistakes import Refused
 from app.domain.persons import erasing, known
-from app.extensions import unit_of_work
+from app.extensions import db, unit_of_work
 from app.models.client import Client
 
 group = AppGroup("person", help="What is known of one person, by their phone.")
@@ -42,8 +42,8 @@ def erase(phone: str, client: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Erase all that {client} knows of {number}, for good?", abort=True)
     try:
-        with unit_of_work() as session:
-            receipt = erasing.erase(session, _owner(session, client), number, ACTOR)
+        owner = _owner(db.session(), client).id
+        receipt = erasing.erase(owner, number, ACTOR)
     except Refused as refused:
         raise click.ClickException(str(refused)) from refused
     if receipt is None:

@@ -148,6 +148,11 @@ def tasks() -> tuple[Task, ...]:
         Task("tell what is new", 60.0, partial(keep_house, "app.maintenance.news.tick")),
         Task("remind of what waits", 60.0, partial(keep_house, "app.maintenance.reminders.tick")),
         Task("look over the numbers", 300.0, partial(keep_house, "app.maintenance.audits.tick")),
+        Task(
+            "finish and repeat erasures",
+            60.0,
+            partial(keep_house, "app.domain.persons.repeating.tick"),
+        ),
         Task("read calendars", 3600.0, partial(keep_house, "app.maintenance.calendars.tick")),
         Task("retention", 30.0, retention.tick),
         Task("remove dead lanes", 60.0, agenda.forget_dead_lanes),

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from app.cli.asking import INSTANT, operator
 from app.domain import clocks
+from app.domain.persons import repeating
 from app.domain.restoring import hold
 from app.extensions import db
 from app.inbound.afterwards import recovery
@@ -49,6 +50,8 @@ def command(since: datetime | None, dry_run: bool, release: bool) -> None:
         click.echo("Nothing was changed.")
         return
     taken = restored.take_in(reading)
+    repeating.again(start)
+    repeating.tick()
     click.echo(f"Took in {taken} of them: they do not go out again.")
     if not reading.complete:
         raise click.ClickException(

@@ -69,6 +69,11 @@ LOOPS = {
     "news": "telling owners what is new",
     "mail": "taking in a mail",
     "confirm": "asking Twilio about an account",
+    "calendars": "reading a calendar",
+    "reminders": "reminding of what waits",
+    "text back": "texting callers back",
+    "chores": "going on with work on many rows",
+    "erasures": "finishing or repeating the erasure of a person",
 }
 """What each loop does, for people."""
 

@@ -20,6 +20,7 @@ from app.domain.sending.reports import Report
 from app.extensions import current_settings, db, unit_of_work
 from app.inbound import errors
 from app.inbound.webhook import Webhook, is_id, received, twiml
+from app.models.base import ERASED
 from app.models.credential import Credential
 from app.models.message import Message
 from app.models.route import Destination
@@ -49,6 +50,8 @@ def answer(message_id: str) -> Response:
         return twiml(voice.sorry())
     webhook = received()
     _verify(webhook, message)
+    if message.to == ERASED:
+        return twiml(voice.sorry())
     if _went_wrong(webhook, message):
         log.error(
             "Twilio could not go on with a call of ours",
@@ -144,7 +147,8 @@ def _verify(webhook: Webhook, message: Message) -> None:
     credential = db.session.get_one(Credential, message.credential_id)
     webhook.require_signature(credential.tokens)
     webhook.require(AccountSid=credential.account_sid)
-    if "RecordingStatus" not in webhook.fields or "To" in webhook.fields:
+    is_erased = message.to == ERASED  # it is their call by its CallSid
+    if not is_erased and ("RecordingStatus" not in webhook.fields or "To" in webhook.fields):
         webhook.require(To=message.to)
     if "From" in webhook.fields:
         webhook.require(From=message.from_)

@@ -23,7 +23,7 @@ from app.extensions import reading
 from app.inbound import errors, shared_commits
 from app.inbound.parsing import phone_of
 from app.inbound.webhook import Webhook, is_id, received
-from app.models.base import table, utcnow
+from app.models.base import ERASED, table, utcnow
 from app.models.credential import SIGNING, Credential, signing_keys
 from app.models.message import Message
 from app.models.route import Destination
@@ -104,7 +104,7 @@ def _verify(webhook: Webhook, text: Text) -> None:
     webhook.require_signature(text.tokens)
     webhook.require(AccountSid=text.account_sid)
     to = phone_of(webhook.get("To"))
-    if text.to not in (to, texted(to)):
+    if text.to not in (ERASED, to, texted(to)):
         raise Forbidden("To is not the one that this belongs to.")
     # By another channel Twilio writes the name of an agent, or a phone behind the channel's.
     if text.number is not None and ":" not in webhook.get("From") and "From" in webhook.fields:

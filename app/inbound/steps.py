@@ -26,7 +26,7 @@ from app.inbound.flow import Lost, Step
 from app.inbound.handlers import STEPS
 from app.inbound.number import CallFacts, Number, RouteFacts
 from app.inbound.webhook import Webhook, twiml
-from app.models.base import PHONE_LENGTH, table, utcnow
+from app.models.base import ERASED, PHONE_LENGTH, table, utcnow
 from app.models.incoming import Incoming
 from app.twiml import voice
 
@@ -66,6 +66,8 @@ def answer(incoming_id: str, query: Mapping[str, str]) -> Response:
     call, number = found
     told = webhook.received()
     _require(told, call, number)
+    if call.from_ == ERASED:  # in the middle of the call: nothing more is kept of it
+        return twiml(voice.apology())
     try:
         asked = Step.read(query)
         document, given = _in_one_transaction(call, number, asked, told)
@@ -90,7 +92,7 @@ def _require(told: Webhook, call: CallFacts, number: Number) -> None:
     if told.get("ParentCallSid") == call.sid:
         return
     told.require(CallSid=call.sid)
-    if told.get("From").strip()[:PHONE_LENGTH] != call.from_:
+    if call.from_ not in (ERASED, told.get("From").strip()[:PHONE_LENGTH]):
         told.require(From=call.from_)
 
 

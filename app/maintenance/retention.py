@@ -21,6 +21,7 @@ from app.domain import aside, leftovers, mail_tags
 from app.domain.audience import uploads
 from app.domain.clients import usage
 from app.domain.content import attachments
+from app.domain.persons import noting
 from app.domain.sending import journal
 from app.extensions import db, unit_of_work
 from app.maintenance import overdue, steps, told_dates
@@ -31,6 +32,7 @@ from app.models.client import DEFAULT_RETENTION_DAYS, Client
 from app.models.communication import Callback
 from app.models.conversation import Conversation, ConversationNote
 from app.models.delivery import OPEN_STATES, Delivery, DeliveryAttempt
+from app.models.erasure import Erasure
 from app.models.house import Bookmark, IdempotencyKey, MailTaken
 from app.models.incoming import Incoming
 from app.models.last_contact import LastContact
@@ -128,6 +130,7 @@ def _steps(now: datetime) -> list[Step]:
         Step("dates told of", told_dates.too_old(now), told_dates.forget),
         Step("media", _expired_media(now), _remove_media),
         Step("uploads", _uploads(now - uploads.KEPT), _remove_uploads),
+        Step("erasures", _erasures(noting.oldest_kept()), _forget_erasures),
         Step("answers", _idempotency_keys(day), partial(_forget_answers, made_before=day)),
         Step("mails taken in", _mails_taken(now - 2 * mail_tags.REPLY_LASTS), _forget_mails),
     ]
@@ -265,6 +268,16 @@ def _empty_last_texts(session: Session, found: list[Any], *, sent_before: dateti
         .execution_options(synchronize_session=False)
     )
     return +Counter(last_contact_bodies=len(found))
+
+
+def _erasures(oldest: str) -> Select[str]:
+    """Find the erasures that no backup to be restored can undo any more."""
+    return select(Erasure.id).where(Erasure.id < oldest, Erasure.done_at.is_not(None))
+
+
+def _forget_erasures(session: Session, ids: list[str]) -> Counter[str]:
+    delete_all(session, Erasure.id, ids)
+    return +Counter(erasures=len(ids))
 
 
 def _mails_taken(limit: datetime) -> Select[str]:

@@ -36,6 +36,9 @@ LOWEST_RATE, HIGHEST_RATE = 0.01, 1000.0
 MOST_COUNTED = 1_000_000_000
 """The highest number that anybody may set a count to: it fits an INTEGER of every database."""
 
+ERASED = "erased"
+"""What stands in the log in place of the phone of somebody who was erased."""
+
 BigId = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only plain INTEGER
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, select
+from sqlalchemy import ColumnElement, String, cast, exists, select
 from sqlalchemy.orm import Session
 
 from app.domain import audit
@@ -15,7 +16,7 @@ from app.domain.phone_spellings import spellings, texted
 from app.domain.relaying.events import instant
 from app.models.audience import Member, Population, phone_key
 from app.models.base import utcnow
-from app.models.batch import Batch, BatchMember
+from app.models.batch import Batch, BatchMember, BatchTaking
 from app.models.client import Client
 from app.models.conversation import Conversation, ConversationNote
 from app.models.delivery import Delivery
@@ -26,9 +27,6 @@ from app.models.message import Message
 from app.models.run import DatedSend
 from app.models.sender import Sender
 from app.models.voicemail import Voicemail
-
-ERASED = "erased"
-"""What stands in the log in place of the phone of somebody who was erased."""
 
 Known = dict[str, Any]
 
@@ -46,7 +44,7 @@ def export(session: Session, client: Client, phone: str, by: str) -> Known | Non
         "name": names.of(session, client.id, [phone]).get(phone),
         "lists": [
             {"list": population.name, "attributes": member.attributes}
-            for population, member in members(session, client, phone)
+            for population, member in members(session, client.id, phone)
         ],
         "optOuts": _opt_outs(session, client, phone),
         "conversations": _conversations(session, client, phone),
@@ -79,16 +77,68 @@ def messages_to(session: Session, client: Client, phone: str) -> list[Message]:
     return list(session.scalars(own.order_by(Message.created_at)))
 
 
-def members(session: Session, client: Client, phone: str) -> list[tuple[Population, Member]]:
+def anything(session: Session, client_id: str, phone: str, before: datetime) -> bool:
+    """Tell whether a client knows anything of a person that is not newer than ``before``."""
+    phones, client = spellings(phone), session.get_one(Client, client_id)
+    talks = select(Conversation.id).where(
+        Conversation.client_id == client_id, Conversation.phone.in_(phones)
+    )
+    noted = exists().where(ConversationNote.conversation_id == Conversation.id)
+    queries = (
+        select(Incoming.id).where(
+            Incoming.client_id == client_id, Incoming.from_.in_(phones),
+            Incoming.received_at <= before,
+        ),
+        select(Message.id).where(
+            Message.client_id == client_id, Message.to.in_(phones), Message.created_at <= before
+        ),
+        talks.where(Conversation.last_at <= before, ~noted),
+        select(ConversationNote.id).where(
+            ConversationNote.conversation_id.in_(talks), ConversationNote.at <= before
+        ),
+        select(DatedSend.phone).where(
+            DatedSend.client_id == client_id, DatedSend.phone.in_(phones)
+        ),
+        select(LastContact.phone).where(
+            LastContact.client_id == client_id, LastContact.phone.in_(phones),
+            LastContact.sent_at <= before,
+        ),
+    )  # fmt: skip
+    return (
+        any(session.scalar(query.limit(1)) is not None for query in queries)
+        or bool(members(session, client_id, phone))
+        or any(batch_members(session, client, one) for one in phones)
+        or bool(to_be_taken(session, client, phone))
+        or any(
+            told.created_at <= before
+            for one in phones
+            for told in deliveries_about(session, client, one, [])
+        )
+    )
+
+
+def members(session: Session, client_id: str, phone: str) -> list[tuple[Population, Member]]:
     """Return where a person stands in the client's lists, however the phone is written there."""
     rows = session.execute(
         select(Population, Member)
         .join(Member, Member.roll == Population.roll)
-        .where(Population.client_id == client.id, Member.phone_key == phone_key(phone))
+        .where(Population.client_id == client_id, Member.phone_key == phone_key(phone))
         .order_by(Population.name, Member.id)
     )
     found = [(row[0], row[1]) for row in rows]
     return [one for one in found if is_of(one[1].attributes, phone)]
+
+
+def to_be_taken(session: Session, client: Client, phone: str) -> list[Member]:
+    """Return who is still to be taken over by a batch, of a list that was exchanged since."""
+    theirs = select(BatchTaking.roll).join(Batch, Batch.id == BatchTaking.batch_id)
+    rows = session.scalars(
+        select(Member).where(
+            Member.phone_key == phone_key(phone),
+            Member.roll.in_(theirs.where(Batch.client_id == client.id)),
+        )
+    )
+    return [one for one in rows if is_of(one.attributes, phone)]
 
 
 def batch_members(session: Session, client: Client, phone: str) -> list[BatchMember]:

@@ -8,6 +8,7 @@ way for one report and for hundreds: the rows are locked, compared, and set toge
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby, zip_longest
 from operator import itemgetter
@@ -20,7 +21,7 @@ from app.domain.audience import contacts, reachability
 from app.domain.relaying import announcements, listeners
 from app.domain.sending import allowance, breaker, call_retries, consequences, reports
 from app.domain.sending.reports import Report
-from app.models.base import utcnow
+from app.models.base import ERASED, utcnow
 from app.models.batch import Batch
 from app.models.message import Direction, Message, MessageState
 from app.models.route import Destination
@@ -92,27 +93,45 @@ def apply(
 
     By few statements for all of them: first each message's first report, then each one's second.
     """
+    erased = {id_ for id_, message in messages.items() if message.to == ERASED}
     listeners.read_ahead(session, list(messages.values()))
     moved: dict[str, Message] = {}
     waiting: dict[str, list[Given]] = {}
     for one in given:
         waiting.setdefault(one[0], []).append(one)
     for turn in zip_longest(*(waiting[id_] for id_ in messages if id_ in waiting)):
-        now = [one for one in turn if one is not None]
+        now = [_without_words(one) if one[0] in erased else one for one in turn if one is not None]
         reports.keep_all(session, now)
         due = [(messages[message_id], report, at) for message_id, report, at in now]
         taken = [one for one in due if _take(*one)]
-        _after_taking(session, taken)
+        _after_taking(session, [one for one in taken if one[0].id not in erased])
         told = {message.id for message, report, _ in taken if report.status in INITIAL}
         gone_on = [one for one in due if one[0].id not in told and _go_on(*one)]
         session.flush()
         for message, report, at in gone_on:
-            _after_going_on(session, message, report, at)
+            if message.id in erased:
+                allowance.end_call(session, message, report, at)
+            else:
+                _after_going_on(session, message, report, at)
         breaker.sent_on(session, [one.id for one, *_ in gone_on if one.status in words.SENT_ON])
-        arrived = [(one, at) for one, _, at in gone_on if one.status in words.ARRIVED]
+        arrived = [
+            (one, at)
+            for one, _, at in gone_on
+            if one.status in words.ARRIVED and one.id not in erased
+        ]
         reachability.proved_by(session, arrived)
         moved |= {message.id: message for message, _, _ in (*taken, *gone_on)}
     return moved
+
+
+def _without_words(given: Given) -> Given:
+    """Leave of a report about somebody who was erased what it costs and how far it came."""
+    message_id, report, at = given
+    bare = replace(
+        report, error_message=None, answered_by=None, recording_url=None, digits=None, speech=None,
+        details={},
+    )  # fmt: skip
+    return message_id, bare, at
 
 
 def end(

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain.voicemails import steps, telling
-from app.models.base import utcnow
+from app.models.base import ERASED, utcnow
 from app.models.incoming import Incoming
 from app.models.voicemail import Transcriber, TranscriptionState, Voicemail, VoicemailState
 from app.twiml.text import clean as without_controls
@@ -64,9 +64,12 @@ def recorded(
 ) -> Voicemail | None:
     """Note that Twilio has a recording, however often it tells; return its message.
 
-    :returns: None where nothing of the kind was asked for in that call.
+    :returns: None where nothing of the kind was asked for in that call, or the caller was erased.
     """
     voicemail = _of(session, incoming_id, recording_sid)
+    if session.scalar(select(Incoming.from_).where(Incoming.id == incoming_id)) == ERASED:
+        log.info("a recording of somebody who was erased is not taken", incoming=incoming_id)
+        return None
     if voicemail is None:
         log.warning("a recording that nobody asked for", incoming=incoming_id, sid=recording_sid)
         return None

@@ -19,6 +19,7 @@ from sqlalchemy import func, select, update
 
 from app.domain import aside, clocks, keywords, wake
 from app.domain.clients.accounts import client_by_id
+from app.domain.persons import repeating
 from app.domain.phone_spellings import texted
 from app.extensions import current_settings, db, reading, redis_client, unit_of_work
 from app.inbound import call_log, calls, lookup, texts
@@ -164,8 +165,12 @@ def _look(account: Account, deadline: float | None, keep_bookmark: bool) -> Coun
         if listed.has(MOST) and length > SHORTEST:
             length = max(length / 4, SHORTEST)
             continue
-        found["texts"] += _take_in_texts(account, listed.texts)
-        found["calls"] += _take_in_calls(account, listed.calls)
+        taken = Counter(
+            texts=_take_in_texts(account, listed.texts), calls=_take_in_calls(account, listed.calls)
+        )
+        if taken.total():
+            repeating.again(start)  # of somebody, perhaps, who was erased since
+        found += taken
         start = until
         if until <= account.seen_until:
             continue  # what the last look has seen; ending here would lead nowhere

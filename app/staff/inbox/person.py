@@ -49,9 +49,7 @@ def person_erase_now(phone: str) -> Response | tuple[str, int]:
     """Erase a person for good."""
     require_owner()
     try:
-        with unit_of_work() as session:
-            client = session.get_one(Client, g.client.id)
-            receipt = erasing.erase(session, client, phone, current_user.email)
+        receipt = erasing.erase(g.client.id, phone, current_user.email)
     except Refused as refused:
         return _ask(phone, str(refused)), 409
     if receipt is None:

@@ -124,9 +124,8 @@ def test_a_file_that_replaces_everybody_comes_too_late(app: Flask, rows: Rows, b
 def test_a_person_who_is_erased_meanwhile_is_erased_from_the_batch(
     app: Flask, rows: Rows, begun: str
 ) -> None:
-    with app.app_context(), unit_of_work() as session:
-        client = session.scalars(select(Client)).one()
-        erasing.erase(session, client, PEOPLE[6]["toPhone"], "pat")
+    with app.app_context():
+        erasing.erase(rows.one(Client).id, PEOPLE[6]["toPhone"], "pat")
     take_all(app, begun)
     assert taken(rows) == [*NAMES[:6], ""]
 
