@@ -10,7 +10,7 @@ from flask import request
 from limits import RateLimitItemPerMinute
 from sqlalchemy import or_, select, update
 
-from app.api.problem import Refusal
+from app.api.problem import HttpProblem
 from app.domain import limits
 from app.extensions import current_settings, db, unit_of_work
 from app.models.base import utcnow
@@ -43,8 +43,8 @@ class Caller:
 def authenticate(needed: Scope) -> Caller:
     """Find out who calls and whether they may.
 
-    :raises Refusal: 401 without a valid key, 403 when its scope does not reach, 429 after too many
-        failures from one address or too many requests with one key.
+    :raises HttpProblem: 401 without a valid key, 403 when its scope does not reach, 429 after too
+        many failures from one address or too many requests with one key.
     """
     now = utcnow()
     name, key = _presented()
@@ -56,7 +56,7 @@ def authenticate(needed: Scope) -> Caller:
     caller = Caller(client.id, client.name, api_key.id, api_key.label, api_key.scope)
     _limit(caller)
     if _RANK[caller.scope] < _RANK[needed]:
-        raise Refusal(
+        raise HttpProblem(
             403,
             f"This needs an API key with the scope {needed.value}; the key {caller.label} has"
             f" {caller.scope.value}.",
@@ -86,7 +86,7 @@ def _refuse_other_sites() -> None:
     """
     site = request.headers.get("Sec-Fetch-Site", "none")
     if site not in ("none", "same-origin"):
-        raise Refusal(403, "A page of another site cannot use this log-in.")
+        raise HttpProblem(403, "A page of another site cannot use this log-in.")
 
 
 def _look_up(key: str) -> tuple[ApiKey, Client] | None:
@@ -115,10 +115,10 @@ def _why_not(found: tuple[ApiKey, Client] | None, name: str | None, now: datetim
     return None
 
 
-def _unauthorized(reason: str) -> Refusal:
+def _unauthorized(reason: str) -> HttpProblem:
     wait = limits.hit(FAILURES, "api-failure", request.remote_addr or "")
     if wait is None:
-        return Refusal(401, reason, headers=dict(_CHALLENGE))
+        return HttpProblem(401, reason, headers=dict(_CHALLENGE))
     return _slow_down("There were too many requests without a valid API key.", wait)
 
 
@@ -129,9 +129,9 @@ def _limit(caller: Caller) -> None:
         raise _slow_down(f"The key {caller.label} may make {allowed} requests a minute.", wait)
 
 
-def _slow_down(why: str, wait: int) -> Refusal:
+def _slow_down(why: str, wait: int) -> HttpProblem:
     detail = f"{why} Try again in {wait} seconds."
-    return Refusal(429, detail, headers={"Retry-After": str(wait)})
+    return HttpProblem(429, detail, headers={"Retry-After": str(wait)})
 
 
 def _note_use(caller: Caller, now: datetime) -> None:

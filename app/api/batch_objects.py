@@ -67,7 +67,7 @@ class BatchObject(Shape):
 def describe(caller: Caller, batch_id: str, with_members: bool = False) -> BatchObject:
     """Return a batch of the caller's client.
 
-    :raises app.api.problem.Refusal: 404 when there is none.
+    :raises HttpProblem: 404 when there is none.
     """
     batch = owned(Batch, caller, batch_id, "batch")
     progress = running.progress(db.session(), batch)

@@ -11,7 +11,7 @@ from app.api.auth import Caller
 from app.api.batch_objects import BatchObject, describe
 from app.api.idempotency import once
 from app.api.operation import Answer, operation
-from app.api.problem import Refusal as ApiRefusal
+from app.api.problem import HttpProblem
 from app.api.reading import Shape
 from app.api.shapes import MemberObject
 from app.api.urls import Url, owned, url
@@ -226,7 +226,7 @@ def _waking(answer: Answer) -> Answer:
     return answer
 
 
-def _refused(refusal: Refusal) -> ApiRefusal:
+def _refused(refusal: Refusal) -> HttpProblem:
     """Say why it cannot be done: 403 where the client or the caller may not, else 409."""
     may_not = refusal.field == "client" or refusal.code == approval.OWN
-    return ApiRefusal(403 if may_not else 409, refusal.sentence)
+    return HttpProblem(403 if may_not else 409, refusal.sentence)

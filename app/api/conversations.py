@@ -15,7 +15,7 @@ from app.api.idempotency import once
 from app.api.messages import MessageObject, describe
 from app.api.operation import Answer, operation
 from app.api.paging import CursorQuery, Page, read_page
-from app.api.problem import Refusal as ApiRefusal
+from app.api.problem import HttpProblem
 from app.api.reading import Shape
 from app.api.shapes import Phone
 from app.domain import named
@@ -243,7 +243,7 @@ def _find(
     for one in dict.fromkeys((written, texted(written))):
         if sender is not None and (talk := finding.one(session, client, sender, one)) is not None:
             return sender, *talk
-    raise ApiRefusal(404, "There is no conversation of this number with this phone.")
+    raise HttpProblem(404, "There is no conversation of this number with this phone.")
 
 
 def _kept(session: Session, caller: Caller, number: str, phone: str) -> Conversation:
@@ -268,7 +268,7 @@ def _user_id(email: str) -> str:
 
 def _refused(refusal: Refusal, wrong: list[Mistake]) -> Exception:
     if refusal.field == "client" and refusal.code in ("not_enabled", "halted"):
-        return ApiRefusal(403, refusal.sentence)
+        return HttpProblem(403, refusal.sentence)
     if refusal.code == "limit_reached":
         return refusal
     return Refused([Mistake((refusal.field,), refusal.sentence, refusal.code), *wrong])

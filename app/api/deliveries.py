@@ -14,7 +14,7 @@ from app.api.auth import Caller
 from app.api.idempotency import once
 from app.api.operation import Answer, operation
 from app.api.paging import Page, PageQuery, read_page
-from app.api.problem import Refusal
+from app.api.problem import HttpProblem
 from app.api.reading import Shape
 from app.api.urls import owned
 from app.domain.mistakes import Refused
@@ -97,7 +97,7 @@ def not_now() -> Iterator[None]:
     except Refused as refused:
         if any(one.path for one in refused.mistakes):
             raise
-        raise Refusal(409, str(refused)) from None
+        raise HttpProblem(409, str(refused)) from None
 
 
 def describe(one: Delivery) -> DeliveryObject:

@@ -134,7 +134,7 @@ def replay(caller: Caller, endpoint_id: str, body: ReplayBody) -> Answer:
 def find(caller: Caller, endpoint_id: str) -> Endpoint:
     """Return the caller's own webhook endpoint.
 
-    :raises Refusal: 404 when there is none.
+    :raises HttpProblem: 404 when there is none.
     """
     query = owned_select(Endpoint, caller, endpoint_id).where(Endpoint.kind == EndpointKind.WEBHOOK)
     found = db.session.scalar(query) if is_id(endpoint_id) else None

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from app.api.auth import Caller
 from app.api.operation import IDEMPOTENCY_KEY as HEADER
 from app.api.operation import Answer, Written
-from app.api.problem import Refusal, invalid
+from app.api.problem import HttpProblem, invalid
 from app.extensions import unit_of_work
 from app.models.base import utcnow
 from app.models.house import IdempotencyKey
@@ -39,7 +39,7 @@ def once(caller: Caller, body: BaseModel | None, make: Make) -> Answer:
     """Answer what ``make`` answers in one transaction: once per key, with its status and headers.
 
     :param body: what was asked for; with the same key it must be the same.
-    :raises Refusal: 409 when the key was used for something else, 422 when it is no key.
+    :raises HttpProblem: 409 when the key was used for something else, 422 when it is no key.
     """
     key = request.headers.get(HEADER)
     if key is None:
@@ -56,7 +56,7 @@ def once(caller: Caller, body: BaseModel | None, make: Make) -> Answer:
         except IntegrityError as error:
             if IdempotencyKey.__tablename__ not in str(error.orig):
                 raise
-    raise Refusal(409, f"Another request with this {HEADER} is under way; repeat it later.")
+    raise HttpProblem(409, f"Another request with this {HEADER} is under way; repeat it later.")
 
 
 def _once(session: Session, caller: Caller, key: str, digest: str, make: Make) -> Answer:
@@ -78,7 +78,7 @@ def _once(session: Session, caller: Caller, key: str, digest: str, make: Make) -
         session.flush()  # a repeat that came first is waited for here
         _keep(kept, make(session))
     elif kept.request_sha256 != digest:
-        raise Refusal(409, f"This {HEADER} was used for a request with other content.")
+        raise HttpProblem(409, f"This {HEADER} was used for a request with other content.")
     return Answer(kept.status, Written(kept.body), kept.headers)
 
 

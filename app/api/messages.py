@@ -15,7 +15,7 @@ from app.api.auth import Caller
 from app.api.idempotency import once
 from app.api.operation import Answer, operation
 from app.api.paging import Page, PageQuery, read_page
-from app.api.problem import Refusal as ApiRefusal
+from app.api.problem import HttpProblem
 from app.api.reading import Shape
 from app.api.shapes import Phone, SenderAddress
 from app.api.urls import owned
@@ -141,7 +141,7 @@ def cancel(caller: Caller, message_id: str) -> Answer:
         try:
             later.cancel(session, message.id, caller.actor)
         except Refusal as refusal:
-            raise ApiRefusal(409, refusal.sentence) from None
+            raise HttpProblem(409, refusal.sentence) from None
         session.refresh(message)
         return Answer(200, describe([message])[0])
 

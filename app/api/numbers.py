@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.api.auth import Caller
 from app.api.idempotency import once
 from app.api.operation import Answer, operation
-from app.api.problem import Refusal, not_found
+from app.api.problem import HttpProblem, not_found
 from app.api.reading import Shape
 from app.api.urls import Url, url, url_or_none
 from app.domain import audit, mistakes, named
@@ -163,7 +163,7 @@ def try_one(caller: Caller, number: str) -> Answer:
         sender = find(caller, number)
         keys = breaker.keys_of(sender)
         if not breaker.try_one(session, keys, caller.client_id, caller.actor, utcnow()):
-            raise Refusal(409, breaker.NOTHING_HELD)
+            raise HttpProblem(409, breaker.NOTHING_HELD)
         session.flush()
         return Answer(200, describe(sender))
 
@@ -179,7 +179,7 @@ def resume(caller: Caller, number: str) -> Answer:
     def make(session: Session) -> Answer:
         sender = find(caller, number)
         if not senders.resume(session, sender, caller.actor):
-            raise Refusal(409, breaker.NOTHING_HELD)
+            raise HttpProblem(409, breaker.NOTHING_HELD)
         session.flush()
         return Answer(200, describe(sender))
 
@@ -229,7 +229,7 @@ def _parse(
 def find(caller: Caller, number: str) -> Sender:
     """Return the caller's own number, given as a phone number or an id.
 
-    :raises Refusal: 404 when there is none.
+    :raises HttpProblem: 404 when there is none.
     """
     found = named.find_number(db.session(), caller.client_id, number)
     if found is None:

@@ -129,7 +129,7 @@ def _view(
     def view(**parts: str) -> Response:
         caller = authenticate(declared.scope)
         if not all(storable(part) for part in parts.values()):
-            raise problem.Refusal(404, "There is no such thing.")
+            raise problem.HttpProblem(404, "There is no such thing.")
         arguments: dict[str, Any] = dict(parts)
         if declared.query is not None:
             arguments["query"] = read_query(declared.query)
@@ -159,22 +159,22 @@ def _respond(made: Answer, writer: TypeAdapter[Any] | None) -> Response:
 def _mistakes(refused: mistakes.Refused) -> Response:
     errors = [problem.FieldError(one.field, one.code, one.message) for one in refused.mistakes]
     if all(one.code == BUSY_CODE for one in refused.mistakes):
-        return problem.answer(problem.Refusal(409, str(refused), errors, {"Retry-After": "60"}))
+        return problem.answer(problem.HttpProblem(409, str(refused), errors, {"Retry-After": "60"}))
     return problem.answer(problem.invalid_all(errors))
 
 
 def _limited(limited: Limited) -> Response:
     headers = {"Retry-After": str(limited.seconds)}
-    return problem.answer(problem.Refusal(429, limited.sentence, headers=headers))
+    return problem.answer(problem.HttpProblem(429, limited.sentence, headers=headers))
 
 
 def _database_away(error: OperationalError) -> Response:
     log.warning("the database is away", error=str(error.orig))
     detail = "The database cannot be reached just now. Try again in 5 seconds."
-    return problem.answer(problem.Refusal(503, detail, headers={"Retry-After": "5"}))
+    return problem.answer(problem.HttpProblem(503, detail, headers={"Retry-After": "5"}))
 
 
-blueprint.register_error_handler(problem.Refusal, problem.answer)
+blueprint.register_error_handler(problem.HttpProblem, problem.answer)
 blueprint.register_error_handler(Limited, _limited)
 blueprint.register_error_handler(OperationalError, _database_away)
 blueprint.register_error_handler(mistakes.Refused, _mistakes)

@@ -76,7 +76,7 @@ def read_page(
 ) -> Rows[Row]:
     """Read one page of ``chosen``, the caller's rows of ``model`` that pass its filters.
 
-    :raises Refusal: 422 for a cursor that we did not make, or an ``after`` that is not there.
+    :raises HttpProblem: 422 for a cursor that we did not make, or an ``after`` that is not there.
     """
     start = _start(model, caller, query, collection)
     if start is not None:
@@ -122,7 +122,7 @@ def write_cursor(position: object, collection: str) -> str:
 def read_cursor(text: str, collection: str) -> Any:
     """Read back what :func:`write_cursor` wrote.
 
-    :raises Refusal: 422 for anything else.
+    :raises HttpProblem: 422 for anything else.
     """
     try:
         return _serializer(collection).loads(text)

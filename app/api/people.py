@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.api.auth import Caller
 from app.api.operation import operation
-from app.api.problem import Refusal
+from app.api.problem import HttpProblem
 from app.api.reading import Shape
 from app.api.shapes import Phone as PathPhone
 from app.domain.mistakes import Refused
@@ -73,7 +73,7 @@ def erase(caller: Caller, phone: str) -> ReceiptObject:
     try:
         receipt = erasing.erase(caller.client_id, number, caller.actor)
     except Refused as refused:
-        raise Refusal(409, str(refused)) from None
+        raise HttpProblem(409, str(refused)) from None
     if receipt is None:
         raise _unknown()
     return ReceiptObject(phone=number, erased=receipt, digest=digests.of(number))
@@ -86,5 +86,5 @@ def _read(phone: str) -> str:
         raise _unknown() from None
 
 
-def _unknown() -> Refusal:
-    return Refusal(404, "Nothing is known of this phone.")
+def _unknown() -> HttpProblem:
+    return HttpProblem(404, "Nothing is known of this phone.")

@@ -1,4 +1,4 @@
-"""Refusals of the API: raised anywhere below a route, answered as RFC 9457 problem details."""
+"""Errors of the API: raised anywhere below a route, answered as RFC 9457 problem details."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FieldError:
 
 
 @dataclass
-class Refusal(Exception):
+class HttpProblem(Exception):
     """A request that is answered with an error; nothing of it has been kept."""
 
     status: int
@@ -32,26 +32,26 @@ class Refusal(Exception):
         return self.detail
 
 
-def not_found(what: str) -> Refusal:
+def not_found(what: str) -> HttpProblem:
     """Say that this client has no such thing; what belongs to another client is not there."""
-    return Refusal(404, f"There is no {what} with this id.")
+    return HttpProblem(404, f"There is no {what} with this id.")
 
 
-def invalid(name: str, code: str, message: str) -> Refusal:
+def invalid(name: str, code: str, message: str) -> HttpProblem:
     """Say that one field (or query parameter) holds something that cannot be accepted."""
     return invalid_all([FieldError(name, code, message)])
 
 
-def invalid_all(errors: list[FieldError]) -> Refusal:
+def invalid_all(errors: list[FieldError]) -> HttpProblem:
     """Say everything that is wrong with what was sent, at once."""
     detail = " ".join(dict.fromkeys(error.message for error in errors[:5]))
     more = len(errors) - 5
-    return Refusal(422, f"{detail} And {more} more." if more > 0 else detail, errors)
+    return HttpProblem(422, f"{detail} And {more} more." if more > 0 else detail, errors)
 
 
-def answer(refusal: Refusal) -> Response:
-    """Turn ``refusal`` into the response."""
-    more = {"errors": [asdict(error) for error in refusal.errors]} if refusal.errors else {}
-    response = problem(refusal.status, HTTPStatus(refusal.status).phrase, refusal.detail, **more)
-    response.headers.update(refusal.headers)
+def answer(raised: HttpProblem) -> Response:
+    """Turn what was raised into the response."""
+    more = {"errors": [asdict(error) for error in raised.errors]} if raised.errors else {}
+    response = problem(raised.status, HTTPStatus(raised.status).phrase, raised.detail, **more)
+    response.headers.update(raised.headers)
     return response

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.api.problem import FieldError, Refusal, invalid_all
+from app.api.problem import FieldError, HttpProblem, invalid_all
 from app.domain import mistakes
 from app.domain.specs import Input
 
@@ -41,17 +41,18 @@ def read_body(model: type[M], further: FurtherCheck | None = None) -> M:
     """Read the body as JSON whatever its Content-Type: existing clients send none.
 
     :param further: looks at the rest where some fields cannot be read, so that all is told at once.
-    :raises Refusal: 400 when it is not JSON, 413 when it is too large, 422 when it does not fit.
+    :raises HttpProblem: 400 when it is not JSON, 413 when it is too large, 422 when it does not
+        fit.
     """
     request.max_content_length = MAX_BODY_BYTES
     try:
         raw = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        raise Refusal(413, f"The body is larger than {MAX_BODY_BYTES // 2**20} MB.") from None
+        raise HttpProblem(413, f"The body is larger than {MAX_BODY_BYTES // 2**20} MB.") from None
     try:
         value = json.loads(raw or b"{}", parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"The body is not JSON: {error}.") from None
+        raise HttpProblem(400, f"The body is not JSON: {error}.") from None
     _refuse_unstorable(value)
     read, wrong = mistakes.parse_partly(model, value)
     if read is not None and not wrong:

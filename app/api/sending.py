@@ -12,7 +12,7 @@ from app.api.auth import Caller
 from app.api.idempotency import once
 from app.api.messages import MessageObject, describe
 from app.api.operation import Answer, operation
-from app.api.problem import Refusal as ApiRefusal
+from app.api.problem import HttpProblem
 from app.api.reading import Shape
 from app.api.shapes import MemberObject
 from app.domain import named
@@ -157,7 +157,7 @@ def _queue(
     try:
         messages.check_client(client)
     except Refusal as refusal:
-        raise ApiRefusal(403, refusal.sentence) from None
+        raise HttpProblem(403, refusal.sentence) from None
     sender = _check(session, caller, client, body, looks, script)
     member = body.member.root if body.member else None
     if not isinstance(script, Script):

@@ -14,7 +14,7 @@ from app.api.auth import Caller
 from app.api.idempotency import once
 from app.api.operation import Answer, operation
 from app.api.paging import Page, read_cursor, write_cursor
-from app.api.problem import Refusal
+from app.api.problem import HttpProblem
 from app.api.reading import Shape
 from app.api.shapes import Phone as PathPhone
 from app.api.urls import Url, ids, owned, url
@@ -154,8 +154,8 @@ def lift(caller: Caller, list_id: str, phone: str) -> Answer:
     return Answer(204)
 
 
-def _not_on_the_list() -> Refusal:
-    return Refusal(404, "This phone is not on the list, or was lifted already.")
+def _not_on_the_list() -> HttpProblem:
+    return HttpProblem(404, "This phone is not on the list, or was lifted already.")
 
 
 def _describe(entry: SuppressionEntry) -> EntryObject:

@@ -63,7 +63,7 @@ def is_id(text: str) -> bool:
 def owned(model: type[T], caller: Caller, thing_id: str, what: str) -> T:
     """Return the caller's own row of ``model``.
 
-    :raises Refusal: 404 when there is none, or it is another client's.
+    :raises HttpProblem: 404 when there is none, or it is another client's.
     """
     found = db.session.scalar(owned_select(model, caller, thing_id)) if is_id(thing_id) else None
     if found is None:
@@ -85,7 +85,7 @@ def named_urls(model: type[named.Named], caller: Caller, collection: str) -> lis
 def owned_by_name(model: type[named.Named], caller: Caller, name: str, what: str) -> named.Named:
     """Return the caller's own row of ``model`` that has a name.
 
-    :raises Refusal: 404 when there is none.
+    :raises HttpProblem: 404 when there is none.
     """
     found = named.find(db.session(), model, caller.client_id, name)
     if found is None:
