@@ -18,6 +18,7 @@ import structlog
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 from redis import RedisError
+from redis.client import Pipeline
 from rq import SimpleWorker
 from rq.job import Job
 from rq.queue import Queue
@@ -103,6 +104,17 @@ class DrainWorker(SimpleWorker):
         """Run ``job`` so that nothing of its database session outlives it."""
         with self._app.app_context():
             super().execute_job(job, queue)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Say that this worker is there; once more from the beginning where Redis was flushed.
+
+        RQ registers a worker when it begins and never again, and operators would be told that
+        there is none.
+        """
+        if pipeline is None and not self.connection.sismember(self.redis_workers_keys, self.key):
+            self.connection.delete(self.key)
+            self.register_birth()  # type: ignore[no-untyped-call]
+        super().heartbeat(timeout, pipeline)
 
     def handle_warm_shutdown_request(self) -> None:
         """Let the running drain end at its next look around."""
