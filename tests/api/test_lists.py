@@ -198,9 +198,9 @@ def test_a_message_has_every_field_of_the_contract(
     shown = api.get(f"messages/{one.id}").json
     assert list(shown) == [
         "id", "destination", "direction", "status", "sid", "to", "from", "body", "segments",
-        "errorCode", "errorMessage", "explanation", "price", "createdAt", "sentAt", "updatedAt",
-        "communication", "batch", "answeredBy", "callDuration", "recordingUrl", "digits", "speech",
-        "twilioLog", "clicks", "history",
+        "errorCode", "errorMessage", "explanation", "price", "createdAt", "sendAt", "sentAt",
+        "updatedAt", "communication", "batch", "answeredBy", "callDuration", "recordingUrl",
+        "digits", "speech", "twilioLog", "clicks", "history",
     ]  # fmt: skip
     assert shown["destination"] == "sms"
     assert shown["direction"] == "outbound-api"
