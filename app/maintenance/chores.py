@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from app.domain import aside, chores, leftovers, wake
 from app.domain.chores import Piece
+from app.domain.conversations import mass
 from app.domain.relaying import together
 from app.extensions import db, unit_of_work
 from app.models.base import utcnow
@@ -29,6 +30,7 @@ PIECES: Mapping[ChoreKind, Piece] = {
     ChoreKind.HOLD: together.hold_some,
     ChoreKind.RELEASE: together.release_some,
     ChoreKind.PROLONG: together.prolong_some,
+    ChoreKind.WORDS: mass.read_some,
     ChoreKind.REPLAY: together.replay_some,
 }
 

@@ -28,6 +28,7 @@ from app.maintenance import overdue, steps, told_dates
 from app.maintenance.overdue import has_ended
 from app.maintenance.steps import Step, delete_all, has_open
 from app.models.base import utcnow
+from app.models.batch import Batch
 from app.models.client import DEFAULT_RETENTION_DAYS, Client
 from app.models.communication import Callback
 from app.models.conversation import Conversation, ConversationNote
@@ -39,6 +40,7 @@ from app.models.last_contact import LastContact
 from app.models.link import Click, Link
 from app.models.media import Media, Recording
 from app.models.message import Message, MessageReport
+from app.models.said import BatchWords
 from app.models.upload import Upload
 from app.models.voicemail import Voicemail
 
@@ -107,6 +109,7 @@ def _steps(now: datetime) -> list[Step]:
             ),
             Step(f"messages {client_id}", _messages(client_id, cutoff), _remove_messages),
             Step(f"incoming {client_id}", _incoming(client_id, cutoff), _remove_incoming),
+            Step(f"words {client_id}", _batch_words(client_id, cutoff), _forget_batch_words),
             Step(f"deliveries {client_id}", _deliveries(client_id, cutoff), _remove_deliveries),
             Step(f"notes {client_id}", _notes(client_id, cutoff), _remove_notes),
             Step(
@@ -190,6 +193,24 @@ def _remove_incoming(session: Session, ids: list[str]) -> Counter[str]:
     delete_all(session, Media.incoming_id, ids)
     delete_all(session, Incoming.id, ids)
     return removed + Counter(incoming=len(ids))
+
+
+def _batch_words(client_id: str, cutoff: datetime) -> Select[str]:
+    """Find the words of batches whose texts are gone."""
+    return (
+        select(BatchWords.batch_id)
+        .join(Batch, Batch.id == BatchWords.batch_id)
+        .where(
+            BatchWords.client_id == client_id,
+            Batch.scheduled_at < cutoff,
+            ~exists().where(Message.batch_id == BatchWords.batch_id),
+        )
+    )
+
+
+def _forget_batch_words(session: Session, ids: list[str]) -> Counter[str]:
+    delete_all(session, BatchWords.batch_id, ids)
+    return +Counter(batch_words=len(ids))
 
 
 def _notes(client_id: str, cutoff: datetime) -> Select[str]:

@@ -28,6 +28,8 @@ class ChoreKind(enum.StrEnum):
     """What was held for an endpoint goes out, or is canceled."""
     PROLONG = "prolong"
     """What waited while an endpoint was paused gets that time in addition."""
+    WORDS = "words"
+    """The texts of a batch are read for the words in them, so that they are found."""
     REPLAY = "replay"
     """A range of an endpoint's deliveries is sent again."""
 

@@ -8,24 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    case,
-    cast,
-    column,
-    func,
-    select,
-    table,
-    text,
-)
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute as Column
 from sqlalchemy.orm import Session
 
-from app.domain.conversations import finding, wording
+from app.domain.conversations import finding, word_index, wording
+from app.domain.conversations.word_index import Words
 from app.models.client import Client
 from app.models.conversation import Conversation, ConversationNote, EntryKind
 from app.models.incoming import Incoming
@@ -35,14 +24,8 @@ from app.models.said import FULL_TEXT, Said
 
 LOOK = 50_000
 """How many of the newest texts of each side are looked through for words that no index finds."""
-NEAR = 2_000
-"""So many of the newest are looked at without the index."""
-FEW = 100
-"""Few say a word that stands in one of so many, at most."""
-MOST = 20
-
-_FULL_TEXT = table(FULL_TEXT, column("rowid"))
-_MATCHES = text(f"{FULL_TEXT} MATCH :words")
+MOST = word_index.MOST
+WORDS = Words(Said, FULL_TEXT)
 
 
 @dataclass(frozen=True)
@@ -58,81 +41,14 @@ class Saying:
 def find(session: Session, client: Client, wanted: str) -> list[Saying]:
     """Return the newest texts and notes of a client in which all words of ``wanted`` stand.
 
-    Words of three letters and more stand for all that begin with them. Texts of batches are not
-    looked through.
+    Words of three letters and more stand for all that begin with them. What batches said is found
+    by :mod:`app.domain.conversations.mass`.
     """
     some = wording.words(wanted)
     if not some:
         return _look_through(session, client, wanted)
-    ids = _ids(session, client, some)
+    ids = word_index.ids(session, client, some, WORDS)
     return _read(session, client, ids) if ids else []
-
-
-def _ids(session: Session, client: Client, some: Sequence[str]) -> list[int]:
-    """Look at the newest first: what many say is soon found there.
-
-    An index of words knows no order, and is slow where a word stands in everything. So it is asked
-    for the words that few say, and what it finds is looked at for the others.
-    """
-    near = _near(session, client, some)
-    found = [id for id, has in near if all(has)][:MOST]
-    if len(found) == MOST or 0 < len(near) < NEAR:
-        return found
-    often = [sum(has[place] for _, has in near) for place in range(len(some))]
-    rare = [word for word, times in zip(some, often, strict=True) if times * FEW <= len(near)]
-    rare = rare or [some[often.index(min(often))]]
-    if session.get_bind().dialect.name == "postgresql":
-        return _far_on_postgresql(session, client, rare, some)
-    return _far_on_sqlite(session, client, rare, some)
-
-
-def _near(
-    session: Session, client: Client, some: Sequence[str]
-) -> list[tuple[int, tuple[bool, ...]]]:
-    """Return which of the words stand in each of the newest texts and notes."""
-    own = select(Said.id).where(Said.client_id == client.id).order_by(Said.id.desc()).limit(NEAR)
-    if session.get_bind().dialect.name == "postgresql":
-        has = [_has([word]) for word in some]
-        return [(id, tuple(those)) for id, *those in session.execute(own.add_columns(*has))]
-    rows = session.execute(own.add_columns(Said.words))
-    return [(id, wording.which_stand(some, words)) for id, words in rows]
-
-
-def _far_on_sqlite(
-    session: Session, client: Client, rare: Sequence[str], some: Sequence[str]
-) -> list[int]:
-    parts = [f'words : "{one}"{"*" if wording.is_beginning(one) else ""}' for one in rare]
-    wanted = " AND ".join([f'client_id : "{client.id}"', *parts])
-    rows = session.execute(
-        select(Said.id, Said.words)
-        .join_from(_FULL_TEXT, Said, Said.id == _FULL_TEXT.c.rowid)
-        .where(_MATCHES.bindparams(words=wanted), Said.client_id == client.id)
-        .order_by(_FULL_TEXT.c.rowid.desc())
-        .execution_options(yield_per=100)
-    )
-    fitting = (id for id, words in rows if all(wording.which_stand(some, words)))
-    return list(islice(fitting, MOST))
-
-
-def _far_on_postgresql(
-    session: Session, client: Client, rare: Sequence[str], some: Sequence[str]
-) -> list[int]:
-    mine = select(Said.id, Said.words).where(
-        Said.client_id == client.id, _has(rare, of=f"':{client.id.lower()}'")
-    )
-    fenced = mine.cte("few").prefix_with("MATERIALIZED", dialect="postgresql")
-    query = select(fenced.c.id).where(_has(some, fenced.c.words))
-    return list(session.scalars(query.order_by(fenced.c.id.desc()).limit(MOST)))
-
-
-def _has(
-    some: Sequence[str], column: ColumnElement[Any] | None = None, of: str = ""
-) -> ColumnElement[bool]:
-    """Match words; with ``of`` those of one client alone, which the index tells apart."""
-    parts = [f"'{one}'{':*' if wording.is_beginning(one) else ''}" for one in some]
-    wanted = cast(" & ".join([of, *parts] if of else parts), TSQUERY)
-    words = Said.words if column is None else column
-    return words.op("@@", is_comparison=True)(wanted)
 
 
 def _read(session: Session, client: Client, ids: Sequence[int]) -> list[Saying]:
@@ -171,7 +87,7 @@ def _look_through(session: Session, client: Client, wanted: str) -> list[Saying]
     ours = session.execute(
         select(Message.created_at, Message.to, Message.body)
         .where(
-            *went, Message.batch_id.is_(None), Message.destination == Destination.SMS,
+            *went, Message.destination == Destination.SMS,
             Message.body.icontains(wanted, autoescape=True),
         )
         .order_by(Message.created_at.desc())

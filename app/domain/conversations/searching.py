@@ -10,7 +10,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.domain.attributes import ADDRESS, NAME
-from app.domain.conversations import saying
+from app.domain.conversations import mass, saying
+from app.domain.conversations.mass import Told
 from app.domain.conversations.saying import LOOK, MOST, Saying
 from app.models.audience import Member, Population, phone_key
 from app.models.client import Client
@@ -48,6 +49,7 @@ class Found:
     people: Sequence[Person] = ()
     conversations: Sequence[Conversation] = ()
     words: Sequence[Saying] = ()
+    batches: Sequence[Told] = ()
     populations: Sequence[Population] = ()
     templates: Sequence[Template] = ()
 
@@ -65,6 +67,11 @@ def search(session: Session, client: Client, wanted: str) -> Found:
         people=_people(session, client, wanted, digits if is_phone else ""),
         conversations=_conversations(session, client, digits) if is_phone else (),
         words=() if is_phone else saying.find(session, client, wanted),
+        batches=(
+            mass.to_phone(session, client, digits)
+            if is_phone
+            else mass.find(session, client, wanted)
+        ),
         populations=_named(session, Population, client, wanted),
         templates=_named(session, Template, client, wanted),
     )

@@ -48,6 +48,12 @@ def words(wanted: str) -> Sequence[str] | None:
     return [one[:LONGEST_WORD] for one in _WORD.findall(folded.lower())[:MOST_WORDS]]
 
 
+def stored(said: str) -> list[str]:
+    """Return the words of a text as an index keeps them, in its order."""
+    folded = said.translate(_FOLD).lower()
+    return [one[:LONGEST_WORD] for one in _STORED.findall(folded)]
+
+
 def is_beginning(word: str) -> bool:
     """Tell whether a word stands for all that begin with it."""
     return len(word) >= SHORTEST_BEGINNING

@@ -97,7 +97,8 @@ def anything(session: Session, client_id: str, phone: str, before: datetime) -> 
             ConversationNote.conversation_id.in_(talks), ConversationNote.at <= before
         ),
         select(DatedSend.phone).where(
-            DatedSend.client_id == client_id, DatedSend.phone.in_(phones)
+            DatedSend.client_id == client_id, DatedSend.phone.in_(phones),
+            DatedSend.created_at <= before,
         ),
         select(LastContact.phone).where(
             LastContact.client_id == client_id, LastContact.phone.in_(phones),

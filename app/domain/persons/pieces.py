@@ -240,7 +240,10 @@ def _forget_last_texts(person: Person, session: Session) -> Gone:
 
 
 def _forget_dates(person: Person, session: Session) -> Gone:
-    mine = (DatedSend.client_id == person.client_id, DatedSend.phone.in_(person.spellings))
+    mine = (
+        DatedSend.client_id == person.client_id, DatedSend.phone.in_(person.spellings),
+        DatedSend.created_at <= person.at,
+    )  # fmt: skip
     return Counter({"dates told of": _count(session, delete(DatedSend).where(*mine))})
 
 

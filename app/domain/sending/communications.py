@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from app.domain import audit
 from app.domain.audience import populations, taking
 from app.domain.audience.dated import Dated
+from app.domain.conversations import mass
 from app.domain.reach import Refusal
 from app.domain.sending import approval, composing, lanes
 from app.domain.sending.composing import Plan, StepPlan
@@ -167,6 +168,7 @@ def begin(session: Session, batch: Batch, total: int | None = None) -> None:
         .values(state=BatchState.PREPARING, started_at=utcnow())
         .execution_options(synchronize_session="fetch")
     )
+    mass.begin(session, batch)
 
 
 def judge_phones(
@@ -229,6 +231,7 @@ def start_adhoc(
         return batch
     batch.state = BatchState.PREPARING
     batch.started_at = utcnow()
+    mass.begin(session, batch)
     session.flush()
     return batch
 

@@ -20,6 +20,7 @@ def search() -> str:
     session = db.session()
     found = searching.search(session, g.client, wanted) if wanted else Found()
     phones = {one.phone for one in found.conversations} | {one.phone for one in found.words}
+    phones |= {one.phone for one in found.batches}
     return render_template(
         "staff/search.html",
         q=wanted,

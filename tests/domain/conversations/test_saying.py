@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, update
 
-from app.domain.conversations import saying, wording
+from app.domain.conversations import saying, word_index, wording
 from app.extensions import db
 from app.maintenance import retention
 from app.models.base import utcnow
@@ -100,7 +100,7 @@ def here(rows: Rows) -> Department:
 @pytest.fixture(autouse=True)
 def _index(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the index asked, however few texts there are."""
-    monkeypatch.setattr(saying, "NEAR", 0)
+    monkeypatch.setattr(word_index, "NEAR", 0)
 
 
 @pytest.mark.parametrize("near", [0, 3, 2_000], ids=["far", "near and far", "near"])
@@ -109,7 +109,7 @@ def test_all_words_are_found_whatever_their_hand(
     app: Flask, here: Department, wanted: str, near: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether they are looked at one by one, or found by the index."""
-    monkeypatch.setattr(saying, "NEAR", near)
+    monkeypatch.setattr(word_index, "NEAR", near)
     assert [SAID.index(one.text) for one in find(app, here, wanted)] == TABLE[wanted]
 
 
@@ -157,7 +157,7 @@ def test_the_newest_come_first_however_many_there_are(
     app: Flask, here: Department, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where more were said since than are looked at without the index."""
-    monkeypatch.setattr(saying, "NEAR", 10)
+    monkeypatch.setattr(word_index, "NEAR", 10)
     start = utcnow() - timedelta(minutes=30)
     for n in range(saying.MOST + 15):
         says(here, f"number {n} {'odd' if n % 2 else 'even'}", start + timedelta(seconds=n))
