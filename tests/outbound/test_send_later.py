@@ -196,6 +196,20 @@ def test_it_counts_against_the_limits_of_its_hour_and_waits_for_room(
     assert len(fake.accepted) == 2
 
 
+def test_of_several_for_one_hour_a_phone_gets_as_many_each_hour_as_its_limit_lets_it(
+    app: Flask, rows: Rows, fake: FakeTwilio, house: House, clock: Clock
+) -> None:
+    rows.change(update(Client).values(limit_phone_hour=1))
+    for _ in range(3):
+        put(app, house)
+    gone = []
+    for _ in range(3):
+        clock(minutes=61)
+        work(app)
+        gone.append(len(fake.accepted))
+    assert gone == [1, 2, 3]
+
+
 def test_it_can_be_canceled_until_it_goes(
     app: Flask, rows: Rows, fake: FakeTwilio, house: House, clock: Clock
 ) -> None:

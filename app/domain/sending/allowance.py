@@ -1,7 +1,8 @@
 """What one phone gets within an hour, and whether one more message may be taken on.
 
 Counted in the log itself, by the index of client and phone: a single message from when it is taken
-on, or from the hour chosen for it; one of a batch from when it goes out.
+on; one of a batch from when it goes out. A text that waits for its hour is not taken on before it
+is in its lane, which may be later than the hour: of many for one hour only so many go.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from app.models.route import Destination
 HOUR = timedelta(hours=1)
 _message = Message.__table__
 _NEVER_WENT = (MessageState.REFUSED, MessageState.SUPPRESSED, MessageState.CANCELED)
+_SENT_AT = func.coalesce(_message.c.accepted_at, _message.c.claimed_at)
 _WENT_AT = case(
-    (_message.c.batch_id.is_(None), func.coalesce(_message.c.send_at, _message.c.created_at)),
-    else_=func.coalesce(_message.c.accepted_at, _message.c.claimed_at),
+    (_message.c.batch_id.is_not(None), _SENT_AT),
+    (_message.c.send_at.is_not(None), func.coalesce(_SENT_AT, _message.c.due_at)),
+    else_=_message.c.created_at,
 )
 
 
