@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 
-from sqlalchemy import ColumnElement, String, cast, delete, exists, select
+from sqlalchemy import ColumnElement, String, cast, delete, exists, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import audit, chores, leftovers, urls
@@ -26,7 +26,7 @@ from app.models.rota import Rota
 from app.models.route import KeywordRule, Route
 from app.models.sender import Sender
 from app.models.suppression import SuppressionList
-from app.models.template import Template, TemplateVersion
+from app.models.template import Template, TemplateDraft, TemplateVersion
 from app.models.upload import Upload
 
 Thing = (
@@ -76,6 +76,7 @@ def remove(session: Session, thing: Thing, by: str) -> None:
         case Template():
             _expire_files(session, thing)
             session.execute(delete(TemplateVersion).filter_by(template_id=thing.id))
+            session.execute(delete(TemplateDraft).filter_by(template_id=thing.id))
         case Endpoint():
             session.execute(delete(EndpointSecret).filter_by(endpoint_id=thing.id))
         case SuppressionList():
@@ -103,23 +104,36 @@ def expire_media(session: Session, code: str) -> None:
 
 def _expire_files(session: Session, template: Template) -> None:
     """Let the files of a template's versions go that no other template shows."""
-    versions = session.scalars(select(TemplateVersion.media).filter_by(template_id=template.id))
-    for code in {urls.media_code(url) for media in versions for url in media}:
-        if code is not None and not _is_shown(session, template, code):
+    shown: list[list[str]] = []
+    for kind in (TemplateVersion, TemplateDraft):
+        shown += session.scalars(select(kind.media).filter_by(template_id=template.id))
+    for code in {urls.media_code(url) for media in shown for url in media}:
+        if code is not None and not _is_shown(session, Template.id != template.id, template, code):
             expire_media(session, code)
 
 
-def _is_shown(session: Session, template: Template, code: str) -> bool:
-    others = (
-        select(TemplateVersion.id)
-        .join(Template, Template.id == TemplateVersion.template_id)
-        .where(
-            Template.client_id == template.client_id,
-            Template.id != template.id,
-            cast(TemplateVersion.media, String).contains(code, autoescape=True),
+def let_files_go(session: Session, template: Template, media: Sequence[str]) -> None:
+    """Let files go that no template shows any more, this one included."""
+    for code in {urls.media_code(url) for url in media}:
+        if code is not None and not _is_shown(session, true(), template, code):
+            expire_media(session, code)
+
+
+def _is_shown(session: Session, which: ColumnElement[bool], template: Template, code: str) -> bool:
+    """Tell whether a version or draft of such a template of the same client shows a file."""
+    for kind in (TemplateVersion, TemplateDraft):
+        shows = (
+            select(kind.template_id)
+            .join(Template, Template.id == kind.template_id)
+            .where(
+                Template.client_id == template.client_id,
+                which,
+                cast(kind.media, String).contains(code, autoescape=True),
+            )
         )
-    )
-    return session.scalar(others.limit(1)) is not None
+        if session.scalar(shows.limit(1)) is not None:
+            return True
+    return False
 
 
 def _template_users(session: Session, key: str) -> Iterator[str]:

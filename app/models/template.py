@@ -8,7 +8,7 @@ from sqlalchemy import JSON, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import Base
-from app.models.base import Created, Identified, Owned, choice
+from app.models.base import ID_LENGTH, Created, Identified, Owned, choice
 
 
 class TemplateKind(enum.StrEnum):
@@ -48,3 +48,18 @@ class TemplateVersion(Identified, Created, Base):
     """URLs of pictures and the like, at most ten."""
     created_by: Mapped[str] = mapped_column(String(254))
     """The person's e-mail address, or ``flask apply``."""
+
+
+class TemplateDraft(Created, Base):
+    """What a template is to say once somebody puts it into use; nothing uses it before."""
+
+    __tablename__ = "template_draft"
+
+    template_id: Mapped[str] = mapped_column(ForeignKey("template.id"), primary_key=True)
+    body: Mapped[str] = mapped_column(Text)
+    media: Mapped[list[str]] = mapped_column(JSON, default=list)
+    based_on: Mapped[int]
+    """The number of the version in use when it was written."""
+    created_by: Mapped[str] = mapped_column(String(254))
+    mark: Mapped[str] = mapped_column(String(ID_LENGTH))
+    """Another one with each change: so nobody puts into use what they have not seen."""

@@ -13,7 +13,7 @@ from wtforms import StringField, TextAreaField
 
 from app.domain import audit, mistakes, named
 from app.domain.audience import populations
-from app.domain.content import catalog
+from app.domain.content import catalog, drafts
 from app.domain.content.catalog import TemplateSpec
 from app.domain.content.voice_templates import Rules
 from app.domain.mistakes import Refused
@@ -118,7 +118,9 @@ def template(template_id: str) -> str | Response | tuple[str, int]:
     found = own.find(Template, template_id, "template")
     g.section = LISTS[found.kind]
     current = catalog.current_version(db.session(), found)
-    form = WordingForm(name=found.name, body=current.body, media="\n".join(current.media))
+    draft = drafts.find(db.session(), found)
+    shown = draft if draft is not None and "draft" in request.args else current
+    form = WordingForm(name=found.name, body=shown.body, media="\n".join(shown.media))
     if form.is_submitted():
         if _save(form, found.name, found.kind, is_new=False):
             return redirect(url_for("client.template", template_id=found.id))
@@ -144,6 +146,33 @@ def template_restore(template_id: str, number: int) -> Response:
     else:
         said = "is in use again" if changed else "says what is in use already"
         say(f"Version {number} {said}.")
+    return redirect(url_for("client.template", template_id=found.id))
+
+
+@client_blueprint.post("/templates/<template_id>/draft/<action>")
+def template_draft(template_id: str, action: str) -> Response:
+    """Put the draft into use, or throw it away."""
+    found = own.find(Template, template_id, "template")
+    if action not in ("use", "discard"):
+        abort(404)
+    mark = request.form.get("mark", "")
+    draft = drafts.find(db.session(), found)
+    if draft is not None and action == "use":
+        catalog.look_ahead(found.kind, draft.body)
+    try:
+        with unit_of_work() as session:
+            fresh = session.get_one(Template, found.id)
+            if action == "use":
+                rules = TwimlRules(session, session.get_one(Client, g.client.id)).problems
+                drafts.use(session, fresh, mark, current_user.email, rules)
+                said = f"The draft is in use, as version {fresh.current_version}."
+            else:
+                drafts.discard(session, fresh, mark, current_user.email)
+                said = "The draft is gone."
+    except Refused as refused:
+        say(str(refused), "bad")
+    else:
+        say(said)
     return redirect(url_for("client.template", template_id=found.id))
 
 
@@ -189,10 +218,14 @@ def _save(form: WordingForm, name: str, kind: TemplateKind, is_new: bool) -> Tem
             client = session.get_one(Client, g.client.id)
             written = {"name": name, "kind": kind, "body": form.body.data, "media": form.media_urls}
             known = None if is_new else named.find(session, Template, client.id, name)
+            if known is not None and "draft" in request.form:
+                return _keep_draft(session, known, form)
             saved = catalog.save(
                 session, client, mistakes.parse(TemplateSpec, written), known, current_user.email,
                 TwimlRules(session, client).problems,
             )  # fmt: skip
+            if known is not None and "draft" in request.args:
+                drafts.forget(session, known)
     except Refused as refused:
         show_mistakes(form, refused)
         return None
@@ -205,6 +238,13 @@ def _save(form: WordingForm, name: str, kind: TemplateKind, is_new: bool) -> Tem
         if caution:
             say(caution, "warn")
     return saved.row
+
+
+def _keep_draft(session: Session, known: Template, form: WordingForm) -> Template:
+    rules = TwimlRules(session, session.get_one(Client, g.client.id)).problems
+    drafts.keep(session, known, form.body.data or "", form.media_urls, current_user.email, rules)
+    say("Kept as a draft: nobody gets it before you use it. Try it below.")
+    return known
 
 
 def _columns() -> tuple[str, ...]:
@@ -235,6 +275,8 @@ def _editor(form: WordingForm, kind: TemplateKind, found: Template | None) -> st
         word=WORDS[kind],
         list_endpoint=LISTS[kind],
         template=found,
+        draft=drafts.find(session, found) if found else None,
+        is_draft_open="draft" in request.args,
         versions=versions,
         uses=catalog.in_use(session, found) if found else [],
         preview=preview(kind, form.body.data or "", form.media_urls, _columns(), _rules()),

@@ -1,4 +1,4 @@
-"""“Text me a test”, “call me with it”: a saved wording tried out on the person's own phone."""
+"""“Text me a test”, “call me with it”: a saved wording, or a draft, on the person's own phone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from app.domain.content import catalog
+from app.domain.content import catalog, drafts
 from app.domain.reach import Refusal
 from app.domain.sending import calls, texts
 from app.domain.wake import wake
@@ -15,18 +15,23 @@ from app.extensions import db, unit_of_work
 from app.models.client import Client
 from app.models.message import Message
 from app.models.sender import Sender, SenderKind, SenderType
-from app.models.template import Template, TemplateKind, TemplateVersion
+from app.models.template import Template, TemplateDraft, TemplateKind, TemplateVersion
 from app.outbound.send import media_links
 from app.staff import own
 from app.staff.access import client_blueprint, say
 from app.staff.wordings.wording_preview import examples_for, preview
 
+Wording = TemplateVersion | TemplateDraft
+
 
 @client_blueprint.post("/templates/<template_id>/test")
 def template_test(template_id: str) -> Response:
-    """Text the saved wording to a phone, or call it, from one of the client's numbers."""
+    """Text the saved wording, or its draft, to a phone, or call it, from one of our numbers."""
     found = own.find(Template, template_id, "template")
-    current = catalog.current_version(db.session(), found)
+    current: Wording = catalog.current_version(db.session(), found)
+    draft = drafts.find(db.session(), found)
+    if draft is not None and request.form.get("which") == "draft":
+        current = draft
     sender = db.session.get(Sender, request.form.get("sender", ""))
     back = redirect(url_for("client.template", template_id=found.id))
     if error := preview(found.kind, current.body, current.media).error:
@@ -38,7 +43,7 @@ def template_test(template_id: str) -> Response:
     return back
 
 
-def _try(found: Template, current: TemplateVersion, sender: Sender) -> None:
+def _try(found: Template, current: Wording, sender: Sender) -> None:
     phone = request.form.get("phone", "")
     send = _call if found.kind is TemplateKind.VOICE else _text
     try:
@@ -53,7 +58,7 @@ def _try(found: Template, current: TemplateVersion, sender: Sender) -> None:
         say(f"A test is on its way to {sent.to}.")
 
 
-def _text(current: TemplateVersion, sender_id: str, phone: str) -> Message:
+def _text(current: Wording, sender_id: str, phone: str) -> Message:
     shown = preview(TemplateKind.SMS, current.body, current.media)
     looks = media_links.look_now(current.media, g.client.id)
     with unit_of_work() as session:
@@ -65,7 +70,7 @@ def _text(current: TemplateVersion, sender_id: str, phone: str) -> Message:
     return sent
 
 
-def _call(current: TemplateVersion, sender_id: str, phone: str) -> Message:
+def _call(current: Wording, sender_id: str, phone: str) -> Message:
     script = calls.script(current.body, examples_for(current.body))
     with unit_of_work() as session:
         sent = calls.queue_call(
@@ -76,9 +81,10 @@ def _call(current: TemplateVersion, sender_id: str, phone: str) -> Message:
     return sent
 
 
-def _note(session: Session, current: TemplateVersion, sent: Message) -> None:
+def _note(session: Session, current: Wording, sent: Message) -> None:
     name = session.get_one(Template, current.template_id).name
-    own.note(session, "test", f"template {name}", {"to": sent.to})
+    what = "draft of template" if isinstance(current, TemplateDraft) else "template"
+    own.note(session, "test", f"{what} {name}", {"to": sent.to})
 
 
 def senders_for(kind: TemplateKind) -> list[Sender]:
