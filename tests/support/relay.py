@@ -82,7 +82,7 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
     return behave
 
 
-def run(app: Flask, seconds: float = 30.0) -> None:
+def run(app: Flask, seconds: float = 90.0) -> None:
     """Deliver everything that is due, as a worker does, and wait until that is done."""
     with app.app_context():
         started = 1
