@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from app.models.said import FULL_TEXT, Said
 from app.models.suppression import SuppressionEntry
 from tests.support.databases import PostgresTemplate, migrate
 from tests.support.environment import BASE
+from tests.support.processes import ROOT
 
 Run = Callable[..., set[str]]
 
@@ -54,6 +56,14 @@ def run(alone: Flask) -> Run:
             return {name for name in found if not name.startswith(FULL_TEXT)}
 
     return run
+
+
+def test_each_migration_follows_the_one_before_it_by_number() -> None:
+    """Two of one number would hide one another: Alembic runs only one of them."""
+    files = sorted((ROOT / "migrations/versions").glob("*.py"))
+    said = [re.findall(r'^(?:down_)?revision = "?(\w+)"?$', one.read_text(), re.M) for one in files]
+    names = [one.name[:4] for one in files]
+    assert said == [[now, before] for now, before in zip(names, ["None", *names], strict=False)]
 
 
 def test_up_down_and_up_again(run: Run) -> None:
