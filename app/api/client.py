@@ -78,6 +78,10 @@ class ClientObject(Shape):
         description="When batches reach people, in the zone of each one's area code; whoever is"
         " outside waits."
     )
+    line_type_lookup: bool = Field(
+        description="Whether Twilio Lookup tells landlines apart before texts of batches go out;"
+        " they are `refused` then."
+    )
     approval_above: int | None = Field(
         description="Batches of more members than this are `awaiting_approval` until somebody else"
         " approves them."
@@ -110,6 +114,7 @@ def show(caller: Caller) -> ClientObject:
         retention_days=client.retention_days,
         remind_after=client.remind_after,
         recipient_hours=_hours(client),
+        line_type_lookup=client.line_type_lookup,
         approval_above=client.approval_above,
         credentials=_credentials(client.id),
     )

@@ -30,6 +30,9 @@ class PersonObject(Shape):
     at: datetime = Field(description="When this was written.")
     name: str | None
     lists: Things = Field(description="Populations they are in, with all attributes.")
+    line_type: str | None = Field(
+        description="What kind of line Twilio Lookup has told that it is, such as `landline`."
+    )
     opt_outs: Things
     conversations: Things = Field(description="With your people's notes.")
     received: Things = Field(description="Texts and calls from them.")

@@ -72,6 +72,7 @@ LOOPS = {
     "calendars": "reading a calendar",
     "reminders": "reminding of what waits",
     "text back": "texting callers back",
+    "line types": "looking up what kind of line phones are",
     "chores": "going on with work on many rows",
     "erasures": "finishing or repeating the erasure of a person",
 }

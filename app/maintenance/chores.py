@@ -55,7 +55,7 @@ def run() -> None:
 def _due() -> list[str]:
     found = db.session.scalars(
         select(Chore.id)
-        .where(Chore.due_at <= utcnow(), aside.free(LOOP, Chore.id))
+        .where(Chore.kind.in_(PIECES), Chore.due_at <= utcnow(), aside.free(LOOP, Chore.id))
         .order_by(Chore.due_at)
         .limit(AT_ONCE)
     ).all()

@@ -18,7 +18,7 @@ from sqlalchemy import Select, delete, exists, or_, select, tuple_, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import aside, leftovers, mail_tags
-from app.domain.audience import uploads
+from app.domain.audience import line_types, uploads
 from app.domain.clients import usage
 from app.domain.content import attachments
 from app.domain.persons import noting
@@ -37,6 +37,7 @@ from app.models.erasure import Erasure
 from app.models.house import Bookmark, IdempotencyKey, MailTaken
 from app.models.incoming import Incoming
 from app.models.last_contact import LastContact
+from app.models.line_type import LineType
 from app.models.link import Click, Link
 from app.models.media import Media, Recording
 from app.models.message import Message, MessageReport
@@ -134,6 +135,7 @@ def _steps(now: datetime) -> list[Step]:
         Step("media", _expired_media(now), _remove_media),
         Step("uploads", _uploads(now - uploads.KEPT), _remove_uploads),
         Step("erasures", _erasures(noting.oldest_kept()), _forget_erasures),
+        Step("line types", _line_types(now - line_types.KEPT), _forget_line_types),
         Step("answers", _idempotency_keys(day), partial(_forget_answers, made_before=day)),
         Step("mails taken in", _mails_taken(now - 2 * mail_tags.REPLY_LASTS), _forget_mails),
     ]
@@ -299,6 +301,20 @@ def _erasures(oldest: str) -> Select[str]:
 def _forget_erasures(session: Session, ids: list[str]) -> Counter[str]:
     delete_all(session, Erasure.id, ids)
     return +Counter(erasures=len(ids))
+
+
+def _line_types(oldest: datetime) -> Select[str, str]:
+    """Find what Twilio said of phones too long ago."""
+    return select(LineType.client_id, LineType.phone).where(LineType.asked_at < oldest)
+
+
+def _forget_line_types(session: Session, found: list[Any]) -> Counter[str]:
+    session.execute(
+        delete(LineType)
+        .where(tuple_(LineType.client_id, LineType.phone).in_(found))
+        .execution_options(synchronize_session=False)
+    )
+    return +Counter(line_types=len(found))
 
 
 def _mails_taken(limit: datetime) -> Select[str]:

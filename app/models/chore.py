@@ -30,6 +30,8 @@ class ChoreKind(enum.StrEnum):
     """What waited while an endpoint was paused gets that time in addition."""
     WORDS = "words"
     """The texts of a batch are read for the words in them, so that they are found."""
+    LINE_TYPES = "line_types"
+    """The people of a communication's list are looked up, before a start."""
     REPLAY = "replay"
     """A range of an endpoint's deliveries is sent again."""
 

@@ -59,6 +59,8 @@ class Client(Identified, Created, Base):
     """Words of the client's own, by ``stop``, ``start`` and ``help``."""
     remind_after: Mapped[int | None]
     """Minutes after which somebody is told of a text that nobody has answered; null for never."""
+    line_type_lookup: Mapped[bool] = mapped_column(default=False)
+    """Twilio Lookup tells landlines apart before texts of batches go out, for a price."""
     approval_above: Mapped[int | None]
     """More members than this in a batch need somebody else's approval; null for never."""
     retention_days: Mapped[int] = mapped_column(default=DEFAULT_RETENTION_DAYS)

@@ -40,6 +40,7 @@ from app.models.client import Client
 from app.models.credential import Credential
 from app.models.message import Message, MessageState
 from app.outbound import due as due_now
+from app.outbound import line_types
 from app.outbound.background import background
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,7 @@ def start() -> None:
     """Have batches moved on, beside the chores; the job of the queue ``house``."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     background(app, "batches", drain).start()
+    line_types.start()
 
 
 def drain() -> None:
@@ -182,6 +184,10 @@ def _prepare(batch_id: str) -> bool:
     sender = composing.sender_of(session, batch)
     # Held: a session forgets what nobody holds, and each member would have it read again.
     credential = session.get_one(Credential, sender.credential_id)
+    whom = [one.attributes for one in members if one.refusal is None]
+    asked = line_types.Asked(client, sender, plan.destination, plan.suppression_list_id)
+    if line_types.are_awaited(session, asked, whom):
+        return False  # the clock looks again within a second
     judged = preparation.compose(session, plan, client, sender, members, COMPOSE_SECONDS)
     del credential
     with unit_of_work() as writing:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from app.twilio.asking import given
 from app.twilio.failures import NotSent, RefusedByTwilio, TwilioFailure, Uncertain
+from app.twilio.lookups import LookupRequests
 from app.twilio.media import Fetched, MediaUnavailable, fetch_media
 from app.twilio.numbers import NumberRequests
 from app.twilio.recordings import RecordingRequests
@@ -29,7 +30,7 @@ MAX_PAGE: Final = 1000
 CALL_EVENTS: Final = ("initiated", "ringing", "answered", "completed")
 
 
-class TwilioClient(NumberRequests, RecordingRequests):
+class TwilioClient(NumberRequests, RecordingRequests, LookupRequests):
     """Everything Dispatch asks of one Twilio account; see `Asking` for how it is made."""
 
     # The account itself

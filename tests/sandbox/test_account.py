@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
+from app.twilio.client import TwilioClient
 from tests.support.sandbox import DEMO, PERSON, Running, eventually
 
 LANDLINE = "+13195550118"
@@ -52,6 +53,14 @@ def test_a_phones_line_type_is_told(
     assert found.valid is valid
     assert (found.line_type_intelligence or {}).get("type") == kind
     assert lookup.fetch().line_type_intelligence is None
+
+
+def test_the_application_reads_it(running: Running) -> None:
+    account = running.box.settings
+    twilio = TwilioClient(
+        account.account_sid, account.account_sid, account.auth_token, base_url=running.url
+    )
+    assert [twilio.line_type(one) for one in (PERSON, LANDLINE)] == ["mobile", "landline"]
 
 
 def test_prices(running: Running) -> None:

@@ -19,6 +19,7 @@ from app.models.audience import Member
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchMember, BatchState
 from app.models.breaker import Breaker
+from app.models.chore import Chore
 from app.models.client import Client
 from app.models.communication import Callback, Communication
 from app.models.link import Click, Link
@@ -204,6 +205,24 @@ def test_before_it_is_sent_one_sees_what_happens(pat: Staff, ours: Department, r
                  "$0.01", "Text 1 person", "A2P 10DLC"):  # fmt: skip
         assert said in page
     assert rows.count(Batch) == 0
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_lines_are_looked_up_ahead_once_where_an_owner_wants_it(
+    pat: Staff, ours: Department, rows: Rows, wanted: bool
+) -> None:
+    rows.change(update(Client).values(line_type_lookup=wanted))
+    path = f"{HOME}/communications/{ours.texts.id}"
+
+    def page() -> str:
+        return pat.http.get(f"{path}/check").get_data(as_text=True)
+
+    assert ("Look them up now" in page()) is wanted
+    assert ("looked up at Twilio first, for about $0.01 beside the texts" in page()) is wanted
+    for _ in range(2):
+        pat.send(f"{path}/line-types")
+    assert rows.count(Chore) == (1 if wanted else 0)
+    assert ("are being looked up at Twilio" in page()) is wanted
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,7 @@ SETTINGS = {
     "quiet_to": "07:00", "retention_days": "30", "alert_segments": "5000",
     "alert_call_minutes": "", "callback-message_status": "endpoint:sis",
     "recipient_from": "09:00", "recipient_to": "20:00", "approval_above": "200",
+    "line_type_lookup": "on",
 }  # fmt: skip
 
 
@@ -195,7 +196,7 @@ def test_owners_set_up_their_client(pat: Staff, ours: Department, rows: Rows) ->
     assert (client.owner_email, client.time_zone) == ("boss@example.edu", "America/New_York")
     assert (client.quiet_from, client.quiet_to) == ("22:00", "07:00")
     assert (client.recipient_from, client.recipient_to) == ("09:00", "20:00")
-    assert client.approval_above == 200
+    assert (client.approval_above, client.line_type_lookup) == (200, True)
     assert (client.retention_days, client.alert_segments) == (30, 5000)
     assert client.twilio_enabled
     assert rows.one(Callback).endpoint_id == ours.endpoint.id

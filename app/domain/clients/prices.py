@@ -20,6 +20,8 @@ INCOMING_PRICES: Final = Prices(segment=Decimal("0.0083"), media_message=Decimal
 CALL_MINUTE: Final = Decimal("0.0140")
 """Of a call that is placed; each begun minute counts."""
 INCOMING_CALL_MINUTE: Final = Decimal("0.0085")
+LINE_TYPE: Final = Decimal("0.008")
+"""Of one phone that is looked up (Line Type Intelligence of Lookup v2)."""
 MONTHLY: Final[dict[SenderType, Decimal]] = {
     SenderType.LONG_CODE: Decimal("1.15"),
     SenderType.TOLL_FREE: Decimal("2.15"),

@@ -140,6 +140,8 @@ class ClientSpec(Spec):
         default_factory=_english
     )
     opt_words: OptWords = Field(default_factory=OptWords)
+    line_type_lookup: bool = False
+    """Whether Twilio Lookup tells landlines apart before texts of batches go out."""
     approval_above: Annotated[int, Field(ge=0, le=MOST_COUNTED)] | None = None
     """Batches of more members than this need somebody else's approval."""
     retention_days: Annotated[int, Field(ge=1, le=LONGEST_RETENTION_DAYS)] = DEFAULT_RETENTION_DAYS

@@ -22,6 +22,7 @@ from app.models.conversation import Conversation, ConversationNote
 from app.models.delivery import Delivery
 from app.models.incoming import Incoming
 from app.models.last_contact import LastContact
+from app.models.line_type import LineType
 from app.models.link import Click, Link
 from app.models.message import Message
 from app.models.run import DatedSend
@@ -46,6 +47,7 @@ def export(session: Session, client: Client, phone: str, by: str) -> Known | Non
             {"list": population.name, "attributes": member.attributes}
             for population, member in members(session, client.id, phone)
         ],
+        "lineType": _line_type(session, client, phone),
         "optOuts": _opt_outs(session, client, phone),
         "conversations": _conversations(session, client, phone),
         "received": [_received(one) for one in incoming],
@@ -99,6 +101,10 @@ def anything(session: Session, client_id: str, phone: str, before: datetime) -> 
         select(DatedSend.phone).where(
             DatedSend.client_id == client_id, DatedSend.phone.in_(phones),
             DatedSend.created_at <= before,
+        ),
+        select(LineType.phone).where(
+            LineType.client_id == client_id, LineType.phone.in_(phones),
+            LineType.asked_at <= before,
         ),
         select(LastContact.phone).where(
             LastContact.client_id == client_id, LastContact.phone.in_(phones),
@@ -178,6 +184,14 @@ def deliveries_about(
 
 def _names(column: ColumnElement[Any] | Any, part: str) -> ColumnElement[bool]:
     return cast(column, String).contains(part, autoescape=True)
+
+
+def _line_type(session: Session, client: Client, phone: str) -> str | None:
+    """Return what kind of line Twilio Lookup has told that it is."""
+    known = select(LineType.type).where(
+        LineType.client_id == client.id, LineType.phone.in_(spellings(phone))
+    )
+    return session.scalars(known).first()
 
 
 def _opt_outs(session: Session, client: Client, phone: str) -> list[Known]:

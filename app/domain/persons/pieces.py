@@ -28,6 +28,7 @@ from app.models.delivery import Delivery, DeliveryAttempt, DeliveryState
 from app.models.house import AuditEntry, IdempotencyKey
 from app.models.incoming import Incoming
 from app.models.last_contact import LastContact
+from app.models.line_type import LineType
 from app.models.link import Click, Link
 from app.models.media import Media
 from app.models.message import Message, MessageReport, MessageState
@@ -70,6 +71,7 @@ def repeated(person: Person) -> Iterator[Piece]:
     yield partial(_empty_batch_members, person)
     yield partial(_forget_last_texts, person)
     yield partial(_forget_dates, person)
+    yield partial(_forget_line, person)
 
 
 def once(person: Person) -> Iterator[Piece]:
@@ -245,6 +247,12 @@ def _forget_dates(person: Person, session: Session) -> Gone:
         DatedSend.created_at <= person.at,
     )  # fmt: skip
     return Counter({"dates told of": _count(session, delete(DatedSend).where(*mine))})
+
+
+def _forget_line(person: Person, session: Session) -> Gone:
+    mine = (LineType.client_id == person.client_id, LineType.phone.in_(person.spellings))
+    gone = _count(session, delete(LineType).where(*mine, LineType.asked_at <= person.at))
+    return Counter({"kinds of line": gone})
 
 
 def _answers(person: Person) -> list[str]:

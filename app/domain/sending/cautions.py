@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from app.domain import reach
+from app.domain.clients import prices
 from app.domain.content.voice_templates import ANSWERED_BY
 from app.domain.sending.calls import detection_of
 from app.domain.sending.composing import Plan
@@ -48,6 +50,8 @@ def cautions(
         yield Warned("unconfirmed", f"The Twilio account {credential.name} {UNCONFIRMED}")
     if trial := reach.standing(client, sender, credential).trial:
         yield Warned("trial", f"{trial}: only phones on the allow-list are reached.")
+    if found.to_look_up:
+        yield Warned("line_types", _look_up(found))
     if plan.destination is Destination.SMS:
         yield from _of_the_sender(found, sender, communication)
         yield from _of_the_texts(found, plan)
@@ -71,6 +75,15 @@ def _of_the_clocks(found: Forecast, client: Client) -> Iterator[Warned]:
             f"It is night (after 21:00 or before 8:00) where"
             f" {_people(found.night)}, by their area code.",
         )
+
+
+def _look_up(found: Forecast) -> str:
+    many = found.to_look_up
+    return (
+        f"{'One phone is' if many == 1 else f'{many:,} phones are'} looked up at Twilio first,"
+        f" for about ${max(found.look_up_cost, Decimal('0.01')):,.2f} beside the texts"
+        f" (${prices.LINE_TYPE} each): landlines among them are left out."
+    )
 
 
 def _people(count: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.domain import reach
-from app.domain.audience import in_force
+from app.domain.audience import in_force, line_types
 from app.domain.content import links, templates
 from app.domain.reach import Refusal
 from app.domain.sending import calls
@@ -160,7 +160,11 @@ def unreachable(
         to: reach.why_not(standing, to, destination, ours, listed.get(to))
         for to in ours | listed.keys()
     }
-    return {to: refusal for to, refusal in found.items() if refusal is not None}
+    refused = {to: refusal for to, refusal in found.items() if refusal is not None}
+    if destination is Destination.SMS:
+        for to in line_types.landlines(session, client, numbers - refused.keys()):
+            refused[to] = Refusal("landline", line_types.SENTENCE, "to")
+    return refused
 
 
 def _listed(

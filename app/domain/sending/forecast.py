@@ -35,6 +35,8 @@ class Forecast:
     """Members that have opted out."""
     unreachable: int = 0
     """Members whose phone Twilio could not reach lately."""
+    to_look_up: int = 0
+    """Recipients whose lines are looked up before their texts, for a price of its own."""
     refused: Counter[str] = field(default_factory=Counter)
     """Members that get nothing, by the code of the reason."""
     examples: list[tuple[int, str]] = field(default_factory=list)
@@ -79,6 +81,11 @@ class Forecast:
         return self.refused.total()
 
     @property
+    def look_up_cost(self) -> Decimal:
+        """What looking up their lines costs, beside the texts."""
+        return self.to_look_up * prices.LINE_TYPE
+
+    @property
     def is_estimate(self) -> bool:
         """Whether only some of the members were looked at."""
         return self.examined < self.total
@@ -101,6 +108,7 @@ class Forecast:
         for name in (
             "suppressed",
             "unreachable",
+            "to_look_up",
             "messages",
             "segments",
             "ucs2",

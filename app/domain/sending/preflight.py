@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from app.domain.audience import populations
+from app.domain.audience import line_types, populations
 from app.domain.clients import prices
 from app.domain.content import attachments, budget, templates
 from app.domain.content.attachments import Look
@@ -210,6 +210,7 @@ def _count(
         others: Mapping[str, Collection[str]] = {}
         if plan.destination is Destination.SMS:
             others = elsewhere.lists_of(session, client.id, phones - unreachable.keys())
+        found.to_look_up += _unknown_lines(session, plan, client, phones - unreachable.keys())
         for position, attributes, one in composed:
             key = int(one.fingerprint[:16], 16)
             refused = unreachable.get(one.to)
@@ -222,6 +223,13 @@ def _count(
                 _add(found, one, plan, attributes)
                 clock.look(found, one.to)
                 found.elsewhere.update(others.get(one.to, ()))
+
+
+def _unknown_lines(session: Session, plan: Plan, client: Client, phones: Collection[str]) -> int:
+    """Return of how many phones Twilio Lookup is still to be asked before their texts."""
+    if not line_types.are_wanted(client, plan.destination):
+        return 0
+    return len(line_types.missing(session, client.id, phones))
 
 
 def _get_nothing(found: Forecast, position: int, refused: Refusal) -> None:

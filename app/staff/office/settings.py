@@ -132,6 +132,7 @@ LABELS = {
     "owner_email": "Who is told of trouble",
     "time_zone": "Time zone",
     "retention_days": "Keep texts for",
+    "line_type_lookup": "Look up landlines",
     "approval_above": "Ask somebody else",
     "remind_after": "Remind of what nobody answered",
     "quiet_hours": "Quiet hours",
@@ -172,6 +173,7 @@ def _stored() -> dict[str, str]:
         "languages": " ".join(client.languages),
         **{f"opt_{what}": "\n".join(client.opt_words.get(what, ())) for what in OPT_WORDS},
         "retention_days": str(client.retention_days),
+        "line_type_lookup": "on" if client.line_type_lookup else "",
         "approval_above": "" if client.approval_above is None else str(client.approval_above),
         "remind_after": str(client.remind_after or ""),
         "twiml_hosts": "\n".join(client.twiml_hosts),
@@ -195,6 +197,7 @@ def _as_written(typed: dict[str, str]) -> dict[str, Any]:
             for what in OPT_WORDS
         },
         "retention_days": typed["retention_days"],
+        "line_type_lookup": bool(typed["line_type_lookup"]),
         "approval_above": typed["approval_above"] or None,
         "remind_after": typed["remind_after"] or None,
         "twiml_hosts": typed["twiml_hosts"].split(),

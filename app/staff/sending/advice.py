@@ -9,8 +9,13 @@ from flask_login import current_user
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from app.domain import audit, chores
+from app.domain.audience import line_types
 from app.domain.sending import authoring, better_senders, cautions, one_person
+from app.domain.wake import wake
 from app.extensions import db, unit_of_work
+from app.models.chore import Chore, ChoreKind
+from app.models.client import Client
 from app.models.communication import Communication
 from app.staff.access import client_blueprint, say
 from app.staff.sending.communications import NOUNS
@@ -32,6 +37,25 @@ def person(session: Session, found: Communication, position: int) -> dict[str, A
         "found": found, "noun": NOUNS[found.destination], "heard_by": HEARD_BY,
         "person": one_person.look(session, found, position),
     }  # fmt: skip
+
+
+@client_blueprint.post("/communications/<communication_id>/line-types")
+def communication_line_types(communication_id: str) -> Response:
+    """Have the lines of everybody in the list looked up now, so that landlines are seen."""
+    found = find_communication(communication_id)
+    with unit_of_work() as session:
+        client = session.get_one(Client, found.client_id)
+        wanted = line_types.are_wanted(client, found.destination)
+        if wanted and not chores.is_under_way(session, ChoreKind.LINE_TYPES, found.id):
+            session.add(Chore(kind=ChoreKind.LINE_TYPES, subject=found.id, details={}, after=""))
+            audit.record(session, current_user.email, "look up", f"the list of {found.name}",
+                         client.id)  # fmt: skip
+    if wanted:
+        wake("house")
+        say("The phones are being looked up. Load this page again in a while.")
+    else:
+        say("Phones are not looked up here: an owner can turn it on in the settings.", "bad")
+    return redirect(url_for("client.communication_check", communication_id=found.id))
 
 
 @client_blueprint.post("/communications/<communication_id>/sender")

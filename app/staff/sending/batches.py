@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from app.domain import chores
 from app.domain.mistakes import Refused
 from app.domain.reach import Refusal
 from app.domain.sending import approval, better_senders, communications, running
@@ -22,6 +23,7 @@ from app.extensions import db, unit_of_work
 from app.models.audience import Population
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchState
+from app.models.chore import ChoreKind
 from app.models.communication import Communication
 from app.outbound.send import media_links
 from app.staff import own, words
@@ -38,6 +40,7 @@ REASONS = {
     "invalid_phone": "no valid phone",
     "not_allowed": "a phone that may not be reached",
     "template_error": "something the template needs is missing",
+    "landline": "a landline, which gets no texts",
     "duplicate": "the same text goes to this phone already",
     "too_long": "a text that is too long",
     "empty": "an empty text",
@@ -64,6 +67,7 @@ def _check_page(found: Communication, wrong: list[str]) -> str:
         duration=words.duration(shown.seconds),
         population=session.get(Population, found.population_id or ""),
         runs=_runs(session, found),
+        looking_up=chores.is_under_way(session, ChoreKind.LINE_TYPES, found.id),
         wrong=wrong,
         typed=request.form,
     )
