@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -397,6 +398,59 @@ def test_history_is_read_page_by_page_and_searched(
     older = first.split("before=")[1].split('"')[0]
     assert pat.http.get(f"{HOME}/history?before={older}").text.count('data-label="Who"') == 10
     assert pat.http.get(f"{HOME}/history?q=THING+07").text.count('data-label="Who"') == 1
+
+
+BATCH = "01M8MCX9PN3AZ7JZQPWD5ZRB8S"
+IN_WORDS: dict[str, tuple[tuple[str, str, dict[str, Any]], str]] = {
+    "a start": (
+        ("start", "batch of closing", {"batch": BATCH}), "started batch of closing the run",
+    ),
+    "a pause": (("paused", f"batch {BATCH}", {}), "paused a run –"),
+    "a route by file": (
+        ("create", "route +13195550100 voice", {"route": "Says “Hi”."}),
+        "created what (319) 555-0100 does with calls Says “Hi”.",
+    ),
+    "a route by hand": (
+        ("save", "sms of +13195550100", {"route": {"handler": "auto_reply"}, "said": "Answers."}),
+        "saved what (319) 555-0100 does with texts Answers.",
+    ),
+    "sent again": (
+        ("send again", f"message {BATCH}", {"sentAgainAs": BATCH}),
+        "sent again a text or call what was sent in its place",
+    ),
+    "a change": (
+        ("change", "client registrar", {"retention_days": [45, 30], "trial": True}),
+        "changed client registrar retention days 45 → 30 trial yes",
+    ),
+    "read": (("read", "conversation with +13195550110", {}), "conversation with (319) 555-0110"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("entry", "words"), IN_WORDS.values(), ids=IN_WORDS)
+def test_history_has_neither_ids_nor_machine_words(
+    entry: tuple[str, str, dict[str, Any]], words: str, pat: Staff, ours: Department, rows: Rows
+) -> None:
+    action, target, details = entry
+    rows.add(
+        AuditEntry(
+            client_id=ours.client.id, actor="flask apply", action=action, target=target,
+            details=details,
+        )
+    )  # fmt: skip
+    page = pat.http.get(f"{HOME}/history").text.split("<tbody>")[1].split("</tbody>")[0]
+    told = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page))
+    assert words in told
+    assert "support (configuration file)" in told
+    assert BATCH not in told
+
+
+def test_history_is_found_by_a_phone_as_it_is_shown(
+    pat: Staff, ours: Department, rows: Rows
+) -> None:
+    values = {"client_id": ours.client.id, "actor": "pat", "action": "read"}
+    rows.add(AuditEntry(**values, target="conversation with +13195550110"))
+    page = pat.http.get(f"{HOME}/history", query_string={"q": "(319) 555-0110"}).text
+    assert page.count('data-label="Who"') == 1
 
 
 def test_another_clients_secrets_do_not_exist(pat: Staff, rows: Rows) -> None:

@@ -264,7 +264,7 @@ def test_sign_ins_and_failures_are_in_the_trail_that_support_reads(
     support = Staff(app.test_client())
     support.sign_in("help@example.edu")
     page = support.http.get("/staff/history").get_data(as_text=True)
-    assert page.count("fail to sign in: from 127.0.0.1") == 2
+    assert page.count("failed to sign in from 127.0.0.1") == 2
     assert "an unknown person" in page
     assert "hunter2" not in page
     assert pat.http.get("/staff/history").status_code == 403

@@ -9,8 +9,10 @@ from app.extensions import db
 from app.models.house import AuditEntry
 from app.staff import listing
 from app.staff.access import blueprint, client_blueprint, require_support
+from app.staff.office import history_words
 
 PAGE = 50
+FEWEST_DIGITS = 7
 
 
 @client_blueprint.get("/history")
@@ -30,6 +32,9 @@ def _page(whose: ColumnElement[bool], endpoint: str) -> str:
     words = request.args.get("q", "").strip()[:100]
     columns = (AuditEntry.actor, AuditEntry.action, AuditEntry.target)
     mentioned = or_(*[one.icontains(words, autoescape=True) for one in columns])
+    digits = "".join(filter(str.isdecimal, words))
+    if len(digits) >= FEWEST_DIGITS:  # phones are shown otherwise than they are kept
+        mentioned = or_(mentioned, AuditEntry.target.contains(digits))
     before = request.args.get("before", "")
     page = listing.page(
         db.session(),
@@ -39,4 +44,7 @@ def _page(whose: ColumnElement[bool], endpoint: str) -> str:
         size=PAGE,
         wanted=[mentioned] if words else [],
     )
-    return render_template("staff/history.html", page=page, q=words, endpoint=endpoint)
+    return render_template(
+        "staff/history.html", page=page, q=words, endpoint=endpoint, said=history_words.said,
+        who=history_words.who,
+    )  # fmt: skip
