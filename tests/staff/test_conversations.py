@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import html
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
@@ -93,6 +95,23 @@ def test_who_waits_comes_first_and_is_counted_in_the_menu(
         assert [one for one in ("newest", "waits", "done") if f">{one}</p>" in shown] == words
     assert "waits" in page(pat, "/staff/clients/registrar/conversations?q=0102")
     page(pat, "/staff/clients/registrar/conversations?state=x", status=404)
+
+
+def test_an_open_inbox_asks_again_and_is_told_only_what_is_new(
+    pat: Staff, asks: Callable[..., Conversation]
+) -> None:
+    asks("Is it open?")
+    news = re.search(
+        r'id="talks" hx-get="([^"]+)" hx-trigger="every (\d+)s"',
+        page(pat, "/staff/clients/registrar/conversations"),
+    )
+    assert news
+    address = html.unescape(news[1])
+    part = {"HX-Request": "true"}
+    assert pat.http.get(address, headers=part).status_code == 204
+    asks("And tomorrow?", phone="+13195550199")
+    assert "And tomorrow?" in pat.http.get(address, headers=part).text
+    assert int(news[2]) >= 10, "some nine statements each: less than one a second"
 
 
 def test_pages_follow_without_gap_or_repeat(pat: Staff, asks: Callable[..., Conversation]) -> None:

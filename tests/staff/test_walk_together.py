@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 CLIENT = "/staff/clients/registrar"
 NUMBER, PERSON, SHOWN = "+13195550102", "+12065550181", "(206) 555-0181"
+FURTHER = "+12065550182"
 KIM = ("kim@example.edu", "kim-on-this-machine")
 COLLEAGUE = f"""
 clients:
@@ -57,6 +58,11 @@ def test_two_people_answer_together(
         other = context.new_page()
         theirs = Looker(other)
         enter(other, office.base_url, KIM)
+        other.goto(f"{office.base_url}{CLIENT}/conversations")
+        expect(other.get_by_role("link", name=SHOWN)).to_be_visible()
+        office.text_in("And is it far?", NUMBER, FURTHER)
+        expect(other.get_by_role("link", name="(206) 555-0182")).to_be_visible(timeout=20_000)
+        expect(other.locator("#menu-waits")).to_contain_text("2")
         open_talk(other, office)
 
         press(page, "Assign to me")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import abort, g, render_template, request
+import hashlib
+
+from flask import Response, abort, g, render_template, request
 from flask_login import current_user
 from sqlalchemy import select
 
@@ -26,8 +28,12 @@ SHOWN = {
 }
 
 
+LOOK_AGAIN = 10
+"""Seconds between two looks of an open page: some nine statements each."""
+
+
 @client_blueprint.get("/conversations")
-def inbox_conversations() -> str:
+def inbox_conversations() -> str | Response:
     """List conversations, the waiting ones first; by state, by who has taken them, by words."""
     state = request.args.get("state", finding.OPEN)
     wanted = request.args.get("q", "").strip()[:SEARCH_LENGTH]
@@ -50,9 +56,14 @@ def inbox_conversations() -> str:
         session, query, place, _after(request.args.get("before", ""), place), size=PAGE,
         wanted=[finding.fits(wanted)] if wanted else [],
     )  # fmt: skip
+    seen = _mark(page.rows)
+    if request.headers.get("HX-Request") and request.args.get("seen") == seen:
+        return Response(status=204)
     return render_template(
         "staff/conversations.html",
         page=page,
+        seen=seen,
+        look_again=LOOK_AGAIN,
         known=names.of(session, g.client.id, {one.phone for one in page.rows}),
         numbers=_numbers(),
         takers=takers(page.rows),
@@ -61,6 +72,12 @@ def inbox_conversations() -> str:
         q=wanted,
         mine=mine,
     )
+
+
+def _mark(talks: list[Conversation]) -> str:
+    """Return what changes whenever the list shows something else."""
+    drawn = [(one.id, one.last_at, one.state, one.unread, one.assigned_id) for one in talks]
+    return hashlib.sha256(repr((drawn, g.waiting)).encode()).hexdigest()[:16]
 
 
 def takers(talks: list[Conversation]) -> dict[str | None, str]:
