@@ -298,6 +298,10 @@ def test_a_persons_page_tells_lists_and_opt_outs(
     for words in ("Ann", "students", "Chemistry", "opted-out", "They texted a word such as STOP"):
         assert words in shown
     assert rows.one(select(Sender.id)) in shown
+    assert "No texts from any number that goes by this list." in shown
+    rows.change(update(SuppressionEntry).values(scope=number.id))
+    shown = page(pat, f"/staff/clients/registrar/inbox/phone/{PHONE}")
+    assert "No texts from (319) 555-0100." in shown
 
 
 SEARCHES = {

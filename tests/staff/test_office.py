@@ -118,7 +118,7 @@ def test_a_credential_is_written_but_never_read(pat: Staff, rows: Rows) -> None:
     kept = rows.one(select(Credential).where(Credential.name == "second"))
     assert kept.tokens == ("new", "two")
     history = pat.http.get(f"{HOME}/history").text
-    assert "finish rotation: credential second" in history
+    assert "ended the old token of credential second" in history
     assert TOKEN not in history
     pat.send(f"{path}/delete", seen_at=path)
     assert rows.count(Credential) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
@@ -102,6 +103,18 @@ def test_an_entry_is_lifted_and_shown_as_such(
     assert "Nobody is on this list" in page
     assert rows.one(SuppressionEntry).lifted_at is not None
     assert "Lifted today" in pat.http.get(f"{path}?kind=lifted").get_data(as_text=True)
+
+
+def test_one_is_told_which_number_a_stop_is_about_and_whose_it_was(
+    pat: Staff, path: str, bursar: Department, rows: Rows
+) -> None:
+    rows.add(entry(bursar.suppression, "+13195550150", scope=bursar.number.id))
+    kept = rows.one(SuppressionEntry)
+    assert ">Ann</a>" in pat.http.get(path).text, "a name stands wherever a list knows one"
+    answer = pat.send(f"{path}/entries/{kept.id}/lift", seen_at=path)
+    told = pat.http.get(answer.headers["Location"]).text
+    assert "(319) 555-0150 is lifted here." in told
+    assert re.search(r"until its owner texts START to \(319\) 555-01\d\d\.", told)
 
 
 def test_a_file_puts_phones_on(pat: Staff, path: str, bursar: Department, rows: Rows) -> None:

@@ -188,7 +188,7 @@ def test_an_owner_keeps_the_office(
     go(page, "History")
     page.get_by_role("searchbox").fill("lee@example.edu")
     press(page, "Search")
-    expect(page.get_by_role("table")).to_contain_text("invite: person lee@example.edu")
+    expect(page.get_by_role("table")).to_contain_text("invited person lee@example.edu")
     walker.look("history")
     assert walker.wrong == []
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from flask import abort, g, redirect, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from app.domain.audience import names, suppression_lists
@@ -181,6 +182,10 @@ def _talks(phone: str) -> list[tuple[Conversation, Sender]]:
     return [(row[0], row[1]) for row in found]
 
 
+def _senders(session: Session) -> dict[str, Sender]:
+    return {one.id: one for one in session.scalars(select(Sender).filter_by(client_id=g.client.id))}
+
+
 def _notes(talks: list[Conversation]) -> list[Turn]:
     """Return what staff noted about these conversations."""
     query = (
@@ -202,6 +207,7 @@ def _about(phone: str) -> dict[str, object]:
         "name": names.of(session, g.client.id, [phone]).get(phone),
         "listed": names.listed(session, g.client.id, phone),
         "entries": suppression_lists.entries_of(session, g.client.id, phone),
+        "scopes": _senders(session),
     }
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.domain import deletion, mistakes
-from app.domain.audience import in_force, suppression, suppression_files, suppression_lists
+from app.domain.audience import in_force, names, suppression, suppression_files, suppression_lists
 from app.domain.audience.suppression_lists import SuppressionListSpec
 from app.domain.mistakes import Refused
 from app.extensions import db, unit_of_work
@@ -25,7 +25,7 @@ from app.models.suppression import (
     SuppressionReason,
     SuppressionSource,
 )
-from app.staff import downloads, listing, own
+from app.staff import downloads, listing, own, words
 from app.staff.access import client_blueprint, say
 from app.staff.lists import imports
 from app.staff.lists.imports import Unfit, Wrong, count
@@ -100,12 +100,12 @@ def suppression_lift(list_id: str, entry_id: str) -> BaseResponse:
         suppression_lists.lift(session, found, entry.phone, [entry], current_user.email)
     if entry.reason is SuppressionReason.OPTED_OUT and entry.source in LIFTED_BY_START:
         say(
-            f"{entry.phone} is lifted here. Twilio keeps a list of its own, though: it goes on"
-            " refusing texts to this phone until its owner texts START.",
+            f"{words.phone(entry.phone)} is lifted here. Twilio keeps a list of its own, though: it"
+            f" goes on refusing texts to this phone until its owner texts START{_to(entry)}.",
             "warn",
         )
     else:
-        say(f"{entry.phone} may be texted again.")
+        say(f"{words.phone(entry.phone)} may be texted again.")
     return _back(found)
 
 
@@ -154,6 +154,12 @@ def suppression_list_delete(list_id: str) -> BaseResponse:
     )
 
 
+def _to(entry: SuppressionEntry) -> str:
+    """Say to which number, where the entry is about one."""
+    sender = db.session.get(Sender, entry.scope)
+    return f" to {sender.name or words.phone(sender.address)}" if sender else ""
+
+
 def _find(list_id: str) -> SuppressionList:
     return own.find(SuppressionList, list_id, "suppression list")
 
@@ -188,10 +194,12 @@ def _page(found: SuppressionList, wrong: Wrong) -> str:
             .order_by(Sender.address)
         )
     )
+    shown = _entries(session, found)
     return render_template(
         "staff/suppression_list.html",
         found=found,
-        page=_entries(session, found),
+        page=shown,
+        known=names.of(session, g.client.id, {one.phone for one in shown.rows}),
         q=request.args.get("q", ""),
         kind=request.args.get("kind", ""),
         kinds=KINDS,
