@@ -73,13 +73,14 @@ def _edge(
     session: Session, query: Select[Any], place: Sequence[Column], newest_first: bool
 ) -> tuple[Any, ...] | None:
     """Return the place where the look ends; None where the list ends before that."""
-    first = place[0]
-    order = first.desc() if newest_first else first.asc()
-    reached = session.scalar(
-        query.with_only_columns(first).order_by(order).offset(LOOK - 1).limit(1)
+    leading, last = list(place[:-1]) or [place[0]], place[-1]
+    order = [column.desc() if newest_first else column.asc() for column in leading]
+    found = session.execute(
+        query.with_only_columns(*leading).order_by(*order).offset(LOOK - 1).limit(1)
+    ).first()
+    if found is None or len(place) == 1:
+        return None if found is None else tuple(found)
+    ties = query.with_only_columns(last).where(
+        *[column == value for column, value in zip(leading, found, strict=True)]
     )
-    if reached is None or len(place) == 1:
-        return None if reached is None else (reached,)
-    last = place[-1]
-    ties = query.with_only_columns(last).where(first == reached)
-    return reached, session.scalar(ties.order_by(last if newest_first else last.desc()).limit(1))
+    return *found, session.scalar(ties.order_by(last if newest_first else last.desc()).limit(1))

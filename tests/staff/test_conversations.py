@@ -25,6 +25,7 @@ from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template, TemplateKind, TemplateVersion
 from app.models.user import Membership, User
+from app.staff import listing
 from tests.staff.conftest import Staff
 from tests.support.rows import Rows
 
@@ -95,6 +96,25 @@ def test_who_waits_comes_first_and_is_counted_in_the_menu(
         assert [one for one in ("newest", "waits", "done") if f">{one}</p>" in shown] == words
     assert "waits" in page(pat, "/staff/clients/registrar/conversations?q=0102")
     page(pat, "/staff/clients/registrar/conversations?state=x", status=404)
+
+
+def test_a_search_that_looks_at_a_part_goes_on_from_there(
+    pat: Staff, asks: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LOOK", 4)
+    same = utcnow()
+    for last in range(10):
+        state = ConversationState.WAITING if last % 2 else ConversationState.ANSWERED
+        words = "library" if last in (1, 4, 8) else "other"
+        asks(f"{words}-{last}.", f"+131955502{last:02}", at=same, state=state)
+    path, found = "/staff/clients/registrar/conversations?q=library", []
+    while path:
+        shown = page(pat, path)
+        found += re.findall(r"library-(\d)\.", shown)
+        older = re.search(r'class="button plain" href="([^"]*before=[^"]*)"', shown)
+        path = html.unescape(older[1]) if older else ""
+    assert found[0] == "1", "who waits comes first"
+    assert sorted(found) == ["1", "4", "8"]
 
 
 def test_an_open_inbox_asks_again_and_is_told_only_what_is_new(
