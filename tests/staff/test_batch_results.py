@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from flask import Flask
+from sqlalchemy import event, update
 
+from app.extensions import db
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchState
 from app.models.link import Click, Link
@@ -159,6 +162,39 @@ def test_the_picture_and_the_people_are_live(pat: Staff, ours: Department, rows:
     fresh = pat.http.get(address).text
     assert "Delivered 1 50 %" in said(fresh)
     assert '<div id="rows" hx-swap-oob="true">' in fresh
+
+
+@pytest.fixture
+def statements(app: Flask) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(*given: Any) -> None:
+        seen.append(given[2])
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+def test_the_open_page_of_a_long_run_costs_less_than_a_statement_a_second(
+    pat: Staff, ours: Department, rows: Rows, statements: list[str]
+) -> None:
+    batch, _ = run(
+        rows, ours, [OFF, LANDLINE, OPTED_OUT, {"state": MessageState.WAITING, "sid": None}],
+        state=BatchState.RUNNING, ended_at=None, plan={"link_tracking": True},
+    )  # fmt: skip
+    page = pat.http.get(f"{HOME}/batches/{batch.id}").text
+    looks = re.findall(r'hx-get="([^"]+)" hx-trigger="every (\d+)s"', page)
+    assert len(looks) == 2
+    cost = 0.0
+    for address, seconds in looks:
+        statements.clear()
+        assert pat.http.get(address.replace("&amp;", "&")).status_code in (200, 204)
+        asked = [one for one in statements if not one.startswith(("BEGIN", "ROLLBACK"))]
+        cost += len(asked) / int(seconds)
+    assert cost <= 1.0
 
 
 def test_a_run_is_canceled_only_after_a_question(pat: Staff, ours: Department, rows: Rows) -> None:

@@ -24,7 +24,7 @@ from app.staff.sending.messages import Rows, message_rows
 from app.twilio import errors
 
 LOOK_AGAIN = 10
-"""Seconds between two looks of an open page, while something moves."""
+"""Seconds between two looks of an open page, at least, while something moves."""
 WHY_NOT = {
     "invalid_phone": "no valid phone",
     "not_allowed": "a phone that may not be reached",
@@ -98,7 +98,7 @@ def results(session: Session, shown: Shown) -> dict[str, Any]:
         "filters": filters(),
         "again": shown.ended and _any_reachable(session, shown),
         "rows": message_rows(session, shown.batch.id),
-        "look_again": LOOK_AGAIN if shown.moving or shown.settling else 0,
+        "look_again": max(2 * shown.look_again, LOOK_AGAIN) if shown.look_again else 0,
     }
     return {**values, "seen": _mark(values)}
 

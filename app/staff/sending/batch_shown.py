@@ -29,6 +29,8 @@ STATES: dict[BatchState, tuple[str, str]] = {
 }
 NOT_FINAL = ("queued", "accepted", "scheduled", "sending", "sent", "initiated", "ringing",
              "in-progress", "unknown")  # fmt: skip
+OFTEN, SELDOM = 2, 20
+"""Seconds between two looks of an open page."""
 SETTLING = timedelta(minutes=10)
 """How long after a batch its page waits for Twilio's last words: some carriers never send one."""
 
@@ -72,12 +74,24 @@ class Shown:
 
     @property
     def look_again(self) -> int:
-        """Seconds after which the page looks again by itself; 0 for never."""
+        """Seconds after which the page looks again by itself; 0 for never.
+
+        Often only while it is short: what goes on for hours is looked at so seldom that an open
+        page costs less than a statement a second.
+        """
         if self.batch.state is BatchState.AWAITING_APPROVAL:
             return 0  # whoever writes why it must not go out is not disturbed
-        if self.moving:
-            return 2
-        return 5 if self.settling else 0
+        if self.moving or self.settling:
+            return OFTEN if self._is_short else SELDOM
+        return 0
+
+    @property
+    def _is_short(self) -> bool:
+        """Whether it began, or ends, or has ended within a minute."""
+        now, minute = utcnow(), timedelta(minutes=1)
+        began, ended, eta = self.batch.started_at, self.batch.ended_at, self.progress.eta
+        just_now = max((one for one in (began, ended) if one is not None), default=now)
+        return now - just_now < minute or (eta is not None and eta - now < minute)
 
     @property
     def gone(self) -> int:
