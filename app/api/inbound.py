@@ -118,7 +118,7 @@ class InboundQuery(PageQuery):
     destination: Destination | None = None
 
 
-@operation("GET", "/inbound", Scope.READ, {200: Page[InboundObject]})
+@operation("GET", "/inbound", Scope.READ, {200: Page[InboundObject]}, csv=True)
 def listing(caller: Caller, query: InboundQuery) -> Page[InboundObject]:
     """List the texts and calls that came in, oldest first."""
     chosen = select(Incoming).options(undefer(Incoming.flow), undefer(Incoming.steps))

@@ -106,7 +106,7 @@ class MessagesQuery(PageQuery):
     batch: str | None = Field(None, max_length=64, description="A batch's id.")
 
 
-@operation("GET", "/messages", Scope.READ, {200: Page[MessageObject]})
+@operation("GET", "/messages", Scope.READ, {200: Page[MessageObject]}, csv=True)
 def listing(caller: Caller, query: MessagesQuery) -> Page[MessageObject]:
     """List messages, oldest first."""
     chosen = select(Message)

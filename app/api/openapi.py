@@ -236,6 +236,13 @@ def _parameters(one: Operation, schemas: _Schemas) -> list[dict[str, Any]]:
     return parameters
 
 
+_CSV: dict[str, Any] = {
+    "type": "string",
+    "description": "With `Accept: text/csv`: all that matches, one line each, streamed; the fields"
+    " by their own names, lists and objects as JSON. `limit` counts only when it is given.",
+}
+
+
 def _responses(one: Operation, schemas: _Schemas) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for status, kind in one.answers.items():
@@ -243,6 +250,8 @@ def _responses(one: Operation, schemas: _Schemas) -> dict[str, Any]:
         if kind is not None:
             content = {"schema": schemas.of(kind, "serialization")}
             responses[str(status)]["content"] = {"application/json": content}
+            if one.csv:
+                responses[str(status)]["content"]["text/csv"] = {"schema": _CSV}
     problem = {"application/problem+json": {"schema": schemas.of(Problem, "serialization")}}
     for status in sorted(_problems(one)):
         responses[str(status)] = {"description": _WORDS[status], "content": problem}

@@ -18,7 +18,7 @@ from flask import Blueprint, Response
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy.exc import OperationalError
 
-from app.api import problem
+from app.api import csv_answers, problem
 from app.api.auth import authenticate
 from app.api.reading import read_body, read_query, storable
 from app.domain import mistakes
@@ -67,6 +67,8 @@ class Operation:
     problems: tuple[int, ...]
     example: Mapping[str, Any] | None
     body_optional: bool
+    csv: bool
+    """Whether it answers in CSV as well, where the caller accepts that rather."""
 
     @property
     def takes_key(self) -> bool:
@@ -87,6 +89,7 @@ def operation(
     example: Mapping[str, Any] | None = None,
     body_optional: bool = False,
     further: Further | None = None,
+    csv: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
     """Make a function a call of the API.
 
@@ -95,6 +98,7 @@ def operation(
     :param problems: statuses of errors beside those that every such call may answer.
     :param example: a request body for the documentation.
     :param body_optional: whether the call is complete without a body.
+    :param csv: whether it answers with a file of all that matches where ``text/csv`` is accepted.
     :param further: called with the caller, the rest of a body some of whose fields cannot be read,
         those fields, and the parts of the path; returns what is wrong with the rest.
     """
@@ -105,7 +109,7 @@ def operation(
         declared = Operation(
             method, path, scope, function.__module__.rpartition(".")[2], function.__name__,
             summary, description.strip(), hints.get("body"), hints.get("query"), answers, problems,
-            example, body_optional,
+            example, body_optional, csv,
         )  # fmt: skip
         operations.append(declared)
         view = _view(function, declared, further)
@@ -136,6 +140,9 @@ def _view(
         if declared.body is not None:
             rest = partial(further, caller, **parts) if further else None
             arguments["body"] = read_body(declared.body, rest)
+        if declared.csv and csv_answers.is_wanted():
+            read = partial(function, caller)
+            return csv_answers.answer(declared.answers[usual], read, arguments)
         given = function(caller, **arguments)
         made = given if isinstance(given, Answer) else Answer(usual, given)
         return _respond(made, writers.get(made.status))

@@ -52,7 +52,7 @@ class UsageQuery(Shape):
     ] = None
 
 
-@operation("GET", "/usage", Scope.READ, {200: UsageObject})
+@operation("GET", "/usage", Scope.READ, {200: UsageObject}, csv=True)
 def show(caller: Caller, query: UsageQuery) -> UsageObject:
     """Show what the client has used in a month: texts, calls, and what Twilio charges."""
     month = query.month or usage.month_of(utcnow())

@@ -68,7 +68,7 @@ def keep_a_list(page: Page, folder: Path, name: str, look=lambda _: None) -> Non
     press(page, "Upload")
     said(page, "1 phone was added")
     row(page, "(206) 555-0131").get_by_role("button", name="Lift").click()
-    said(page, "+12065550131 may be texted again.")
+    said(page, "(206) 555-0131 may be texted again.")
     page.get_by_label("Show").select_option(label="All")
     press(page, "Search")
     expect(row(page, "(206) 555-0131")).to_contain_text("Lifted")
