@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from app.domain.sending import call_retries, calls
@@ -22,6 +22,8 @@ _OWN_REASON = (MessageState.REFUSED, MessageState.SUPPRESSED, MessageState.FAILE
 _WITH_REASON = {*_HAS_REASON, *(state.value for state in _OWN_REASON)}
 WATCHED = timedelta(days=7)
 """How long after its start it is shown when links were opened."""
+MOST_OPENED = 10_000
+"""Openings that are looked at for that: the first ones, which tell how it went."""
 _STEPS = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
 _MOST_STEPS = 28
 
@@ -78,21 +80,18 @@ def _is_of_calls(batch: Batch) -> bool:
 def _with_reasons(
     session: Session, batch: Batch, last: ColumnElement[bool] | None
 ) -> Iterator[Ending]:
-    query = select(
-        Message.state, Message.status, Message.error_code, Message.reason, func.count()
-    ).where(
-        Message.batch_id == batch.id,
-        or_(
-            Message.state.in_(_OWN_REASON),
-            and_(Message.state == MessageState.ACCEPTED, Message.status.in_(_HAS_REASON)),
-        ),
-    )
-    if last is not None:
-        query = query.where(last)
-    grouped = query.group_by(Message.state, Message.status, Message.error_code, Message.reason)
-    for state, status, code, reason, count in session.execute(grouped):
-        named = str(code) if code is not None else reason
-        yield Ending(Message(state=state, status=status).public_status, count, named)
+    of = (Message.state, Message.status, Message.error_code, Message.reason)
+    # Two statements: with an OR, SQLite would look at every message of the batch.
+    for which in (
+        Message.state.in_(_OWN_REASON),
+        and_(Message.state == MessageState.ACCEPTED, Message.status.in_(_HAS_REASON)),
+    ):
+        query = select(*of, func.count()).where(Message.batch_id == batch.id, which)
+        if last is not None:
+            query = query.where(last)
+        for state, status, code, reason, count in session.execute(query.group_by(*of)):
+            named = str(code) if code is not None else reason
+            yield Ending(Message(state=state, status=status).public_status, count, named)
 
 
 def _answered(session: Session, batch: Batch, last: ColumnElement[bool]) -> Iterator[Ending]:
@@ -149,13 +148,18 @@ def opened(session: Session, batch: Batch, now: datetime) -> tuple[timedelta, li
     edges = [start]
     while edges[-1] + step < start + span:
         edges.append(edges[-1] + step)
-    place = case(
-        *[(Click.at < edge, at) for at, edge in enumerate(edges[1:])], else_=len(edges) - 1
+    first = (
+        select(Click.at.label("at"))
+        .where(Click.batch_id == batch.id, Click.is_preview.is_(False))
+        .order_by(Click.id)
+        .limit(MOST_OPENED)
+        .subquery()
     )
+    at = first.c.at
+    later = [(at < edge, number) for number, edge in enumerate(edges[1:])]
+    place = case(*later, else_=len(edges) - 1) if later else literal(0)
     rows = session.execute(
-        select(place, func.count())
-        .where(Click.batch_id == batch.id, Click.is_preview.is_(False), Click.at < start + span)
-        .group_by(place)
-    ) if len(edges) > 1 else ()  # fmt: skip
+        select(place, func.count()).where(at < start + span).group_by(place)
+    )  # fmt: skip
     counts = {row[0]: row[1] for row in rows}
-    return step, [Opened(edge, counts.get(at, 0)) for at, edge in enumerate(edges)]
+    return step, [Opened(edge, counts.get(number, 0)) for number, edge in enumerate(edges)]

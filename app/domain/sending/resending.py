@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, and_, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from app.domain import audit
@@ -98,7 +98,7 @@ def reachable(session: Session, batch_id: str) -> Reachable:
     """
     found = session.scalars(
         select(Message)
-        .where(_may_be_reached(batch_id))
+        .where(Message.id.in_(_may_be_reached(batch_id)))
         .order_by(Message.position, Message.step)
         .limit(LOOK)
     ).all()
@@ -121,11 +121,12 @@ def reachable(session: Session, batch_id: str) -> Reachable:
 
 def any_reachable(session: Session, batch_id: str) -> bool:
     """Tell whether a batch has anybody whom it has not reached and who can still be."""
-    found = select(Message.id).where(_may_be_reached(batch_id)).limit(1)
-    return session.scalar(found) is not None
+    found = _may_be_reached(batch_id).subquery()
+    return session.scalar(select(found.c.id).limit(1)) is not None
 
 
-def _may_be_reached(batch_id: str) -> ColumnElement[bool]:
+def _may_be_reached(batch_id: str) -> CompoundSelect[str]:
+    """Return the ids of a batch's messages that may go again, each kind as an index finds it."""
     heals = [code for code, rule in errors.RULES.items() if rule.action is errors.Action.RETRY]
     fits = [
         and_(Message.state == MessageState.FAILED, Message.sid.is_(None)),
@@ -139,7 +140,12 @@ def _may_be_reached(batch_id: str) -> ColumnElement[bool]:
         ),
     ]  # fmt: skip
     kept = or_(Message.body.is_not(None), Message.twiml_source.is_not(None))
-    return and_(Message.batch_id == batch_id, kept, or_(*fits), ~_was_sent_again())
+    return union_all(
+        *[
+            select(Message.id).where(Message.batch_id == batch_id, one, kept, ~_was_sent_again())
+            for one in fits
+        ]
+    )
 
 
 def _was_sent_again() -> ColumnElement[bool]:

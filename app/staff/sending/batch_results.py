@@ -95,6 +95,7 @@ def results(session: Session, shown: Shown) -> dict[str, Any]:
         "opened": _opened(session, shown),
         "width": WIDTH,
         "height": HEIGHT,
+        "most_opened": endings.MOST_OPENED,
         "filters": filters(),
         "again": shown.ended and _any_reachable(session, shown),
         "rows": message_rows(session, shown.batch.id),
