@@ -95,9 +95,10 @@ def accept_invitation(token: str) -> str | Response | tuple[str, int]:
         ).one_or_none()
     if taken is None:
         abort(404, USED)
-    say("Welcome. Your password is set.")
     fresh = db.session.get_one(User, user.id, populate_existing=True)
-    return go_on(fresh, "choose password", None)
+    answer = go_on(fresh, "choose password", None)
+    say("Welcome. Your password is set.")  # now: a new session knows nothing of the one before
+    return answer
 
 
 @blueprint.route("/forgotten", methods=["GET", "POST"])
