@@ -23,7 +23,7 @@ from app.models.endpoint import Endpoint, EndpointState
 
 def hold(session: Session, endpoint: Endpoint) -> None:
     """Hold what waits for an endpoint that has just been disabled."""
-    for kind in (ChoreKind.RELEASE, ChoreKind.REPLAY, ChoreKind.HOLD):
+    for kind in (ChoreKind.RELEASE, ChoreKind.REPLAY, ChoreKind.HOLD, ChoreKind.PROLONG):
         chores.drop(session, kind, endpoint.id)
     chores.begin(session, ChoreKind.HOLD, endpoint.id, hold_some)
 

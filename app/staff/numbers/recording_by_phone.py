@@ -1,7 +1,7 @@
 """A recording made by telephone: Dispatch calls, the person speaks, listens and keeps it.
 
 The call is a message like any other, so that the rules of every call hold for it. What was spoken
-stays at Twilio until the person has heard it and given it a name.
+is only at Twilio until the person has heard it and given it a name; then here as well.
 """
 
 from __future__ import annotations

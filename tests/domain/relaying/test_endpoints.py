@@ -12,10 +12,12 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 from standardwebhooks import Webhook
 
+from app.domain import chores
 from app.domain.mistakes import Refused
 from app.domain.relaying import deliveries, endpoints, events
 from app.domain.relaying.deliveries import Range
 from app.extensions import unit_of_work
+from app.maintenance import chores as do_chores
 from app.models.delivery import (
     AttemptTrigger,
     Delivery,
@@ -133,6 +135,21 @@ class TestPause:
         run(app)
         assert len(receiver.received) == 2
         assert [entry.action for entry in rows.all(AuditEntry)] == ["pause", "resume"]
+
+    def test_a_resumption_that_is_not_over_undoes_no_later_pause(
+        self, app: Flask, registrar: Department, rows: Rows, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(chores, "PIECE", 1)
+        endpoint = registrar.endpoint()
+        for _ in range(3):
+            record(app, registrar, endpoint)
+        for service in (endpoints.pause, endpoints.resume, endpoints.disable):
+            assert act(app, service, endpoint, ACTOR)
+        act(app, endpoints.enable, endpoint, ACTOR, send_held=True)
+        assert act(app, endpoints.pause, endpoint, ACTOR)
+        with app.app_context():
+            do_chores.run()
+        assert now_of(rows, endpoint).state is EndpointState.PAUSED
 
     def test_a_disabled_endpoint_is_enabled_not_resumed(
         self, app: Flask, registrar: Department
