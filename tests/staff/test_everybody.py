@@ -6,6 +6,7 @@ New pages are covered by being there: the walk goes over the application's own l
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -95,11 +96,9 @@ def paths(rule: Rule, names: list[str], keys: list[str]) -> Iterator[str]:
         for part, converter in rule._converters.items():
             if type(converter).__name__ == "IntegerConverter":
                 filled[part] = "1"
-        text = str(rule)
-        for part, value in filled.items():
-            for written in (f"<{part}>", f"<path:{part}>", f"<int:{part}>"):
-                text = text.replace(written, value)
-        yield text
+            elif type(converter).__name__ == "AnyConverter":
+                filled[part] = converter.regex.strip("(?:)").partition("|")[0]
+        yield re.sub(r"<(?:[^<>]*:)?(\w+)>", lambda found, known=filled: known[found[1]], str(rule))
 
 
 @pytest.mark.database("sqlite")
