@@ -27,7 +27,7 @@ from app.maintenance import chores
 from app.models.audience import Member, Population
 from app.models.base import new_id, utcnow
 from app.models.batch import BatchMember
-from app.models.chore import Chore
+from app.models.chore import Chore, ChoreKind
 from app.models.communication import Communication
 from app.models.delivery import Delivery, DeliveryState, EventType
 from app.models.endpoint import Endpoint, EndpointState
@@ -290,5 +290,6 @@ def test_no_transaction_changes_many_rows_and_all_is_done(
     assert sum(rows) > MANY / 2, "the counters count"
     with app.app_context(), time_machine.travel(utcnow() + timedelta(days=1, hours=1)):
         chores.run()
-    assert of.rows.count(Chore) == 0
+    left = select(Chore).where(Chore.kind != ChoreKind.WORDS)  # a batch is read as long as it runs
+    assert of.rows.all(left) == []
     WORKS[prepare](of)

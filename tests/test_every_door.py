@@ -646,7 +646,9 @@ def _schedule_by_form(doors: Doors, given: dict[str, Any]) -> Told:
 
 
 def _schedules(doors: Doors) -> Any:
-    (one,) = doors.rows.all(select(Communication).where(Communication.name == "reminders"))
+    (one,) = doors.rows.all(
+        select(Communication).filter_by(name="reminders", client_id=doors.ours.client.id)
+    )
     return one.repeat or one.relative
 
 

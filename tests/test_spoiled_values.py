@@ -149,6 +149,9 @@ KEPT_AS_WRITTEN = {
     ("member", "major"): {"blanks around it", "no break around it"},
 }
 """Of what is no form's own, a file and a program have every character kept."""
+REPLACED = {"schedule"}
+"""Of which one takes the place of another: the walk looks for what was added. Their bad values are
+in the table of `test_every_door`."""
 CASES = [
     pytest.param(thing, name, kinds, id=f"{thing}: {name}" if name else thing)
     for thing, spoiled in SPOILED.items()
@@ -158,7 +161,7 @@ CASES = [
 
 
 def test_every_thing_is_spoiled() -> None:
-    assert set(SPOILED) == set(THINGS)
+    assert set(SPOILED) | REPLACED == set(THINGS)
 
 
 @pytest.mark.parametrize(("called", "name", "kinds"), CASES)

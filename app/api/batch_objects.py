@@ -88,32 +88,41 @@ def describe(caller: Caller, batch_id: str, with_members: bool = False) -> Batch
         decided_at=batch.decided_at,
         started_at=batch.started_at,
         ended_at=batch.ended_at,
-        members=_members(batch) if with_members else None,
+        members=members(batch) if with_members else None,
     )
 
 
-def _members(batch: Batch) -> list[BatchMemberObject]:
-    """List the members: those with messages, then those whose turn in preparation is to come."""
+def members(batch: Batch, after: int = -1, most: int | None = None) -> list[BatchMemberObject]:
+    """List members in their order: what became of each, or that its turn is to come.
+
+    :param after: only those behind this place.
+    :param most: how many at most; all of them when None.
+    """
     is_call = batch.plan.get("destination") == Destination.VOICE
     one_each = call_retries.is_last_try() if is_call else Message.step == 0
     made = db.session.scalars(
-        select(Message).where(Message.batch_id == batch.id, one_each).order_by(Message.position)
+        select(Message)
+        .where(Message.batch_id == batch.id, one_each, Message.position > after)
+        .order_by(Message.position)
+        .limit(most)
     )
-    shown = [
-        BatchMemberObject(
+    shown = {
+        one.position or 0: BatchMemberObject(
             index=one.position or 0, member=one.member, message=one.id, to=one.to,
             status=one.public_status,
         )
         for one in made
-    ]  # fmt: skip
-    known = {one.index for one in shown}
+    }  # fmt: skip
     waiting = db.session.scalars(
-        select(BatchMember).where(BatchMember.batch_id == batch.id).order_by(BatchMember.position)
+        select(BatchMember)
+        .where(BatchMember.batch_id == batch.id, BatchMember.position > after)
+        .order_by(BatchMember.position)
+        .limit(most)
     )
-    return shown + [
-        BatchMemberObject(
+    to_come = {
+        one.position: BatchMemberObject(
             index=one.position, member=one.attributes, message=None, to=None, status=None
         )
         for one in waiting
-        if one.position not in known
-    ]
+    }
+    return [one for _, one in sorted((to_come | shown).items())][:most]

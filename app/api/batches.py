@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from pydantic import Field, StringConstraints
 from sqlalchemy.orm import Session
 
 from app.api.auth import Caller
-from app.api.batch_objects import BatchObject, describe
+from app.api.batch_objects import BatchMemberObject, BatchObject, describe, members
 from app.api.idempotency import once
 from app.api.operation import Answer, operation
+from app.api.paging import CursorQuery, Page, read_cursor, write_cursor
 from app.api.problem import HttpProblem
 from app.api.reading import Shape
 from app.api.shapes import MemberObject
@@ -152,6 +154,27 @@ def start(caller: Caller, communication_id: str, body: StartBody) -> Answer:
 def show(caller: Caller, batch_id: str, query: BatchQuery) -> BatchObject:
     """Show how far a batch is."""
     return describe(caller, batch_id, query.includemembers)
+
+
+@operation(
+    "GET", "/batches/<batch_id>/members", Scope.READ, {200: Page[BatchMemberObject]}, csv=True
+)
+def show_members(caller: Caller, batch_id: str, query: CursorQuery) -> Page[BatchMemberObject]:
+    """List the members of a batch, in their order, and what became of each.
+
+    Those whose message is still to be prepared have none yet.
+    """
+    batch = owned(Batch, caller, batch_id, "batch")
+    collection = f"members of {batch.id}"
+    after = -1 if query.cursor is None else read_cursor(query.cursor, collection)
+    found = members(batch, after, query.limit + 1)
+    shown = found[: query.limit]
+    further = None
+    if len(found) > len(shown):
+        cursor = write_cursor(shown[-1].index, collection)
+        parts = urlencode({"limit": query.limit, "cursor": cursor})
+        further = f"{url('batches', batch.id, 'members')}?{parts}"
+    return Page(items=shown, next=further)
 
 
 @operation("POST", "/batches/<batch_id>/pause", Scope.SEND, {200: BatchObject}, problems=(409,))

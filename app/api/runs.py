@@ -63,7 +63,7 @@ class RunsQuery(Shape):
     communication: str | None = Field(None, max_length=64, description="A communication's id.")
 
 
-@operation("GET", "/runs", Scope.READ, {200: RunsObject})
+@operation("GET", "/runs", Scope.READ, {200: RunsObject}, problems=(404,))
 def listing(caller: Caller, query: RunsQuery) -> RunsObject:
     """List what goes out by itself and what has, the earliest first, at most 1,000 at once."""
     first = query.from_ or utcnow()

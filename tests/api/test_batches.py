@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from app.models.batch import Batch, BatchMember, BatchState
 from app.models.breaker import Breaker
@@ -236,3 +236,27 @@ def test_what_is_held_says_why_and_is_tried_with_one(
     assert api.post(f"{number}/try-one").json["held"] != []
     assert api.post(f"{number}/resume").json["held"] == []
     assert api.get(batch).json["heldSince"] is None
+
+
+def test_members_are_listed_a_page_at_a_time_whether_their_turn_has_come_or_not(
+    app: Flask, api: Caller, rows: Rows, path: str
+) -> None:
+    people = [{"toName": f"P{n}", "toPhone": f"+131955501{n:02}"} for n in range(7)]
+    batch = api.post(f"{path}/adhocs", {"members": people}).json["batch"]
+    address = f"{batch.partition('/api/v1/')[2]}/members"
+
+    def walk() -> list[tuple[int, str, bool]]:
+        found, following = [], f"{address}?limit=3"
+        while following:
+            page = api.get(following.partition("/api/v1/")[2] or following).json
+            assert len(page["items"]) <= 3
+            found += page["items"]
+            following = page["next"]
+        return [(one["index"], one["member"]["toName"], bool(one["message"])) for one in found]
+
+    assert walk() == [(n, f"P{n}", False) for n in range(7)]
+    keep_house(app)
+    assert walk() == [(n, f"P{n}", True) for n in range(7)]
+    rows.change(delete(Message).where(Message.position.in_([2, 3])))
+    assert [place for place, _, _ in walk()] == [0, 1, 4, 5, 6]
+    assert api.get(f"{address}?cursor=x").status_code == 422

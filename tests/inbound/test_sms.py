@@ -427,7 +427,7 @@ class TestFailures:
 def test_a_webhook_passes_nothing_that_is_there_for_the_pages(app: Flask) -> None:
     around = [app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs]
     everybody = {hook.__module__ for hooks in around for hook in hooks.get(None, ())}
-    assert everybody == {"app.domain.content.budget"}
+    assert everybody == {"app.domain.content.budget", "app.answer_times"}
     with app.test_request_context("/inbound/sms", method="POST"):
         own = {name for hooks in around for name in request.blueprints if hooks.get(name)}
     assert own == set()

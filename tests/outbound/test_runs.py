@@ -177,7 +177,8 @@ def test_a_phone_is_told_of_a_date_once_whatever_becomes_of_the_schedule(
         client = session.scalars(select(Client)).one()
         known = persons.export(session, client, ANN, PAT) or {}
         assert [one["date"] for one in known["datesTold"]] == ["2026-12-02"]
-        erasing.erase(session, client, ANN, PAT)
+    with app.app_context():
+        assert erasing.erase(client.id, ANN, PAT)
     assert rows.count(DatedSend) == 0
 
 

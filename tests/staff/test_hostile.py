@@ -178,6 +178,7 @@ KEPT = {
     ("client", "quiet_from"), ("client", "quiet_to"), ("usage", "month"), ("sender", "twilio_sid"),
     ("client", "recipient_from"), ("client", "recipient_to"),
     ("client", "denied_networks"), ("route", "place"),
+    ("member", "roll"), ("population", "roll"),
     ("hours", "week"), ("hours", "dates"), ("hours", "holidays"),
 }  # fmt: skip
 """Columns that nobody writes freely: they are checked when they are written."""

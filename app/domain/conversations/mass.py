@@ -48,7 +48,8 @@ CANDIDATES = 500
 """Texts with the words that few have, of which those with the common ones are found."""
 PHONES = 5
 _AGAIN = timedelta(seconds=5)
-_NOT_SAID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_OPENED = re.compile(r"\{[{%#]")
+_CLOSED = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _WORDS = Words(BatchSaid, BATCH_FULL_TEXT)
 
 
@@ -112,7 +113,7 @@ def _common(session: Session, batch: Batch) -> set[str]:
     bodies = session.scalars(
         select(TemplateVersion.body).where(TemplateVersion.id.in_(versions))
     ).all()
-    words = {word for body in bodies for word in wording.stored(_NOT_SAID.sub(" ", body))}
+    words = {word for body in bodies for word in wording.stored(_said(body))}
     sample = session.execute(_following(batch.id, "").limit(SAMPLE)).all()
     counted = Counter(word for one in sample for word in set(wording.stored(one.body or "")))
     words |= {one for one, times in counted.items() if times >= max(FEWEST, len(sample) / MANY)}
@@ -121,6 +122,18 @@ def _common(session: Session, batch: Batch) -> set[str]:
     )
     session.flush()
     return words
+
+
+def _said(source: str) -> str:
+    """Return what a template says itself, without what is put in; in one look."""
+    parts, at = [], 0
+    while opened := _OPENED.search(source, at):
+        parts.append(source[at : opened.start()])
+        closed = source.find(_CLOSED[opened[0]], opened.end())
+        if closed < 0:
+            return " ".join(parts)
+        at = closed + 2
+    return " ".join([*parts, source[at:]])
 
 
 def _write(

@@ -351,7 +351,7 @@ def test_a_halted_client_sends_nothing_until_it_may_again(
 
 
 def test_what_is_due_later_waits(app: Flask, fake: FakeTwilio, queue: Queue) -> None:
-    queue(due_at=datetime.now(UTC) + timedelta(hours=1))
+    queue(send_at=datetime.now(UTC) + timedelta(hours=1))
     drain(app)
     assert fake.tried == []
 
