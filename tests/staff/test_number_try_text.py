@@ -132,5 +132,10 @@ def test_a_part_that_nobody_can_take_is_told(
     assert says in tried(pat, number, "Hours", 422, **who)
 
 
+def test_a_text_that_twilio_does_not_pass_on_is_told(pat: Staff, number: Sender) -> None:
+    assert "at most 1,600 characters" in tried(pat, number, "x" * 1601, 422, **{"as": "stranger"})
+    tried(pat, number, "x" * 1600, **{"as": "stranger"})
+
+
 def test_a_number_that_does_nothing_with_texts_says_so(pat: Staff, number: Sender) -> None:
     assert "As TwiML" in tried(pat, number, "Hours", **{"as": "stranger"})

@@ -85,7 +85,7 @@ def number_try(sender_id: str) -> str | Response:
 def number_try_text(sender_id: str) -> str | tuple[str, int]:
     """Text the number as somebody else, and see what that would cause."""
     sender, _ = _found(sender_id, Destination.SMS)
-    body = request.form.get("body", "").replace("\r\n", "\n").strip()[: text_trial.LONGEST]
+    body = request.form.get("body", "").replace("\r\n", "\n").strip()
     who, tried, wrong = None, None, []
     if request.method == "POST":
         try:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import keywords
+from app.domain.mistakes import Refused
 from app.extensions import db, reading
 from app.inbound import lookup, texts
 from app.inbound.answers import Answer
@@ -46,7 +47,11 @@ def run(sender: Sender, whom: Whom, body: str) -> Trial | None:
     """Return what a text of somebody's would cause; None where nobody answers for the number.
 
     Nothing is kept, sent or told: the transaction is undone.
+
+    :raises Refused: when the text is longer than Twilio passes on.
     """
+    if len(body) > LONGEST:
+        raise Refused.because(f"A text has at most {LONGEST:,} characters.", "body")
     arrival = Arrival(
         destination=Destination.SMS,
         sid=f"SM{token_hex(16)}",

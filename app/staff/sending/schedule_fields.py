@@ -78,7 +78,7 @@ def _repeat(values: dict[str, Any], wrong: list[Mistake]) -> dict[str, Any] | No
         wrong.append(Mistake(("repeat",), _NO_TIME))
         return None
     return {
-        "every": values["every"], "on": on, "at": values["repeat_at"][:5],
+        "every": values["every"], "on": on, "at": values["repeat_at"],
         "until": values["until"] or None,
     }  # fmt: skip
 
@@ -96,5 +96,5 @@ def _relative(values: dict[str, Any], wrong: list[Mistake]) -> dict[str, Any] | 
     sign = -1 if values["direction"] == "before" else 1
     return {
         "attribute": values["attribute"], "days": sign * int(days),
-        "at": values["relative_at"][:5],
+        "at": values["relative_at"],
     }  # fmt: skip
