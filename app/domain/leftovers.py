@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import delete, exists, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import chores
 from app.models.audience import Member, Population
@@ -43,14 +44,7 @@ def forget_members(session: Session, chore: Chore) -> bool:
         return True
     if session.scalar(select(exists().where(Population.roll == roll))):
         return False
-    some = select(Member.id).where(Member.roll == roll).order_by(Member.id).limit(chores.PIECE)
-    gone = session.scalars(
-        delete(Member)
-        .where(Member.id.in_(some.scalar_subquery()))
-        .returning(Member.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    return len(gone) == chores.PIECE
+    return _delete_some(session, Member.id, Member.roll == roll, chores.PIECE)
 
 
 def forget_entries(session: Session, chore: Chore) -> bool:
@@ -59,17 +53,11 @@ def forget_entries(session: Session, chore: Chore) -> bool:
     For a day one may still come: of a STOP to whom the list was the number's a moment ago.
     """
     mine = SuppressionEntry.list_id == chore.subject
-    some = select(SuppressionEntry.id).where(mine).limit(chores.PIECE)
-    gone = session.scalars(
-        delete(SuppressionEntry)
-        .where(SuppressionEntry.id.in_(some.scalar_subquery()))
-        .returning(SuppressionEntry.id)
-        .execution_options(synchronize_session=False)
-    ).all()
+    are_more = _delete_some(session, SuppressionEntry.id, mine, chores.PIECE)
     last = chore.created_at + LATE
-    if len(gone) < chores.PIECE:
+    if not are_more:
         chore.due_at = last
-    return len(gone) == chores.PIECE or utcnow() < last
+    return are_more or utcnow() < last
 
 
 def remove_uploads(session: Session, upload_ids: Sequence[str]) -> None:
@@ -84,11 +72,21 @@ def remove_uploads(session: Session, upload_ids: Sequence[str]) -> None:
 def forget_parts(session: Session, chore: Chore) -> bool:
     """Delete some of what a file held that is deleted; return whether there may be more."""
     mine = UploadPart.upload_id == chore.subject
-    some = select(UploadPart.number).where(mine).order_by(UploadPart.number).limit(PARTS_TOGETHER)
+    return _delete_some(session, UploadPart.number, mine, PARTS_TOGETHER)
+
+
+def _delete_some(
+    session: Session, key: InstrumentedAttribute[Any], mine: ColumnElement[bool], most: int
+) -> bool:
+    """Delete some of the rows that fit, in the order of ``key``; return whether there may be more.
+
+    :param key: tells the rows that fit apart.
+    """
+    some = select(key).where(mine).order_by(key).limit(most).scalar_subquery()
     gone = session.scalars(
-        delete(UploadPart)
-        .where(mine, UploadPart.number.in_(some.scalar_subquery()))
-        .returning(UploadPart.number)
+        delete(key.class_)
+        .where(mine, key.in_(some))
+        .returning(key)
         .execution_options(synchronize_session=False)
     ).all()
-    return len(gone) == PARTS_TOGETHER
+    return len(gone) == most

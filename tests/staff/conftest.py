@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -112,6 +113,15 @@ def stack(
     folder = tmp_path_factory.mktemp("stack")
     with stacks.running(folder, sqlite_template.fresh(folder), _redis_server.url) as running:
         yield running
+
+
+def employ(stack: Stack, folder: Path, who: tuple[str, str]) -> None:
+    """Let somebody more work for the demo's registrar."""
+    file = folder / "colleague.yaml"
+    person = f'{{email: {who[0]}, role: staff, password: "{who[1]}"}}'
+    file.write_text(f"clients:\n  - name: registrar\n    users: [{person}]\n")
+    applied = stack.flask("apply", str(file))
+    assert applied.returncode == 0, applied.stderr
 
 
 def enter(page: Page, base: str, who: tuple[str, str] = PAT) -> None:

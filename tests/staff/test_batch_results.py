@@ -3,41 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
-from sqlalchemy import event, update
+from sqlalchemy import update
 
-from app.extensions import db
 from app.models.base import utcnow
 from app.models.batch import Batch, BatchState
 from app.models.link import Click, Link
 from app.models.message import Message, MessageState
 from app.models.route import Destination
 from app.models.suppression import SuppressionEntry, SuppressionSource
-from app.models.user import Role
 from tests.staff.conftest import Staff
-from tests.support.departments import Department, department
+from tests.staff.of_department import ours as ours
+from tests.staff.of_department import pat as pat
+from tests.support.departments import Department
 from tests.support.rows import Rows
 
 HOME = "/staff/clients/registrar"
 LONG_AGO = utcnow() - timedelta(hours=5)
 ACCEPTED = MessageState.ACCEPTED
-
-
-@pytest.fixture
-def ours(rows: Rows) -> Department:
-    return department(rows, "registrar", "11")
-
-
-@pytest.fixture
-def pat(staff: Staff, ours: Department, add_person: Any) -> Staff:
-    add_person("pat@example.edu", ours.client, role=Role.STAFF)
-    staff.sign_in("pat@example.edu")
-    return staff
 
 
 def run(
@@ -162,20 +148,6 @@ def test_the_picture_and_the_people_are_live(pat: Staff, ours: Department, rows:
     fresh = pat.http.get(address).text
     assert "Delivered 1 50 %" in said(fresh)
     assert '<div id="rows" hx-swap-oob="true">' in fresh
-
-
-@pytest.fixture
-def statements(app: Flask) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(*given: Any) -> None:
-        seen.append(given[2])
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
 
 
 def test_the_open_page_of_a_long_run_costs_less_than_a_statement_a_second(

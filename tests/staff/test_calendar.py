@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,9 +16,10 @@ from app.models.audience import Member
 from app.models.communication import Communication
 from app.models.conversation import Conversation, ConversationState, EntryKind
 from app.models.message import Message, MessageState
-from app.models.user import Role, User
 from app.outbound import due
 from tests.staff.conftest import Staff
+from tests.staff.of_department import ours as ours
+from tests.staff.of_department import pat as pat
 from tests.support.departments import Department, department
 from tests.support.rows import Rows
 
@@ -31,18 +32,6 @@ PHONE = "+13195550142"
 def travel() -> Iterator[Any]:
     with time_machine.travel(NOW, tick=True) as travel:
         yield travel
-
-
-@pytest.fixture
-def ours(rows: Rows) -> Department:
-    return department(rows, "registrar", "11")
-
-
-@pytest.fixture
-def pat(staff: Staff, ours: Department, add_person: Callable[..., User]) -> Staff:
-    add_person("pat@example.edu", ours.client, role=Role.STAFF)
-    staff.sign_in("pat@example.edu")
-    return staff
 
 
 def words(pat: Staff, path: str) -> str:

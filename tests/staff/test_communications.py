@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,8 +28,9 @@ from app.models.route import Destination
 from app.models.sender import Sender
 from app.models.suppression import SuppressionEntry, SuppressionList, SuppressionSource
 from app.models.template import Template
-from app.models.user import Role, User
 from tests.staff.conftest import OF_CLIENTS, Staff
+from tests.staff.of_department import ours as ours
+from tests.staff.of_department import pat as pat
 from tests.support.departments import Department, department
 from tests.support.rows import Rows
 
@@ -42,18 +43,6 @@ HOSTILE = '<script>alert(1)</script> & "quotes" {{ 7 * 7 }}'
 def noon() -> Iterator[None]:
     with time_machine.travel(NOON, tick=False):
         yield
-
-
-@pytest.fixture
-def ours(rows: Rows) -> Department:
-    return department(rows, "registrar", "11")
-
-
-@pytest.fixture
-def pat(staff: Staff, ours: Department, add_person: Callable[..., User]) -> Staff:
-    add_person("pat@example.edu", ours.client, role=Role.STAFF)
-    staff.sign_in("pat@example.edu")
-    return staff
 
 
 @pytest.fixture

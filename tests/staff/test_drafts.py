@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,24 +15,13 @@ from app.models.base import utcnow
 from app.models.media import Media, MediaSource
 from app.models.message import Message
 from app.models.template import Template, TemplateDraft, TemplateVersion
-from app.models.user import Role, User
 from tests.staff.conftest import OF_CLIENTS, Staff
-from tests.support.departments import Department, department
+from tests.staff.of_department import ours as ours
+from tests.staff.of_department import pat as pat
+from tests.support.departments import Department
 from tests.support.rows import Rows
 
 HOME = "/staff/clients/registrar"
-
-
-@pytest.fixture
-def ours(rows: Rows) -> Department:
-    return department(rows, "registrar", "11")
-
-
-@pytest.fixture
-def pat(staff: Staff, ours: Department, add_person: Callable[..., User]) -> Staff:
-    add_person("pat@example.edu", ours.client, role=Role.STAFF)
-    staff.sign_in("pat@example.edu")
-    return staff
 
 
 def path(ours: Department) -> str:

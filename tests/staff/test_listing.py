@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from app.extensions import db
 from app.models.audience import Member, Population
@@ -126,20 +125,6 @@ def test_what_came_at_the_same_moment_is_not_torn_apart(
 @pytest.fixture
 def ids(app: Flask) -> Ids:
     return prepare(app)
-
-
-@pytest.fixture
-def statements(app: Flask) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(*given: Any) -> None:
-        seen.append(given[2])
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen  # outside of any context: each request has a session of its own, as in real life
-    event.remove(engine, "before_cursor_execute", note)
 
 
 def test_a_long_list_costs_as_many_statements_as_a_short_one(

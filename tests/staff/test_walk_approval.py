@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.staff.conftest import enter, press, said
+from tests.staff.conftest import employ, enter, press, said
 from tests.support.looks import Looker
 from tests.support.stack import PAT, Stack, eventually
 
@@ -15,20 +13,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 CLIENT = "/staff/clients/registrar"
 BO = ("bo@example.edu", "bo-on-this-machine")
-COLLEAGUE = f"""
-clients:
-  - name: registrar
-    users: [{{email: {BO[0]}, role: staff, password: "{BO[1]}"}}]
-"""
 
 
 @pytest.fixture(scope="module")
 def office(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """Pat owns the registrar; Bo works there too."""
-    file: Path = tmp_path_factory.mktemp("colleague") / "colleague.yaml"
-    file.write_text(COLLEAGUE)
-    applied = stack.flask("apply", str(file))
-    assert applied.returncode == 0, applied.stderr
+    employ(stack, tmp_path_factory.mktemp("colleague"), BO)
     return stack
 
 

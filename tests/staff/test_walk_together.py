@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.models.base import utcnow
-from tests.staff.conftest import enter, press, said
+from tests.staff.conftest import employ, enter, press, said
 from tests.support.looks import Looker
 from tests.support.stack import PAT, Stack, eventually
 
@@ -22,11 +22,6 @@ CLIENT = "/staff/clients/registrar"
 NUMBER, PERSON, SHOWN = "+13195550102", "+12065550181", "(206) 555-0181"
 FURTHER = "+12065550182"
 KIM = ("kim@example.edu", "kim-on-this-machine")
-COLLEAGUE = f"""
-clients:
-  - name: registrar
-    users: [{{email: {KIM[0]}, role: staff, password: "{KIM[1]}"}}]
-"""
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -35,10 +30,7 @@ PNG = base64.b64decode(
 @pytest.fixture(scope="module")
 def office(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """Pat and Kim both work for the registrar."""
-    file: Path = tmp_path_factory.mktemp("colleague") / "colleague.yaml"
-    file.write_text(COLLEAGUE)
-    applied = stack.flask("apply", str(file))
-    assert applied.returncode == 0, applied.stderr
+    employ(stack, tmp_path_factory.mktemp("colleague"), KIM)
     return stack
 
 

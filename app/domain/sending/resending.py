@@ -174,13 +174,7 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
         before, or when the client, the sender or the phone may not be used (any more).
     """
     first = session.scalars(select(Message).filter_by(id=message_id).with_for_update()).one()
-    since = again_from(session, first)
-    if since is None:
-        raise Refusal("wrong_state", "Only what did not arrive can be sent again.", "state")
-    if since > utcnow():
-        raise Refusal("too_early", f"Send it again after {since:%H:%M} UTC, not before.", "state")
-    if sent_again_as(session, first) is not None:
-        raise Refusal("wrong_state", "This was sent again already.", "state")
+    _check_time(session, first)
     client = session.get_one(Client, first.client_id)
     sender = session.get_one(Sender, first.sender_id)
     credential = session.get_one(Credential, sender.credential_id)
@@ -217,6 +211,17 @@ def send_again(session: Session, message_id: str, actor: str) -> Message:
     )  # fmt: skip
     audit.record(session, actor, "send again", f"message {first.id}", client.id, {AGAIN: second.id})
     return second
+
+
+def _check_time(session: Session, first: Message) -> None:
+    """Refuse what may have arrived, is too early, or was done before."""
+    since = again_from(session, first)
+    if since is None:
+        raise Refusal("wrong_state", "Only what did not arrive can be sent again.", "state")
+    if since > utcnow():
+        raise Refusal("too_early", f"Send it again after {since:%H:%M} UTC, not before.", "state")
+    if sent_again_as(session, first) is not None:
+        raise Refusal("wrong_state", "This was sent again already.", "state")
 
 
 _COPIED = (
